@@ -1,0 +1,15 @@
+//! The analysis: `plan(text, policy)` is tenant-free and may be cached; `settle` compares a plan's
+//! operands with the session's tenant and gives a verdict that no mode has coloured.
+//!
+//! Obligations come first: every reference to a guarded table owes a proof before any predicate is
+//! looked at, and only a positive proof clears it. A missed proof is a false alarm.
+
+mod arguments;
+mod effect;
+mod plan;
+mod verdict;
+
+pub use arguments::{Argument, Arguments, Form};
+pub use effect::{Effect, NewValue};
+pub use plan::{Kind, Plan, SessionTenant, StatementPlan, plan};
+pub use verdict::{Advice, Outcome, Rule, Verdict, Violation};

@@ -1,0 +1,65 @@
+//! What is guarded and how: tables, columns, settings, routines and limits.
+//!
+//! A [`Policy`] is a value: the configuration makes one, the analysis reads it. This room does not
+//! know the configuration's file format, SQL, or any session.
+
+mod name;
+mod routine;
+mod setting;
+mod table;
+
+pub use name::{NAME_BYTES, Pattern, cut_name, fold};
+pub use routine::{Routine, Routines};
+pub use setting::{SettingClass, Settings};
+pub use table::{Guard, TableOverride, Tables};
+
+use crate::tenant::TenantType;
+
+/// Everything the analysis has to know beside the statement itself.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which relations are guarded, and by which columns.
+    pub tables: Tables,
+    /// The type of the tenant column.
+    pub tenant_type: TenantType,
+    /// The setting that holds the session's tenant, if settings are a tenant source. Only then
+    /// does `current_setting('…')` prove anything.
+    pub tenant_setting: Option<Box<str>>,
+    /// Which settings a session may change.
+    pub settings: Settings,
+    /// Which routines a statement may call.
+    pub routines: Routines,
+    /// Limits on what is read at all.
+    pub limits: ReadingLimits,
+}
+
+/// Limits on a statement's text, applied to bytes and tokens before any parser sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadingLimits {
+    /// Bytes in one simple query string or one Parse message.
+    pub bytes: usize,
+    /// Tokens that are neither space nor comment.
+    pub tokens: usize,
+    /// Operators on one path from the root of the expression tree to a leaf, counted from the
+    /// token stream: flat chains of operators are trees as deep as they are long.
+    pub operators: usize,
+    /// Parentheses and brackets open at once.
+    pub nesting: usize,
+    /// Set operations (UNION, INTERSECT, EXCEPT) in one statement.
+    pub set_operations: usize,
+    /// Comments open at once: PostgreSQL takes quadratic time in this number.
+    pub comment_nesting: usize,
+}
+
+impl Default for ReadingLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 1 << 20,
+            tokens: 200_000,
+            operators: 1_000,
+            nesting: 100,
+            set_operations: 100,
+            comment_nesting: 32,
+        }
+    }
+}
