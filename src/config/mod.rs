@@ -1,1 +1,74 @@
-//! (being built)
+//! The configuration file: read, checked as a whole, and turned into types without serde.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Policy;
+use crate::session::{Mode, TenantRules};
+
+/// A configuration that has been checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What is done with verdicts; has no default.
+    pub mode: Mode,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// The database server, as `host:port`.
+    pub upstream: String,
+    /// Metrics and health; `None` if there is no admin port.
+    pub admin: Option<SocketAddr>,
+    /// What is guarded.
+    pub policy: Arc<Policy>,
+    /// How a session learns its tenant.
+    pub tenant: TenantRules,
+    /// Limits on connections and messages.
+    pub limits: Limits,
+    /// TLS towards clients; `None` answers SSLRequest with `N`.
+    pub client_tls: Option<ClientTls>,
+}
+
+/// Limits that hold in every mode (`[limits]`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Client connections at once.
+    pub connections: usize,
+    /// From the TCP connection to the first ReadyForQuery.
+    pub login_timeout: Duration,
+    /// The largest message a client may send after login, in bytes, COPY data excepted.
+    pub message_bytes: usize,
+    /// The largest startup packet, in bytes.
+    pub startup_bytes: usize,
+    /// Prepared statements and portals remembered for one session.
+    pub statements_per_session: usize,
+    /// Plans kept, over all sessions, in bytes of statement text.
+    pub plan_cache_bytes: usize,
+    /// From SIGTERM until sessions still open are ended.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_000,
+            login_timeout: Duration::from_secs(30),
+            message_bytes: 64 << 20,
+            startup_bytes: 10_000,
+            statements_per_session: 10_000,
+            plan_cache_bytes: 32 << 20,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Certificate and key of the guard (`[client_tls]`), PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTls {
+    /// The certificate chain.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Refuse clients that do not ask for TLS.
+    pub required: bool,
+}

@@ -1,0 +1,54 @@
+/// What is done with a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Everything passes unchanged; violations are counted and logged.
+    Audit,
+    /// A statement that does not hold is refused.
+    Enforce,
+    /// A statement that does not hold is repaired, or refused.
+    Rewrite,
+}
+
+impl Mode {
+    /// The name: configuration value and metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Enforce => "enforce",
+            Self::Rewrite => "rewrite",
+        }
+    }
+}
+
+/// How often a session may change its tenant (`[tenant] rebinding`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rebinding {
+    /// The first value stays; a reset only if it restores that value.
+    Never,
+    /// Once in each transaction, by SET LOCAL or `set_config(…, true)`, before its first guarded
+    /// statement.
+    Transaction,
+    /// At will.
+    Free,
+}
+
+/// What a guarded statement gets on a session without a tenant (`[tenant] unknown`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnknownTenant {
+    /// Refused.
+    Refuse,
+    /// The structural rules: bound, and all to the same tenant.
+    Structural,
+}
+
+/// How a session learns its tenant (`[tenant]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantRules {
+    /// The setting that holds the tenant, in lower case; `None` if `sources = ["none"]`.
+    pub setting: Option<Box<str>>,
+    /// How often it may change.
+    pub rebinding: Rebinding,
+    /// What holds while there is none.
+    pub unknown: UnknownTenant,
+}
