@@ -11,7 +11,7 @@ mod table;
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
 pub use routine::{Routine, Routines, is_harmless_routine};
 pub use setting::{SettingClass, Settings};
-pub use table::{Guard, TableOverride, Tables};
+pub use table::{Guard, TableOverride, Tables, statistics_relation};
 
 use crate::tenant::TenantType;
 

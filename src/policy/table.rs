@@ -54,3 +54,14 @@ impl Tables {
         })
     }
 }
+
+/// Whether a relation of the catalogue shows values of every tenant: column statistics, or the
+/// statements of other sessions.
+#[must_use]
+pub fn statistics_relation(name: &str) -> bool {
+    matches!(
+        name,
+        "pg_stats" | "pg_stats_ext" | "pg_stats_ext_exprs" | "pg_statistic" | "pg_statistic_ext_data"
+            | "pg_stat_activity" | "pg_stat_statements" | "pg_stat_statements_info" | "pg_largeobject"
+    )
+}

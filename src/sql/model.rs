@@ -398,7 +398,7 @@ pub enum Constant {
     /// A number as written.
     Number(Box<str>),
     /// TRUE or FALSE.
-    Boolean,
+    Boolean(bool),
     /// NULL.
     Null,
     /// Anything else (bit strings, intervals).

@@ -269,7 +269,7 @@ impl Lowering<'_> {
             Value::NationalStringLiteral(_)
             | Value::SingleQuotedByteStringLiteral(_)
             | Value::HexStringLiteral(_) => Constant::Other,
-            Value::Boolean(_) => Constant::Boolean,
+            Value::Boolean(value) => Constant::Boolean(value),
             Value::Null => Constant::Null,
             Value::Placeholder(name) => {
                 let number = name.strip_prefix('$').and_then(|digits| digits.parse::<u16>().ok());

@@ -132,7 +132,11 @@ impl Lowering<'_> {
         let TableAlias { explicit, name, columns, at } = alias;
         self.absent(at.is_none(), "an alias with AT")?;
         let name = if explicit { self.name(&name)? } else { self.label(&name)? };
-        let columns = columns
+        Ok((name, self.alias_columns(columns)?))
+    }
+
+    pub(super) fn alias_columns(&mut self, columns: Vec<TableAliasColumnDef>) -> Lowered<Vec<Name>> {
+        columns
             .into_iter()
             .map(|TableAliasColumnDef { name, data_type }| {
                 if let Some(data_type) = data_type {
@@ -140,7 +144,6 @@ impl Lowering<'_> {
                 }
                 self.name(&name)
             })
-            .collect::<Lowered<_>>()?;
-        Ok((name, columns))
+            .collect()
     }
 }

@@ -44,13 +44,8 @@ pub(crate) struct Reading {
 
 /// Reads the tokens of one query, INSERT, UPDATE or DELETE.
 pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
-    let (kept, mut accounted) = prepare(lexemes);
-    let tokens = kept
-        .iter()
-        .filter_map(|index| lexemes.get(*index))
-        .map(|lexeme| TokenWithSpan { token: lexeme.token.clone(), span: lexeme.place })
-        .chain([TokenWithSpan { token: Token::EOF, span: ParserSpan::empty() }])
-        .collect();
+    let (mut tokens, mut accounted) = prepare(lexemes);
+    tokens.push(written(Token::EOF));
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(RECURSION_LIMIT)
@@ -76,11 +71,17 @@ pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
     Ok(Reading { query, unaccounted })
 }
 
-/// Takes out what the parser does not read and the analysis does not need: `ONLY` before a table,
-/// and locking clauses. Both start with a word that PostgreSQL reserves, so nothing else can stand
-/// there. Gives the indices kept, and which tokens are accounted for already.
-fn prepare(lexemes: &[Lexeme]) -> (Vec<usize>, Vec<bool>) {
-    let mut kept = Vec::with_capacity(lexemes.len());
+/// A token of our own, which stands nowhere in the text.
+const fn written(token: Token) -> TokenWithSpan {
+    TokenWithSpan { token, span: ParserSpan::empty() }
+}
+
+/// Takes out what the parser does not read and the analysis does not need (`ONLY` before a table,
+/// locking clauses), and writes `TABLE t` out as `SELECT * FROM t`. Each starts with a word that
+/// PostgreSQL reserves, so nothing else can stand there. Gives the tokens for the parser, and which
+/// lexemes are accounted for already.
+fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
+    let mut kept = Vec::with_capacity(lexemes.len().saturating_add(1));
     let mut accounted = vec![false; lexemes.len()];
     let mut index = 0_usize;
     while let Some(lexeme) = lexemes.get(index) {
@@ -104,7 +105,12 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<usize>, Vec<bool>) {
                 continue;
             }
         }
-        kept.push(index);
+        if lexeme.is("table") && !is_name {
+            let select = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+            kept.extend(select.map(written));
+        } else {
+            kept.push(TokenWithSpan { token: lexeme.token.clone(), span: lexeme.place });
+        }
         index = index.saturating_add(1);
     }
     (kept, accounted)
@@ -175,10 +181,6 @@ impl Lowering<'_> {
     fn lexeme_at(&self, place: Location) -> Option<(usize, &Lexeme)> {
         let index = *self.by_place.get(&(place.line, place.column))?;
         Some((index, self.lexemes.get(index)?))
-    }
-
-    fn span_of(&self, place: ParserSpan) -> Span {
-        self.lexeme_at(place.start).map_or(Span::default(), |(_, lexeme)| lexeme.span)
     }
 
     /// An identifier in a position where it cannot be anything but what the model says it is.

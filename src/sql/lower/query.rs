@@ -9,8 +9,7 @@ use super::{Lowered, Lowering};
 use crate::policy::fold;
 use crate::sql::Span;
 use crate::sql::model::{
-    Block, Body, Cte, Expr, Grouping, Item, JoinTree, Name, Query, Relation, SetOperator, Source,
-    Window,
+    Block, Body, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window,
 };
 
 impl Lowering<'_> {
@@ -73,7 +72,10 @@ impl Lowering<'_> {
         for cte in cte_tables {
             let ast::Cte { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
             self.absent(from.is_none(), "WITH … FROM")?;
-            let (name, columns) = self.table_alias(alias)?;
+            let ast::TableAlias { explicit: _, name, columns, at } = alias;
+            self.absent(at.is_none(), "an alias with AT")?;
+            let name = self.name(&name)?;
+            let columns = self.alias_columns(columns)?;
             ctes.push(Cte { name, columns, query: self.query(*query)? });
         }
         Ok((ctes, recursive))
@@ -123,36 +125,13 @@ impl Lowering<'_> {
                     .collect::<Lowered<Vec<Vec<Expr>>>>()
                     .map(Body::Values)
             }
-            SetExpr::Table(table) => self.table_command(*table),
+            // `TABLE t` is written out before the parser sees it.
+            SetExpr::Table(_) => self.refuse("TABLE in a place where it is not read"),
             SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
                 Ok(self.statement(statement)?.body)
             }
             SetExpr::Merge(_) => self.refuse("MERGE"),
         }
-    }
-
-    /// `TABLE t`. The parser drops where the name stands, so the token sweep has the last word.
-    fn table_command(&self, table: ast::Table) -> Lowered<Body> {
-        let ast::Table { table_name, schema_name } = table;
-        let Some(table_name) = table_name else {
-            return self.refuse("TABLE without a name");
-        };
-        let name = |text: &str| Name { text: fold(text), span: Span::default() };
-        let source = Source::Table {
-            qualifier: schema_name.iter().map(|schema| name(schema)).collect(),
-            name: Name { span: self.statement, ..name(&table_name) },
-            sample: Vec::new(),
-        };
-        let relation = Relation { source, alias: None, columns: Vec::new(), lateral: false };
-        Ok(Body::Block(Box::new(Block {
-            distinct_on: None,
-            items: vec![Item::Wildcard],
-            from: vec![JoinTree::Relation(Box::new(relation))],
-            filter: None,
-            grouping: Grouping::None,
-            having: None,
-            windows: Vec::new(),
-        })))
     }
 
     fn select(&mut self, select: Select) -> Lowered<Block> {
