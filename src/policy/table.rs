@@ -59,9 +59,6 @@ impl Tables {
 /// statements of other sessions.
 #[must_use]
 pub fn statistics_relation(name: &str) -> bool {
-    matches!(
-        name,
-        "pg_stats" | "pg_stats_ext" | "pg_stats_ext_exprs" | "pg_statistic" | "pg_statistic_ext_data"
-            | "pg_stat_activity" | "pg_stat_statements" | "pg_stat_statements_info" | "pg_largeobject"
-    )
+    // pg_statistic_ext only says which extended statistics exist; psql's \d reads it.
+    (name.starts_with("pg_stat") && name != "pg_statistic_ext") || matches!(name, "pg_largeobject" | "pg_locks")
 }
