@@ -229,7 +229,10 @@ fn operand(cursor: &mut Cursor<'_>) -> Result<Operand, NotUnderstood> {
 /// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement.
 fn explain(cursor: &mut Cursor<'_>) -> Read {
     let mut costs_off = false;
-    if cursor.take_token(&Token::LParen) {
+    let is_query = cursor.lexemes.get(cursor.at.saturating_add(1)).is_some_and(|lexeme| {
+        lexeme.token == Token::LParen || ["select", "with", "values", "table"].iter().any(|word| lexeme.is(word))
+    });
+    if !is_query && cursor.take_token(&Token::LParen) {
         loop {
             let option = cursor.name()?.text;
             let value = match cursor.peek() {
