@@ -169,13 +169,29 @@ pub(super) enum Operand {
 #[derive(Debug)]
 pub(super) enum Obligation {
     /// Rows of the reference that matter are the tenant's.
-    Bound { reference: ReferenceId, conflict: bool },
+    Bound {
+        reference: ReferenceId,
+        conflict: bool,
+    },
     /// Rows of the reference that matter are not soft-deleted.
-    Live { reference: ReferenceId, conflict: bool },
+    Live {
+        reference: ReferenceId,
+        conflict: bool,
+    },
     /// Every row written carries the tenant.
-    Written { table: Box<str>, span: Span, column: Box<str>, values: Vec<Written> },
+    Written {
+        table: Box<str>,
+        span: Span,
+        column: Box<str>,
+        values: Vec<Written>,
+    },
     /// A new value of the tenant column is the tenant.
-    Kept { table: Box<str>, span: Span, column: Box<str>, value: Written },
+    Kept {
+        table: Box<str>,
+        span: Span,
+        column: Box<str>,
+        value: Written,
+    },
 }
 
 /// A value written, and where.
@@ -194,8 +210,16 @@ pub(super) enum WrittenValue {
 }
 
 impl Graph {
-    pub(super) fn context(&mut self, parent: Option<ContextId>, masked: Vec<ReferenceId>) -> ContextId {
-        self.contexts.push(Context { parent, masked, facts: Vec::new() });
+    pub(super) fn context(
+        &mut self,
+        parent: Option<ContextId>,
+        masked: Vec<ReferenceId>,
+    ) -> ContextId {
+        self.contexts.push(Context {
+            parent,
+            masked,
+            facts: Vec::new(),
+        });
         self.contexts.len().saturating_sub(1)
     }
 
@@ -222,25 +246,45 @@ impl Graph {
 
     /// The column of a reference, made when it is first asked for.
     pub(super) fn column(&mut self, reference: ReferenceId, name: &str) -> ColumnId {
-        let found = self.columns.iter().position(|c| c.reference == reference && *c.name == *name);
+        let found = self
+            .columns
+            .iter()
+            .position(|c| c.reference == reference && *c.name == *name);
         if let Some(found) = found {
             return found;
         }
         let (links, position) = match self.references.get(reference) {
-            Some(Reference { source: Source::Output(output) | Source::Recursion(output), aliases, .. }) => {
+            Some(Reference {
+                source: Source::Output(output) | Source::Recursion(output),
+                aliases,
+                ..
+            }) => {
                 let (output, aliases) = (*output, aliases.clone());
                 self.links(output, &aliases, name)
             }
             Some(_) | None => (Vec::new(), None),
         };
-        self.columns.push(Column { reference, name: name.into(), links, position });
+        self.columns.push(Column {
+            reference,
+            name: name.into(),
+            links,
+            position,
+        });
         self.columns.len().saturating_sub(1)
     }
 
     /// What a column of an output is in each arm.
-    fn links(&mut self, output: OutputId, aliases: &[Box<str>], name: &str) -> (Vec<Option<Term>>, Option<usize>) {
+    fn links(
+        &mut self,
+        output: OutputId,
+        aliases: &[Box<str>],
+        name: &str,
+    ) -> (Vec<Option<Term>>, Option<usize>) {
         let position = self.position(output, aliases, name);
-        let arms = self.outputs.get(output).map_or(0, |output| output.arms.len());
+        let arms = self
+            .outputs
+            .get(output)
+            .map_or(0, |output| output.arms.len());
         let mut links = Vec::with_capacity(arms);
         for arm in 0..arms {
             let link = match position {
@@ -258,7 +302,10 @@ impl Graph {
     pub(super) fn at(&self, output: OutputId, arm: usize, position: usize) -> Option<Term> {
         let columns = &self.outputs.get(output)?.arms.get(arm)?.columns;
         let before = columns.get(..=position)?;
-        if before.iter().any(|column| matches!(column, ArmColumn::Rest(_))) {
+        if before
+            .iter()
+            .any(|column| matches!(column, ArmColumn::Rest(_)))
+        {
             return None;
         }
         match before.last()? {
@@ -268,7 +315,12 @@ impl Graph {
     }
 
     /// Where a name stands in an output, given the aliases of the reference.
-    pub(super) fn position(&self, output: OutputId, aliases: &[Box<str>], name: &str) -> Option<usize> {
+    pub(super) fn position(
+        &self,
+        output: OutputId,
+        aliases: &[Box<str>],
+        name: &str,
+    ) -> Option<usize> {
         let output = self.outputs.get(output)?;
         if let Some(position) = aliases.iter().position(|alias| **alias == *name) {
             return Some(position);
@@ -282,7 +334,10 @@ impl Graph {
             matches!(column, ArmColumn::One { name: Some(own), term: _ } if **own == *name)
         });
         let (position, _) = found.next()?;
-        let rest = columns.get(..position)?.iter().any(|column| matches!(column, ArmColumn::Rest(_)));
+        let rest = columns
+            .get(..position)?
+            .iter()
+            .any(|column| matches!(column, ArmColumn::Rest(_)));
         (found.next().is_none() && !rest).then_some(position)
     }
 
@@ -296,7 +351,10 @@ impl Graph {
         let named: Vec<Option<Term>> = columns
             .iter()
             .filter_map(|column| match column {
-                ArmColumn::One { name: Some(own), term } if **own == *name => Some(*term),
+                ArmColumn::One {
+                    name: Some(own),
+                    term,
+                } if **own == *name => Some(*term),
                 ArmColumn::One { .. } | ArmColumn::Rest(_) => None,
             })
             .collect();
@@ -311,8 +369,11 @@ impl Graph {
         if let [only] = named.as_slice() {
             return *only;
         }
-        let sure: Vec<ReferenceId> =
-            rests.iter().copied().filter(|r| self.has(*r, name) == Has::Sure).collect();
+        let sure: Vec<ReferenceId> = rests
+            .iter()
+            .copied()
+            .filter(|r| self.has(*r, name) == Has::Sure)
+            .collect();
         match (sure.as_slice(), rests.as_slice()) {
             ([only], _) | ([], [only]) => Some(Term::Column(self.column(*only, name))),
             (_, _) => None,
@@ -328,9 +389,13 @@ impl Graph {
             return Has::Sure;
         }
         match &reference.source {
-            Source::Guarded(guarded) if guarded.has(name) && reference.aliases.is_empty() => Has::Sure,
+            Source::Guarded(guarded) if guarded.has(name) && reference.aliases.is_empty() => {
+                Has::Sure
+            }
             Source::Guarded(_) | Source::Unknown => Has::Maybe,
-            Source::Output(output) | Source::Recursion(output) => self.output_has(*output, &reference.aliases, name),
+            Source::Output(output) | Source::Recursion(output) => {
+                self.output_has(*output, &reference.aliases, name)
+            }
         }
     }
 
@@ -347,13 +412,23 @@ impl Graph {
         let mut best = Has::No;
         for column in &arm.columns {
             match column {
-                ArmColumn::One { name: Some(own), term: _ } if **own == *name => best = best.max(Has::Maybe),
-                ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
+                ArmColumn::One {
+                    name: Some(own),
+                    term: _,
+                } if **own == *name => best = best.max(Has::Maybe),
+                ArmColumn::One {
+                    name: None,
+                    term: _,
+                } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}
                 ArmColumn::Rest(reference) => best = best.max(self.has(*reference, name)),
             }
         }
-        if aliases.is_empty() && found.names.is_empty() { best } else { best.min(Has::Maybe) }
+        if aliases.is_empty() && found.names.is_empty() {
+            best
+        } else {
+            best.min(Has::Maybe)
+        }
     }
 }
 

@@ -40,11 +40,17 @@ enum Value {
 
 impl Truth for Compared<'_> {
     fn matches(&self, operand: OperandId) -> bool {
-        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, true))
+        self.graph
+            .operands
+            .get(operand)
+            .is_some_and(|operand| self.compare(operand, true))
     }
 
     fn is_tenant(&self, operand: OperandId) -> bool {
-        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, false))
+        self.graph
+            .operands
+            .get(operand)
+            .is_some_and(|operand| self.compare(operand, false))
     }
 }
 
@@ -53,17 +59,23 @@ impl Compared<'_> {
         if let Operand::NotNull(inner) = operand {
             return self.compare(inner, false);
         }
-        values(operand, self.tenant_type, self.arguments).iter().all(|value| match value {
-            Value::Null => null_matches,
-            Value::Free => true,
-            Value::Foreign => false,
-            Value::Tenant(tenant) => tenant == self.tenant,
-        })
+        values(operand, self.tenant_type, self.arguments)
+            .iter()
+            .all(|value| match value {
+                Value::Null => null_matches,
+                Value::Free => true,
+                Value::Foreign => false,
+                Value::Tenant(tenant) => tenant == self.tenant,
+            })
     }
 }
 
 /// Every tenant that some operand names.
-pub(super) fn candidates(graph: &Graph, tenant_type: TenantType, arguments: Arguments<'_>) -> Vec<Tenant> {
+pub(super) fn candidates(
+    graph: &Graph,
+    tenant_type: TenantType,
+    arguments: Arguments<'_>,
+) -> Vec<Tenant> {
     let mut found = Vec::new();
     for operand in &graph.operands {
         for value in values(operand, tenant_type, arguments) {
@@ -92,9 +104,10 @@ fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) 
         Operand::Null => vec![Value::Null],
         Operand::Setting => vec![Value::Free],
         Operand::NotNull(inner) => values(inner, tenant_type, arguments),
-        Operand::All(operands) => {
-            operands.iter().flat_map(|operand| values(operand, tenant_type, arguments)).collect()
-        }
+        Operand::All(operands) => operands
+            .iter()
+            .flat_map(|operand| values(operand, tenant_type, arguments))
+            .collect(),
         Operand::Parameter { number, cast } => vec![match parameter(*number) {
             None => Value::Free,
             Some(None) => Value::Foreign,
@@ -143,7 +156,10 @@ fn scalar(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Value
 }
 
 fn text(bytes: &[u8], tenant_type: TenantType) -> Value {
-    std::str::from_utf8(bytes).ok().and_then(|text| tenant_type.parse(text)).map_or(Value::Foreign, Value::Tenant)
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| tenant_type.parse(text))
+        .map_or(Value::Foreign, Value::Tenant)
 }
 
 /// The binary form of a value whose type is declared, or of one that has a single meaning whatever
@@ -153,12 +169,21 @@ fn binary(bytes: &[u8], type_oid: u32, tenant_type: TenantType) -> Value {
         return text(bytes, tenant_type);
     }
     let value = match tenant_type {
-        TenantType::Uuid => bytes.try_into().ok().map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes))),
+        TenantType::Uuid => bytes
+            .try_into()
+            .ok()
+            .map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes))),
         TenantType::Text => return text(bytes, tenant_type),
         TenantType::Bigint => match type_oid {
             INT8 => bytes.try_into().ok().map(i64::from_be_bytes),
-            INT4 => bytes.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),
-            INT2 => bytes.try_into().ok().map(|bytes| i64::from(i16::from_be_bytes(bytes))),
+            INT4 => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| i64::from(i32::from_be_bytes(bytes))),
+            INT2 => bytes
+                .try_into()
+                .ok()
+                .map(|bytes| i64::from(i16::from_be_bytes(bytes))),
             _ => None,
         }
         .map(Tenant::Bigint),
@@ -196,7 +221,9 @@ fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Opt
             if !is_comparable(own_type, tenant_type, cast) || own_type == 0 {
                 return None;
             }
-            let value = |element: Option<&[u8]>| element.map_or(Value::Null, |e| binary(e, own_type, tenant_type));
+            let value = |element: Option<&[u8]>| {
+                element.map_or(Value::Null, |e| binary(e, own_type, tenant_type))
+            };
             Some(elements.into_iter().map(value).collect())
         }
     }

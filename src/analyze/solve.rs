@@ -72,14 +72,18 @@ impl<'a, T: Truth> Solver<'a, T> {
             .map(|position| (output, position))
             .collect();
         while !candidates.is_empty() {
-            let mut trial = Solution { carried: before.carried.clone(), ..Solution::default() };
+            let mut trial = Solution {
+                carried: before.carried.clone(),
+                ..Solution::default()
+            };
             trial.carried.extend(candidates.iter().copied());
             self.run(&mut trial, Some(output));
             let kept: HashSet<(OutputId, usize)> = candidates
                 .iter()
                 .copied()
                 .filter(|(_, position)| {
-                    (base..found.arms.len()).all(|arm| self.comes_out(output, arm, *position, &trial))
+                    (base..found.arms.len())
+                        .all(|arm| self.comes_out(output, arm, *position, &trial))
                 })
                 .collect();
             if kept.len() == candidates.len() {
@@ -90,12 +94,26 @@ impl<'a, T: Truth> Solver<'a, T> {
         candidates
     }
 
-    fn comes_out(&self, output: OutputId, arm: usize, position: usize, solution: &Solution) -> bool {
-        let Some(found) = self.graph.outputs.get(output).and_then(|output| output.arms.get(arm)) else {
+    fn comes_out(
+        &self,
+        output: OutputId,
+        arm: usize,
+        position: usize,
+        solution: &Solution,
+    ) -> bool {
+        let Some(found) = self
+            .graph
+            .outputs
+            .get(output)
+            .and_then(|output| output.arms.get(arm))
+        else {
             return false;
         };
         !found.comes_out
-            || self.graph.at(output, arm, position).is_some_and(|term| self.holds(found.context, term, solution))
+            || self
+                .graph
+                .at(output, arm, position)
+                .is_some_and(|term| self.holds(found.context, term, solution))
     }
 
     fn run(&self, solution: &mut Solution, withheld: Option<OutputId>) {
@@ -108,12 +126,17 @@ impl<'a, T: Truth> Solver<'a, T> {
                 let Source::Guarded(guarded) = &reference.source else {
                     continue;
                 };
-                let known = self.graph.columns.iter().enumerate().any(|(column, found)| {
-                    found.reference == id
-                        && found.name == guarded.tenant
-                        && reference.aliases.is_empty()
-                        && solution.known.contains(&(reference.context, column))
-                });
+                let known = self
+                    .graph
+                    .columns
+                    .iter()
+                    .enumerate()
+                    .any(|(column, found)| {
+                        found.reference == id
+                            && found.name == guarded.tenant
+                            && reference.aliases.is_empty()
+                            && solution.known.contains(&(reference.context, column))
+                    });
                 if known {
                     solution.bound.insert(id);
                 }
@@ -127,7 +150,9 @@ impl<'a, T: Truth> Solver<'a, T> {
     /// Adds to what is known in one context until nothing more follows.
     fn close(&self, context: ContextId, solution: &mut Solution, withheld: Option<OutputId>) {
         for (column, _) in self.graph.columns.iter().enumerate() {
-            if !solution.known.contains(&(context, column)) && self.is_seed(context, column, solution, withheld) {
+            if !solution.known.contains(&(context, column))
+                && self.is_seed(context, column, solution, withheld)
+            {
                 solution.known.insert((context, column));
             }
         }
@@ -138,7 +163,9 @@ impl<'a, T: Truth> Solver<'a, T> {
                 self.learn(context, fact, solution, withheld, &mut learnt);
             }
             let before = solution.known.len();
-            solution.known.extend(learnt.into_iter().map(|column| (context, column)));
+            solution
+                .known
+                .extend(learnt.into_iter().map(|column| (context, column)));
             if solution.known.len() == before {
                 return;
             }
@@ -150,8 +177,11 @@ impl<'a, T: Truth> Solver<'a, T> {
         let mut facts = Vec::new();
         let mut masked: Vec<ReferenceId> = Vec::new();
         let mut next = Some(context);
-        while let Some(Context { parent, masked: own, facts: here }) =
-            next.and_then(|id| self.graph.contexts.get(id))
+        while let Some(Context {
+            parent,
+            masked: own,
+            facts: here,
+        }) = next.and_then(|id| self.graph.contexts.get(id))
         {
             facts.extend(here.iter().filter(|fact| !self.mentions(fact, &masked)));
             masked.extend(own);
@@ -162,7 +192,10 @@ impl<'a, T: Truth> Solver<'a, T> {
 
     fn mentions(&self, fact: &Fact, masked: &[ReferenceId]) -> bool {
         let column = |id: &ColumnId| {
-            self.graph.columns.get(*id).is_some_and(|column| masked.contains(&column.reference))
+            self.graph
+                .columns
+                .get(*id)
+                .is_some_and(|column| masked.contains(&column.reference))
         };
         let term = |term: &Term| match term {
             Term::Column(id) => column(id),
@@ -171,7 +204,10 @@ impl<'a, T: Truth> Solver<'a, T> {
         match fact {
             Fact::Equal(left, right) => term(left) || term(right),
             Fact::Null(id) | Fact::Member(id, _, _) => column(id),
-            Fact::Any(arms) => arms.iter().flatten().any(|fact| self.mentions(fact, masked)),
+            Fact::Any(arms) => arms
+                .iter()
+                .flatten()
+                .any(|fact| self.mentions(fact, masked)),
         }
     }
 
@@ -223,11 +259,21 @@ impl<'a, T: Truth> Solver<'a, T> {
         withheld: Option<OutputId>,
     ) -> HashSet<ColumnId> {
         let mut inside = Solution {
-            known: solution.known.iter().filter(|(at, _)| *at == context).copied().collect(),
+            known: solution
+                .known
+                .iter()
+                .filter(|(at, _)| *at == context)
+                .copied()
+                .collect(),
             bound: solution.bound.clone(),
             carried: solution.carried.clone(),
         };
-        let all: Vec<&Fact> = self.facts(context).into_iter().filter(|fact| !matches!(fact, Fact::Any(_))).chain(facts).collect();
+        let all: Vec<&Fact> = self
+            .facts(context)
+            .into_iter()
+            .filter(|fact| !matches!(fact, Fact::Any(_)))
+            .chain(facts)
+            .collect();
         loop {
             let mut learnt = Vec::new();
             for fact in &all {
@@ -239,7 +285,9 @@ impl<'a, T: Truth> Solver<'a, T> {
                 }
             }
             let before = inside.known.len();
-            inside.known.extend(learnt.into_iter().map(|column| (context, column)));
+            inside
+                .known
+                .extend(learnt.into_iter().map(|column| (context, column)));
             if inside.known.len() == before {
                 return inside.known.into_iter().map(|(_, column)| column).collect();
             }
@@ -247,7 +295,13 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     /// Whether a column is the tenant's wherever it is seen, or is filtered from outside.
-    fn is_seed(&self, context: ContextId, column: ColumnId, solution: &Solution, withheld: Option<OutputId>) -> bool {
+    fn is_seed(
+        &self,
+        context: ContextId,
+        column: ColumnId,
+        solution: &Solution,
+        withheld: Option<OutputId>,
+    ) -> bool {
         let Some(found) = self.graph.columns.get(column) else {
             return false;
         };
@@ -259,9 +313,9 @@ impl<'a, T: Truth> Solver<'a, T> {
             Some(Source::Output(output)) => {
                 withheld != Some(*output) && self.links_hold(*output, &found.links, solution)
             }
-            Some(Source::Recursion(output)) => {
-                found.position.is_some_and(|position| solution.carried.contains(&(*output, position)))
-            }
+            Some(Source::Recursion(output)) => found
+                .position
+                .is_some_and(|position| solution.carried.contains(&(*output, position))),
             Some(Source::Unknown) | None => false,
         };
         own || self.is_known_above(context, found, column, solution)
@@ -269,10 +323,18 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     /// What is known where a context lies is known in it, save of null-extended references.
-    fn is_known_above(&self, context: ContextId, found: &Column, column: ColumnId, solution: &Solution) -> bool {
+    fn is_known_above(
+        &self,
+        context: ContextId,
+        found: &Column,
+        column: ColumnId,
+        solution: &Solution,
+    ) -> bool {
         self.graph.contexts.get(context).is_some_and(|here| {
             !here.masked.contains(&found.reference)
-                && here.parent.is_some_and(|parent| solution.known.contains(&(parent, column)))
+                && here
+                    .parent
+                    .is_some_and(|parent| solution.known.contains(&(parent, column)))
         })
     }
 
@@ -289,14 +351,25 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     fn all_come_out(&self, output: OutputId, position: usize, solution: &Solution) -> bool {
-        let arms = self.graph.outputs.get(output).map_or(0, |output| output.arms.len());
+        let arms = self
+            .graph
+            .outputs
+            .get(output)
+            .map_or(0, |output| output.arms.len());
         arms > 0 && (0..arms).all(|arm| self.comes_out(output, arm, position, solution))
     }
 
     /// Whether every use of the output that this column comes out of knows it there, so that the
     /// filter may be pushed in.
-    fn is_filtered_from_outside(&self, context: ContextId, column: ColumnId, solution: &Solution) -> bool {
-        self.pushed(context, column, &|use_context, outer, _| solution.known.contains(&(use_context, outer)))
+    fn is_filtered_from_outside(
+        &self,
+        context: ContextId,
+        column: ColumnId,
+        solution: &Solution,
+    ) -> bool {
+        self.pushed(context, column, &|use_context, outer, _| {
+            solution.known.contains(&(use_context, outer))
+        })
     }
 
     /// Whether `filtered` holds, at every use of some output, of a column that is `column` in the
@@ -315,11 +388,14 @@ impl<'a, T: Truth> Solver<'a, T> {
             let Some(arm) = output.arms.get(index) else {
                 return false;
             };
-            let passes = output.pushable && !arm.closed && arm.keys.iter().all(|keys| keys.contains(&term));
+            let passes =
+                output.pushable && !arm.closed && arm.keys.iter().all(|keys| keys.contains(&term));
             passes
                 && !output.uses.is_empty()
                 && output.uses.iter().all(|reference| {
-                    let Some(use_context) = self.graph.references.get(*reference).map(|r| r.context) else {
+                    let Some(use_context) =
+                        self.graph.references.get(*reference).map(|r| r.context)
+                    else {
                         return false;
                     };
                     self.graph.columns.iter().enumerate().any(|(outer, found)| {
@@ -345,7 +421,10 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     fn source(&self, reference: ReferenceId) -> Option<&'a Source> {
-        self.graph.references.get(reference).map(|reference| &reference.source)
+        self.graph
+            .references
+            .get(reference)
+            .map(|reference| &reference.source)
     }
 
     pub(super) fn is_bound(&self, reference: ReferenceId, solution: &Solution) -> bool {
@@ -385,7 +464,9 @@ impl<'a, T: Truth> Solver<'a, T> {
             return false;
         };
         self.graph.columns.iter().enumerate().any(|(column, own)| {
-            own.reference == reference && *own.name == *live && self.is_null(found.context, column, all_contexts)
+            own.reference == reference
+                && *own.name == *live
+                && self.is_null(found.context, column, all_contexts)
         })
     }
 
@@ -394,12 +475,23 @@ impl<'a, T: Truth> Solver<'a, T> {
         let mut next = Some(context);
         while let Some((id, found)) = next.and_then(|id| Some((id, self.graph.contexts.get(id)?))) {
             let visible = |fact: &&Fact| all_contexts || !self.mentions(fact, &masked);
-            if found.facts.iter().filter(visible).any(|fact| says_null(fact, column)) {
+            if found
+                .facts
+                .iter()
+                .filter(visible)
+                .any(|fact| says_null(fact, column))
+            {
                 return true;
             }
-            let is_masked = self.graph.columns.get(column).is_some_and(|own| masked.contains(&own.reference));
+            let is_masked = self
+                .graph
+                .columns
+                .get(column)
+                .is_some_and(|own| masked.contains(&own.reference));
             if (all_contexts || !is_masked)
-                && self.pushed(id, column, &|use_context, outer, _| self.is_null(use_context, outer, all_contexts))
+                && self.pushed(id, column, &|use_context, outer, _| {
+                    self.is_null(use_context, outer, all_contexts)
+                })
             {
                 return true;
             }
@@ -415,7 +507,9 @@ impl<'a, T: Truth> Solver<'a, T> {
             None => false,
             Some(WrittenValue::Term(Term::Operand(operand))) => self.truth.is_tenant(operand),
             Some(WrittenValue::Term(term)) => self.holds(written.context, term, solution),
-            Some(WrittenValue::Output(output, position)) => self.all_come_out(output, position, solution),
+            Some(WrittenValue::Output(output, position)) => {
+                self.all_come_out(output, position, solution)
+            }
         }
     }
 }
@@ -423,17 +517,20 @@ impl<'a, T: Truth> Solver<'a, T> {
 fn says_null(fact: &Fact, column: ColumnId) -> bool {
     match fact {
         Fact::Null(own) => *own == column,
-        Fact::Any(arms) => arms.iter().all(|arm| arm.iter().any(|fact| says_null(fact, column))),
+        Fact::Any(arms) => arms
+            .iter()
+            .all(|arm| arm.iter().any(|fact| says_null(fact, column))),
         Fact::Equal(..) | Fact::Member(..) => false,
     }
 }
 
 fn equals_operand(fact: &Fact, column: ColumnId) -> bool {
     match fact {
-        Fact::Equal(Term::Column(own), Term::Operand(_)) | Fact::Equal(Term::Operand(_), Term::Column(own)) => {
-            *own == column
-        }
-        Fact::Any(arms) => arms.iter().all(|arm| arm.iter().any(|fact| equals_operand(fact, column))),
+        Fact::Equal(Term::Column(own), Term::Operand(_))
+        | Fact::Equal(Term::Operand(_), Term::Column(own)) => *own == column,
+        Fact::Any(arms) => arms
+            .iter()
+            .all(|arm| arm.iter().any(|fact| equals_operand(fact, column))),
         Fact::Equal(..) | Fact::Null(_) | Fact::Member(..) => false,
     }
 }

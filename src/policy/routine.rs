@@ -31,7 +31,10 @@ impl Routines {
     #[must_use]
     pub fn class(&self, schema: Option<&str>, name: &str) -> Routine {
         let qualified = schema.map(|schema| format!("{schema}.{name}"));
-        if qualified.as_deref().is_some_and(|full| self.allowed.contains(full)) {
+        if qualified
+            .as_deref()
+            .is_some_and(|full| self.allowed.contains(full))
+        {
             return Routine::Harmless;
         }
         if schema.is_some_and(|schema| schema != "pg_catalog") {
@@ -63,7 +66,10 @@ static BUILT_IN: LazyLock<HashMap<&'static str, bool>> = LazyLock::new(|| {
     include_str!("routines.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
-        .map(|line| line.strip_suffix(" v").map_or((line, false), |name| (name, true)))
+        .map(|line| {
+            line.strip_suffix(" v")
+                .map_or((line, false), |name| (name, true))
+        })
         .collect()
 });
 
@@ -75,14 +81,30 @@ mod tests {
     fn nothing_that_runs_sql_text_is_harmless() {
         let routines = Routines::default();
         for name in [
-            "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml",
-            "ts_stat", "ts_rewrite", "crosstab", "connectby", "xpath_table", "dblink", "pg_read_file",
-            "lo_get", "lo_export", "pg_logical_slot_get_changes", "f_exec",
+            "query_to_xml",
+            "table_to_xml",
+            "schema_to_xml",
+            "database_to_xml",
+            "cursor_to_xml",
+            "ts_stat",
+            "ts_rewrite",
+            "crosstab",
+            "connectby",
+            "xpath_table",
+            "dblink",
+            "pg_read_file",
+            "lo_get",
+            "lo_export",
+            "pg_logical_slot_get_changes",
+            "f_exec",
         ] {
             assert_eq!(routines.class(None, name), Routine::Unknown, "{name}");
         }
         assert_eq!(routines.class(Some("evil"), "lower"), Routine::Unknown);
-        assert_eq!(routines.class(Some("pg_catalog"), "lower"), Routine::Harmless);
+        assert_eq!(
+            routines.class(Some("pg_catalog"), "lower"),
+            Routine::Harmless
+        );
         assert_eq!(routines.class(None, "pg_notify"), Routine::Volatile);
     }
 

@@ -22,36 +22,111 @@ pub struct Settings {
 
 /// Settings on whose values the reading of statements rests.
 const PINNED: &[&str] = &[
-    "backslash_quote", "client_encoding", "default_tablespace", "lo_compat_privileges", "role",
-    "row_security", "search_path", "session_authorization", "session_preload_libraries",
-    "session_replication_role", "standard_conforming_strings", "transform_null_equals",
+    "backslash_quote",
+    "client_encoding",
+    "default_tablespace",
+    "lo_compat_privileges",
+    "role",
+    "row_security",
+    "search_path",
+    "session_authorization",
+    "session_preload_libraries",
+    "session_replication_role",
+    "standard_conforming_strings",
+    "transform_null_equals",
 ];
 
 /// Settings that clients change and that mean nothing to the guard (documentation, chapter 20).
 const HARMLESS: &[&str] = &[
-    "application_name", "bytea_output", "check_function_bodies", "client_connection_check_interval",
-    "client_min_messages", "commit_delay", "constraint_exclusion", "cpu_tuple_cost",
-    "cursor_tuple_fraction", "datestyle", "deadlock_timeout", "default_statistics_target",
-    "default_table_access_method", "default_text_search_config", "default_transaction_deferrable",
-    "default_transaction_isolation", "default_transaction_read_only", "effective_cache_size",
-    "effective_io_concurrency", "enable_async_append", "enable_bitmapscan", "enable_gathermerge",
-    "enable_hashagg", "enable_hashjoin", "enable_incremental_sort", "enable_indexonlyscan",
-    "enable_indexscan", "enable_material", "enable_memoize", "enable_mergejoin", "enable_nestloop",
-    "enable_parallel_append", "enable_parallel_hash", "enable_partition_pruning",
-    "enable_partitionwise_aggregate", "enable_partitionwise_join", "enable_seqscan", "enable_sort",
-    "enable_tidscan", "escape_string_warning", "extra_float_digits", "force_parallel_mode",
-    "from_collapse_limit", "geqo", "gin_fuzzy_search_limit", "hash_mem_multiplier",
-    "idle_in_transaction_session_timeout", "idle_session_timeout", "intervalstyle", "jit",
-    "join_collapse_limit", "lc_monetary", "lc_numeric", "lc_time", "lock_timeout",
-    "log_min_duration_statement", "log_statement", "maintenance_work_mem",
-    "max_parallel_maintenance_workers", "max_parallel_workers", "max_parallel_workers_per_gather",
-    "parallel_leader_participation", "parallel_setup_cost", "parallel_tuple_cost",
-    "plan_cache_mode", "quote_all_identifiers", "random_page_cost", "recursive_worktable_factor",
-    "seed", "seq_page_cost", "statement_timeout", "synchronize_seqscans", "synchronous_commit",
-    "tcp_keepalives_count", "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout",
-    "temp_buffers", "timezone", "timezone_abbreviations", "transaction_deferrable",
-    "transaction_isolation", "transaction_read_only", "transaction_timeout", "vacuum_cost_delay",
-    "vacuum_cost_limit", "work_mem", "xmlbinary", "xmloption",
+    "application_name",
+    "bytea_output",
+    "check_function_bodies",
+    "client_connection_check_interval",
+    "client_min_messages",
+    "commit_delay",
+    "constraint_exclusion",
+    "cpu_tuple_cost",
+    "cursor_tuple_fraction",
+    "datestyle",
+    "deadlock_timeout",
+    "default_statistics_target",
+    "default_table_access_method",
+    "default_text_search_config",
+    "default_transaction_deferrable",
+    "default_transaction_isolation",
+    "default_transaction_read_only",
+    "effective_cache_size",
+    "effective_io_concurrency",
+    "enable_async_append",
+    "enable_bitmapscan",
+    "enable_gathermerge",
+    "enable_hashagg",
+    "enable_hashjoin",
+    "enable_incremental_sort",
+    "enable_indexonlyscan",
+    "enable_indexscan",
+    "enable_material",
+    "enable_memoize",
+    "enable_mergejoin",
+    "enable_nestloop",
+    "enable_parallel_append",
+    "enable_parallel_hash",
+    "enable_partition_pruning",
+    "enable_partitionwise_aggregate",
+    "enable_partitionwise_join",
+    "enable_seqscan",
+    "enable_sort",
+    "enable_tidscan",
+    "escape_string_warning",
+    "extra_float_digits",
+    "force_parallel_mode",
+    "from_collapse_limit",
+    "geqo",
+    "gin_fuzzy_search_limit",
+    "hash_mem_multiplier",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "intervalstyle",
+    "jit",
+    "join_collapse_limit",
+    "lc_monetary",
+    "lc_numeric",
+    "lc_time",
+    "lock_timeout",
+    "log_min_duration_statement",
+    "log_statement",
+    "maintenance_work_mem",
+    "max_parallel_maintenance_workers",
+    "max_parallel_workers",
+    "max_parallel_workers_per_gather",
+    "parallel_leader_participation",
+    "parallel_setup_cost",
+    "parallel_tuple_cost",
+    "plan_cache_mode",
+    "quote_all_identifiers",
+    "random_page_cost",
+    "recursive_worktable_factor",
+    "seed",
+    "seq_page_cost",
+    "statement_timeout",
+    "synchronize_seqscans",
+    "synchronous_commit",
+    "tcp_keepalives_count",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_user_timeout",
+    "temp_buffers",
+    "timezone",
+    "timezone_abbreviations",
+    "transaction_deferrable",
+    "transaction_isolation",
+    "transaction_read_only",
+    "transaction_timeout",
+    "vacuum_cost_delay",
+    "vacuum_cost_limit",
+    "work_mem",
+    "xmlbinary",
+    "xmloption",
 ];
 
 impl Settings {
@@ -71,7 +146,11 @@ impl Settings {
             // A name with a dot is a placeholder of the application's own, or an extension's
             // setting, of which none changes how PostgreSQL reads a statement.
             || name.contains('.');
-        if vouched { SettingClass::Harmless } else { SettingClass::Unknown }
+        if vouched {
+            SettingClass::Harmless
+        } else {
+            SettingClass::Unknown
+        }
     }
 
     /// Whether a pinned setting keeps a value the guard can rely on.
@@ -80,7 +159,10 @@ impl Settings {
             // DEFAULT and RESET go back to what the session started with, which was judged then.
             (_, []) => true,
             ("standard_conforming_strings" | "row_security", [value]) => {
-                matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
+                matches!(
+                    value.to_ascii_lowercase().as_str(),
+                    "on" | "true" | "yes" | "1"
+                )
             }
             ("backslash_quote", [value]) => value.eq_ignore_ascii_case("safe_encoding"),
             ("client_encoding", [value]) => {
@@ -90,7 +172,10 @@ impl Settings {
             ("search_path", values) => self.search_path_holds(values),
             ("default_tablespace", _) => true,
             ("transform_null_equals", [value]) => {
-                matches!(value.to_ascii_lowercase().as_str(), "off" | "false" | "no" | "0")
+                matches!(
+                    value.to_ascii_lowercase().as_str(),
+                    "off" | "false" | "no" | "0"
+                )
             }
             (_, _) => false,
         }
@@ -114,7 +199,10 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings { allowed: Vec::new(), search_path: vec!["public".into(), "$user".into()] }
+        Settings {
+            allowed: Vec::new(),
+            search_path: vec!["public".into(), "$user".into()],
+        }
     }
 
     #[test]
@@ -145,6 +233,9 @@ mod tests {
     #[test]
     fn a_reset_goes_back_to_the_start_of_the_session() {
         assert_eq!(settings().class("role", &[]), SettingClass::PinnedHolds);
-        assert_eq!(settings().class("standard_conforming_strings", &[]), SettingClass::PinnedHolds);
+        assert_eq!(
+            settings().class("standard_conforming_strings", &[]),
+            SettingClass::PinnedHolds
+        );
     }
 }

@@ -19,7 +19,9 @@ impl Lexeme {
     /// The word in lower case if it is an unquoted word: a keyword or an identifier.
     pub(crate) fn word(&self) -> Option<String> {
         match &self.token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
+            Token::Word(word) if word.quote_style.is_none() => {
+                Some(word.value.to_ascii_lowercase())
+            }
             _ => None,
         }
     }
@@ -55,9 +57,15 @@ impl Lexeme {
 
 /// Reads a text into tokens.
 pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>, NotUnderstood> {
-    let whole = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
+    let whole = Span {
+        start: 0,
+        end: u32::try_from(text.len()).unwrap_or(u32::MAX),
+    };
     if text.len() > limits.bytes {
-        return Err(NotUnderstood::new("the text is longer than the configured limit", whole));
+        return Err(NotUnderstood::new(
+            "the text is longer than the configured limit",
+            whole,
+        ));
     }
     if text.contains('\0') {
         return Err(NotUnderstood::new("the text holds a NUL byte", whole));
@@ -68,7 +76,9 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
     let dialect = PostgreSqlDialect {};
     let raw = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
-        .map_err(|_| NotUnderstood::new("the text has no tokens that PostgreSQL would read", whole))?;
+        .map_err(|_| {
+            NotUnderstood::new("the text has no tokens that PostgreSQL would read", whole)
+        })?;
     let mut places = Places::new(text);
     let mut lexemes = Vec::with_capacity(raw.len());
     for token in raw {
@@ -79,14 +89,24 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
         match token.token {
             Token::EOF => {}
             Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) => {
-                if !slice(text, span).bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)) {
-                    return Err(NotUnderstood::new("a space that PostgreSQL does not know", span));
+                if !slice(text, span)
+                    .bytes()
+                    .all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))
+                {
+                    return Err(NotUnderstood::new(
+                        "a space that PostgreSQL does not know",
+                        span,
+                    ));
                 }
             }
             Token::Whitespace(
                 Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
             ) => {}
-            token_kind => lexemes.push(Lexeme { token: token_kind, place: token.span, span }),
+            token_kind => lexemes.push(Lexeme {
+                token: token_kind,
+                place: token.span,
+                span,
+            }),
         }
     }
     measure(&lexemes, limits, whole)?;
@@ -138,7 +158,9 @@ impl<'a> Places<'a> {
                 Some(_) => self.column = self.column.saturating_add(1),
             }
         }
-        self.rest.peek().map_or(self.end, |(at, _)| u32::try_from(*at).unwrap_or(u32::MAX))
+        self.rest
+            .peek()
+            .map_or(self.end, |(at, _)| u32::try_from(*at).unwrap_or(u32::MAX))
     }
 }
 
@@ -166,7 +188,10 @@ fn comment_depth(text: &str) -> usize {
 /// Counts tokens, open brackets, operators on one path of the tree, and set operations.
 fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<(), NotUnderstood> {
     if lexemes.len() > limits.tokens {
-        return Err(NotUnderstood::new("the text has more tokens than the configured limit", whole));
+        return Err(NotUnderstood::new(
+            "the text has more tokens than the configured limit",
+            whole,
+        ));
     }
     let mut open: Vec<usize> = vec![0];
     let mut set_operations = 0_usize;
@@ -188,13 +213,17 @@ fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<()
                 open = vec![0];
                 set_operations = 0;
             }
-            Token::Word(_) if lexeme.is("union") || lexeme.is("except") || lexeme.is("intersect") => {
+            Token::Word(_)
+                if lexeme.is("union") || lexeme.is("except") || lexeme.is("intersect") =>
+            {
                 set_operations = set_operations.saturating_add(1);
             }
             Token::Word(_)
-                if ["and", "or", "not", "is", "like", "ilike", "collate", "between", "in", "join"]
-                    .iter()
-                    .any(|word| lexeme.is(word)) =>
+                if [
+                    "and", "or", "not", "is", "like", "ilike", "collate", "between", "in", "join",
+                ]
+                .iter()
+                .any(|word| lexeme.is(word)) =>
             {
                 count(&mut open);
             }
@@ -214,13 +243,22 @@ fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<()
             _ => {}
         }
         if open.len() > limits.nesting {
-            return Err(NotUnderstood::new("parentheses are nested too deeply", lexeme.span));
+            return Err(NotUnderstood::new(
+                "parentheses are nested too deeply",
+                lexeme.span,
+            ));
         }
         if open.iter().sum::<usize>() > limits.operators {
-            return Err(NotUnderstood::new("an expression has too many operators", lexeme.span));
+            return Err(NotUnderstood::new(
+                "an expression has too many operators",
+                lexeme.span,
+            ));
         }
         if set_operations > limits.set_operations {
-            return Err(NotUnderstood::new("a query has too many set operations", lexeme.span));
+            return Err(NotUnderstood::new(
+                "a query has too many set operations",
+                lexeme.span,
+            ));
         }
     }
     Ok(())
@@ -237,7 +275,8 @@ fn alone(text: &str, lexeme: &Lexeme) -> Result<(), NotUnderstood> {
     let reason = match &lexeme.token {
         Token::Placeholder(name) => {
             let digits = name.strip_prefix('$').unwrap_or_default();
-            if !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) {
+            if !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit())
+            {
                 return Ok(());
             }
             "a parameter that is not $ and a number"
@@ -281,11 +320,16 @@ fn neighbours(text: &str, first: &Lexeme, second: &Lexeme) -> Result<(), NotUnde
         "string constants that PostgreSQL would join"
     } else if adjacent
         && matches!(first.token, Token::Number(..) | Token::Placeholder(_))
-        && matches!(second.token, Token::Word(_) | Token::Number(..) | Token::Placeholder(_))
+        && matches!(
+            second.token,
+            Token::Word(_) | Token::Number(..) | Token::Placeholder(_)
+        )
     {
         "a number with letters behind it"
     } else if adjacent && first.is("u") && second.token == Token::Ampersand {
-        let after = usize::try_from(second.span.end).ok().and_then(|end| text.get(end..));
+        let after = usize::try_from(second.span.end)
+            .ok()
+            .and_then(|end| text.get(end..));
         if !after.is_some_and(|rest| rest.starts_with(['"', '\''])) {
             return Ok(());
         }
@@ -346,9 +390,15 @@ fn operator_runs(text: &str, lexemes: &[Lexeme]) -> Result<(), NotUnderstood> {
             ends.push(next.span.end);
             index = index.saturating_add(1);
         }
-        let run = Span { start: first.span.start, end: ends.last().copied().unwrap_or(first.span.end) };
+        let run = Span {
+            start: first.span.start,
+            end: ends.last().copied().unwrap_or(first.span.end),
+        };
         if slice(text, run).len() > 1 && server_ends(slice(text, run), run.start) != ends {
-            return Err(NotUnderstood::new("operators that PostgreSQL would split otherwise", run));
+            return Err(NotUnderstood::new(
+                "operators that PostgreSQL would split otherwise",
+                run,
+            ));
         }
     }
     Ok(())
@@ -380,7 +430,9 @@ mod tests {
     use super::*;
 
     fn reason(text: &str) -> Option<&'static str> {
-        tokenize(text, &ReadingLimits::default()).err().map(|e| e.reason)
+        tokenize(text, &ReadingLimits::default())
+            .err()
+            .map(|e| e.reason)
     }
 
     #[test]
@@ -388,19 +440,41 @@ mod tests {
         let text = "SELECT 'é',\n  \"ü\" FROM t -- x\n WHERE a=$1";
         let lexemes = tokenize(text, &ReadingLimits::default()).unwrap();
         let parts: Vec<&str> = lexemes.iter().map(|l| slice(text, l.span)).collect();
-        assert_eq!(parts, ["SELECT", "'é'", ",", "\"ü\"", "FROM", "t", "WHERE", "a", "=", "$1"]);
+        assert_eq!(
+            parts,
+            [
+                "SELECT", "'é'", ",", "\"ü\"", "FROM", "t", "WHERE", "a", "=", "$1"
+            ]
+        );
     }
 
     #[test]
     fn where_the_lexers_part() {
         for refused in [
-            "SELECT a <>-1", "SELECT 1OR 2", "SELECT 0x1F", "SELECT 123abc", "SELECT $2FROM t",
-            "SELECT id FROM U&\"org\\005Fproducts\"", "SELECT 'a'\n'b'", "SELECT a == b",
-            "SELECT *\u{a0}FROM t", "SELECT a \u{2003}", "SELECT 1e5x", "SELECT U&'d!0061' UESCAPE '!'",
+            "SELECT a <>-1",
+            "SELECT 1OR 2",
+            "SELECT 0x1F",
+            "SELECT 123abc",
+            "SELECT $2FROM t",
+            "SELECT id FROM U&\"org\\005Fproducts\"",
+            "SELECT 'a'\n'b'",
+            "SELECT a == b",
+            "SELECT *\u{a0}FROM t",
+            "SELECT a \u{2003}",
+            "SELECT 1e5x",
+            "SELECT U&'d!0061' UESCAPE '!'",
         ] {
             assert!(reason(refused).is_some(), "{refused}");
         }
-        for read in ["SELECT -1", "SELECT a=-1", "SELECT a->>'b'", "SELECT a::int", "SELECT count(*)*2", "SELECT 1.5e3", "SELECT a <> -1"] {
+        for read in [
+            "SELECT -1",
+            "SELECT a=-1",
+            "SELECT a->>'b'",
+            "SELECT a::int",
+            "SELECT count(*)*2",
+            "SELECT 1.5e3",
+            "SELECT a <> -1",
+        ] {
             assert_eq!(reason(read), None, "{read}");
         }
     }
@@ -411,6 +485,9 @@ mod tests {
         assert!(reason(&format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500))).is_some());
         assert!(reason(&format!("SELECT {}1{}", "/*".repeat(500), "*/".repeat(500))).is_some());
         assert!(reason(&format!("SELECT 1{}", " UNION SELECT 1".repeat(500))).is_some());
-        assert_eq!(reason(&format!("SELECT a IN ({}1)", "1,".repeat(5_000))), None);
+        assert_eq!(
+            reason(&format!("SELECT a IN ({}1)", "1,".repeat(5_000))),
+            None
+        );
     }
 }

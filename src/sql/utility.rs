@@ -4,9 +4,7 @@ use sqlparser::tokenizer::Token;
 
 use super::NotUnderstood;
 use super::model::Name;
-use super::statement::{
-    Cursor, Operand, StatementBody, TransactionControl, Utility, statement,
-};
+use super::statement::{Cursor, Operand, StatementBody, TransactionControl, Utility, statement};
 use super::token::Lexeme;
 
 type Read = Result<StatementBody, NotUnderstood>;
@@ -26,9 +24,9 @@ pub(super) fn body(first: &str, cursor: &mut Cursor<'_>) -> Read {
             StatementBody::Utility(Utility::Plain)
         }),
         "explain" => explain(cursor),
-        "prepare" if cursor.peek().is_some_and(|l| l.is("transaction")) => {
-            Ok(StatementBody::Transaction(TransactionControl::PrepareTransaction))
-        }
+        "prepare" if cursor.peek().is_some_and(|l| l.is("transaction")) => Ok(
+            StatementBody::Transaction(TransactionControl::PrepareTransaction),
+        ),
         "prepare" => prepare(cursor),
         "execute" => execute(cursor),
         "deallocate" => {
@@ -56,17 +54,29 @@ fn by_first_word(first: &str, cursor: &Cursor<'_>) -> Utility {
     let rest = cursor.rest();
     let second = rest.first().and_then(Lexeme::word).unwrap_or_default();
     match first {
-        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" | "checkpoint" | "lock" => Utility::Plain,
-        "truncate" if contains(rest, "cascade") => Utility::Ddl("TRUNCATE … CASCADE can reach guarded tables"),
+        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" | "checkpoint" | "lock" => {
+            Utility::Plain
+        }
+        "truncate" if contains(rest, "cascade") => {
+            Utility::Ddl("TRUNCATE … CASCADE can reach guarded tables")
+        }
         "truncate" => Utility::Plain,
         "comment" => Utility::Plain,
-        "grant" | "revoke" if !contains(rest, "on") => Utility::Escape("a role is granted or revoked"),
-        "grant" | "revoke" if contains(rest, "all") && contains(rest, "in") && contains(rest, "schema") => {
+        "grant" | "revoke" if !contains(rest, "on") => {
+            Utility::Escape("a role is granted or revoked")
+        }
+        "grant" | "revoke"
+            if contains(rest, "all") && contains(rest, "in") && contains(rest, "schema") =>
+        {
             Utility::Ddl("privileges of every table of a schema")
         }
         "grant" | "revoke" => Utility::Plain,
         "drop" => match second.as_str() {
-            "table" | "index" | "view" | "sequence" | "materialized" if !contains(rest, "cascade") => Utility::Plain,
+            "table" | "index" | "view" | "sequence" | "materialized"
+                if !contains(rest, "cascade") =>
+            {
+                Utility::Plain
+            }
             "table" | "index" | "view" | "sequence" | "materialized" => {
                 Utility::Ddl("DROP … CASCADE can reach guarded tables")
             }
@@ -76,9 +86,13 @@ fn by_first_word(first: &str, cursor: &Cursor<'_>) -> Utility {
             "table" | "index" | "sequence" if contains(rest, "rename") => {
                 Utility::Ddl("RENAME can give a relation another name")
             }
-            "table" if !all_routines_known(rest) => Utility::Opaque("a routine that is not known to be harmless"),
+            "table" if !all_routines_known(rest) => {
+                Utility::Opaque("a routine that is not known to be harmless")
+            }
             "table" | "index" | "sequence" => Utility::Plain,
-            "role" | "user" | "database" | "system" => Utility::Escape("settings of a role, database or server"),
+            "role" | "user" | "database" | "system" => {
+                Utility::Escape("settings of a role, database or server")
+            }
             _ => Utility::Opaque("ALTER of an object that the guard does not follow"),
         },
         "do" | "call" => Utility::Opaque("a routine's body is not read"),
@@ -104,7 +118,11 @@ fn transaction(first: &str, cursor: &mut Cursor<'_>) -> Read {
                 T::RollbackTo(cursor.name()?.text)
             } else {
                 let chain = cursor.take("and") && !cursor.take("no") && cursor.take("chain");
-                if matches!(first, "commit" | "end") { T::Commit(chain) } else { T::Rollback(chain) }
+                if matches!(first, "commit" | "end") {
+                    T::Commit(chain)
+                } else {
+                    T::Rollback(chain)
+                }
             }
         }
     };
@@ -128,13 +146,20 @@ fn set(cursor: &mut Cursor<'_>) -> Read {
         return Ok(StatementBody::Transaction(TransactionControl::Other));
     }
     let start = cursor.peek().map_or(cursor.span, |lexeme| lexeme.span);
-    let special = |name: &str| Name { text: name.into(), span: start };
+    let special = |name: &str| Name {
+        text: name.into(),
+        span: start,
+    };
     let name = if cursor.take("time") {
         if !cursor.take("zone") {
             return Err(cursor.unread("SET TIME without ZONE"));
         }
         // SET TIME ZONE takes intervals too; none of its values matters to the guard.
-        return Ok(StatementBody::Set { local, name: special("timezone"), values: Vec::new() });
+        return Ok(StatementBody::Set {
+            local,
+            name: special("timezone"),
+            values: Vec::new(),
+        });
     } else if cursor.take("names") {
         special("client_encoding")
     } else if cursor.take("schema") {
@@ -145,7 +170,11 @@ fn set(cursor: &mut Cursor<'_>) -> Read {
         cursor.take("authorization");
         special("session_authorization")
     } else if cursor.take("xml") {
-        return Ok(StatementBody::Set { local, name: special("xmloption"), values: Vec::new() });
+        return Ok(StatementBody::Set {
+            local,
+            name: special("xmloption"),
+            values: Vec::new(),
+        });
     } else {
         let name = setting_name(cursor)?;
         if !cursor.take_token(&Token::Eq) && !cursor.take("to") {
@@ -154,14 +183,22 @@ fn set(cursor: &mut Cursor<'_>) -> Read {
         name
     };
     if cursor.peek().is_some_and(|l| l.is("default")) && cursor.rest().len() == 1 {
-        return Ok(StatementBody::Set { local, name, values: Vec::new() });
+        return Ok(StatementBody::Set {
+            local,
+            name,
+            values: Vec::new(),
+        });
     }
     let mut values = vec![operand(cursor)?];
     while cursor.take_token(&Token::Comma) {
         values.push(operand(cursor)?);
     }
     cursor.done()?;
-    Ok(StatementBody::Set { local, name, values })
+    Ok(StatementBody::Set {
+        local,
+        name,
+        values,
+    })
 }
 
 /// A setting's name, with its dots, in lower case: settings are compared without case.
@@ -172,7 +209,10 @@ fn setting_name(cursor: &mut Cursor<'_>) -> Result<Name, NotUnderstood> {
         text.push('.');
         text.push_str(&cursor.name()?.text.to_lowercase());
     }
-    Ok(Name { text: text.into(), span: first.span })
+    Ok(Name {
+        text: text.into(),
+        span: first.span,
+    })
 }
 
 fn reset(cursor: &mut Cursor<'_>) -> Read {
@@ -180,7 +220,10 @@ fn reset(cursor: &mut Cursor<'_>) -> Read {
         return Ok(StatementBody::Reset(None));
     }
     if cursor.take("time") {
-        return Ok(StatementBody::Reset(Some(Name { text: "timezone".into(), span: cursor.span })));
+        return Ok(StatementBody::Reset(Some(Name {
+            text: "timezone".into(),
+            span: cursor.span,
+        })));
     }
     if cursor.take("session") {
         return Ok(StatementBody::Reset(Some(Name {
@@ -219,7 +262,10 @@ fn operand(cursor: &mut Cursor<'_>) -> Result<Operand, NotUnderstood> {
     };
     while cursor.take_token(&Token::DoubleColon) {
         let target = cursor.name()?;
-        if !matches!(&*target.text, "uuid" | "text" | "int" | "int4" | "int8" | "bigint" | "integer") {
+        if !matches!(
+            &*target.text,
+            "uuid" | "text" | "int" | "int4" | "int8" | "bigint" | "integer"
+        ) {
             return Err(cursor.unread("a value with a cast"));
         }
     }
@@ -229,15 +275,24 @@ fn operand(cursor: &mut Cursor<'_>) -> Result<Operand, NotUnderstood> {
 /// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement.
 fn explain(cursor: &mut Cursor<'_>) -> Read {
     let mut costs_off = false;
-    let is_query = cursor.lexemes.get(cursor.at.saturating_add(1)).is_some_and(|lexeme| {
-        lexeme.token == Token::LParen || ["select", "with", "values", "table"].iter().any(|word| lexeme.is(word))
-    });
+    let is_query = cursor
+        .lexemes
+        .get(cursor.at.saturating_add(1))
+        .is_some_and(|lexeme| {
+            lexeme.token == Token::LParen
+                || ["select", "with", "values", "table"]
+                    .iter()
+                    .any(|word| lexeme.is(word))
+        });
     if !is_query && cursor.take_token(&Token::LParen) {
         loop {
             let option = cursor.name()?.text;
             let value = match cursor.peek() {
                 Some(lexeme) if lexeme.token != Token::Comma && lexeme.token != Token::RParen => {
-                    cursor.next().map(|l| l.token.to_string().to_lowercase()).unwrap_or_default()
+                    cursor
+                        .next()
+                        .map(|l| l.token.to_string().to_lowercase())
+                        .unwrap_or_default()
                 }
                 _ => "true".to_owned(),
             };
@@ -258,7 +313,10 @@ fn explain(cursor: &mut Cursor<'_>) -> Read {
     let inner = statement(cursor.rest())?;
     match inner.body {
         StatementBody::Query(_) | StatementBody::Execute { .. } | StatementBody::Declare { .. } => {
-            Ok(StatementBody::Explain { costs_off, statement: Box::new(inner) })
+            Ok(StatementBody::Explain {
+                costs_off,
+                statement: Box::new(inner),
+            })
         }
         _ => Err(cursor.unread("EXPLAIN of a statement that is not a query")),
     }
@@ -277,15 +335,33 @@ fn prepare(cursor: &mut Cursor<'_>) -> Read {
     if cursor.take_token(&Token::LParen) {
         while !cursor.take_token(&Token::RParen) {
             let plain = cursor.next().is_some_and(|lexeme| {
-                matches!(lexeme.token, Token::Comma | Token::LBracket | Token::RBracket)
-                    || lexeme.name().is_some_and(|name| {
-                        matches!(
-                            &*name,
-                            "uuid" | "text" | "int" | "int4" | "int8" | "bigint" | "integer" | "bool"
-                                | "boolean" | "numeric" | "date" | "timestamptz" | "timestamp"
-                                | "json" | "jsonb" | "smallint" | "int2" | "float8" | "float4"
-                        )
-                    })
+                matches!(
+                    lexeme.token,
+                    Token::Comma | Token::LBracket | Token::RBracket
+                ) || lexeme.name().is_some_and(|name| {
+                    matches!(
+                        &*name,
+                        "uuid"
+                            | "text"
+                            | "int"
+                            | "int4"
+                            | "int8"
+                            | "bigint"
+                            | "integer"
+                            | "bool"
+                            | "boolean"
+                            | "numeric"
+                            | "date"
+                            | "timestamptz"
+                            | "timestamp"
+                            | "json"
+                            | "jsonb"
+                            | "smallint"
+                            | "int2"
+                            | "float8"
+                            | "float4"
+                    )
+                })
             });
             if !plain {
                 return Err(cursor.unread("PREPARE with parameter types that are not read"));
@@ -295,7 +371,10 @@ fn prepare(cursor: &mut Cursor<'_>) -> Read {
     if !cursor.take("as") {
         return Err(cursor.unread("PREPARE without AS"));
     }
-    Ok(StatementBody::Prepare { name, statement: query(cursor)? })
+    Ok(StatementBody::Prepare {
+        name,
+        statement: query(cursor)?,
+    })
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Read {
@@ -317,7 +396,11 @@ fn execute(cursor: &mut Cursor<'_>) -> Read {
 }
 
 fn optional_name(cursor: &mut Cursor<'_>) -> Result<Option<Name>, NotUnderstood> {
-    let name = if cursor.take("all") { None } else { Some(cursor.name()?) };
+    let name = if cursor.take("all") {
+        None
+    } else {
+        Some(cursor.name()?)
+    };
     cursor.done()?;
     Ok(name)
 }
@@ -336,20 +419,33 @@ fn declare(cursor: &mut Cursor<'_>) -> Read {
     if !cursor.take("for") {
         return Err(cursor.unread("DECLARE without FOR"));
     }
-    Ok(StatementBody::Declare { name, hold, statement: query(cursor)? })
+    Ok(StatementBody::Declare {
+        name,
+        hold,
+        statement: query(cursor)?,
+    })
 }
 
 /// FETCH and MOVE end with the cursor's name, whatever direction stands before it.
 fn fetch(cursor: &mut Cursor<'_>) -> Read {
     let last = cursor.lexemes.last();
-    let name = last.and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
-    name.map(StatementBody::Fetch).ok_or_else(|| cursor.unread("FETCH without a cursor"))
+    let name = last.and_then(|lexeme| {
+        Some(Name {
+            text: lexeme.name()?,
+            span: lexeme.span,
+        })
+    });
+    name.map(StatementBody::Fetch)
+        .ok_or_else(|| cursor.unread("FETCH without a cursor"))
 }
 
 /// COPY (query) TO STDOUT, COPY table FROM STDIN, COPY table TO STDOUT.
 fn copy(cursor: &mut Cursor<'_>) -> Read {
     let opaque = |reason| Ok(StatementBody::Utility(Utility::Opaque(reason)));
-    if cursor.peek().is_some_and(|lexeme| lexeme.token == Token::LParen) {
+    if cursor
+        .peek()
+        .is_some_and(|lexeme| lexeme.token == Token::LParen)
+    {
         let start = cursor.at.saturating_add(1);
         let mut depth = 0_usize;
         let mut end = None;
@@ -367,13 +463,19 @@ fn copy(cursor: &mut Cursor<'_>) -> Read {
         let Some(end) = end else {
             return Err(cursor.unread("COPY with an open parenthesis"));
         };
-        let after = cursor.lexemes.get(end.saturating_add(1)..).unwrap_or_default();
+        let after = cursor
+            .lexemes
+            .get(end.saturating_add(1)..)
+            .unwrap_or_default();
         if !matches!(after, [to, stdout, ..] if to.is("to") && stdout.is("stdout")) {
             return opaque("COPY to a file or program of the server");
         }
         let inner = statement(cursor.lexemes.get(start..end).unwrap_or_default())?;
         return match inner.body {
-            StatementBody::Query(_) => Ok(StatementBody::Wrapped { copy: true, statement: Box::new(inner) }),
+            StatementBody::Query(_) => Ok(StatementBody::Wrapped {
+                copy: true,
+                statement: Box::new(inner),
+            }),
             _ => Err(cursor.unread("COPY of something that is not a query")),
         };
     }
@@ -391,7 +493,9 @@ fn create(cursor: &mut Cursor<'_>) -> Read {
     let rest = cursor.rest();
     let mut at = 0_usize;
     while rest.get(at).is_some_and(|l| {
-        ["global", "local", "temp", "temporary", "unlogged", "unique"].iter().any(|word| l.is(word))
+        ["global", "local", "temp", "temporary", "unlogged", "unique"]
+            .iter()
+            .any(|word| l.is(word))
     }) {
         at = at.saturating_add(1);
     }
@@ -400,7 +504,9 @@ fn create(cursor: &mut Cursor<'_>) -> Read {
         "table" => {
             let as_query = rest.iter().enumerate().find_map(|(index, lexeme)| {
                 let next = rest.get(index.saturating_add(1))?;
-                let starts = ["select", "with", "values", "table", "execute"].iter().any(|word| next.is(word))
+                let starts = ["select", "with", "values", "table", "execute"]
+                    .iter()
+                    .any(|word| next.is(word))
                     || next.token == Token::LParen;
                 (lexeme.is("as") && starts && !generated(rest, index)).then_some(index)
             });
@@ -415,21 +521,27 @@ fn create(cursor: &mut Cursor<'_>) -> Read {
                 }
                 let inner = statement(cursor.lexemes.get(cursor.at..end).unwrap_or_default())?;
                 return match inner.body {
-                    StatementBody::Query(_) => {
-                        Ok(StatementBody::Wrapped { copy: false, statement: Box::new(inner) })
-                    }
+                    StatementBody::Query(_) => Ok(StatementBody::Wrapped {
+                        copy: false,
+                        statement: Box::new(inner),
+                    }),
                     _ => Err(cursor.unread("CREATE TABLE AS something that is not a query")),
                 };
             }
-            if all_routines_known(rest) { Utility::Plain } else { Utility::Opaque("a routine that is not known to be harmless") }
+            if all_routines_known(rest) {
+                Utility::Plain
+            } else {
+                Utility::Opaque("a routine that is not known to be harmless")
+            }
         }
         "index" if all_routines_known(rest) => Utility::Plain,
         "index" => Utility::Opaque("a routine that is not known to be harmless"),
         "sequence" => Utility::Plain,
-        "schema" if rest.len() <= at.saturating_add(7) && !contains(rest, "create") => Utility::Plain,
-        "function" | "procedure" | "or" | "trigger" | "rule" | "constraint" | "event" | "aggregate" => {
-            Utility::Opaque("a routine, trigger, rule or view whose body is not read")
+        "schema" if rest.len() <= at.saturating_add(7) && !contains(rest, "create") => {
+            Utility::Plain
         }
+        "function" | "procedure" | "or" | "trigger" | "rule" | "constraint" | "event"
+        | "aggregate" => Utility::Opaque("a routine, trigger, rule or view whose body is not read"),
         "view" | "materialized" | "recursive" => Utility::Opaque("a view can hide guarded rows"),
         _ => Utility::Opaque("an object that can change what statements mean"),
     };
@@ -438,25 +550,38 @@ fn create(cursor: &mut Cursor<'_>) -> Read {
 
 /// Whether the AS at `index` belongs to `GENERATED … AS (…)` or a cast.
 fn generated(rest: &[Lexeme], index: usize) -> bool {
-    index.checked_sub(1).and_then(|before| rest.get(before)).is_some_and(|before| {
-        before.is("always") || before.is("default")
-    })
+    index
+        .checked_sub(1)
+        .and_then(|before| rest.get(before))
+        .is_some_and(|before| before.is("always") || before.is("default"))
 }
 
 /// Whether every word before a parenthesis is a keyword, a type, the statement's own object, or a
 /// routine that is known to be harmless (a DEFAULT or CHECK runs later, unseen).
 fn all_routines_known(rest: &[Lexeme]) -> bool {
     rest.iter().enumerate().all(|(index, lexeme)| {
-        let opens = rest.get(index.saturating_add(1)).is_some_and(|next| next.token == Token::LParen);
+        let opens = rest
+            .get(index.saturating_add(1))
+            .is_some_and(|next| next.token == Token::LParen);
         if !opens || !matches!(lexeme.token, Token::Word(_)) {
             return true;
         }
         let before = index.checked_sub(1).and_then(|before| rest.get(before));
         let names_object = before.is_some_and(|before| {
             before.token == Token::Period
-                || ["table", "exists", "references", "on", "index", "constraint", "column", "as", "only"]
-                    .iter()
-                    .any(|word| before.is(word))
+                || [
+                    "table",
+                    "exists",
+                    "references",
+                    "on",
+                    "index",
+                    "constraint",
+                    "column",
+                    "as",
+                    "only",
+                ]
+                .iter()
+                .any(|word| before.is(word))
         });
         let word = lexeme.name().unwrap_or_default();
         names_object || DDL_WORDS.contains(&&*word) || crate::policy::is_harmless_routine(&word)
@@ -465,8 +590,53 @@ fn all_routines_known(rest: &[Lexeme]) -> bool {
 
 /// Words that stand before a parenthesis in CREATE TABLE, CREATE INDEX and ALTER TABLE.
 const DDL_WORDS: &[&str] = &[
-    "add", "all", "and", "any", "array", "as", "bit", "btree", "char", "character", "check", "column",
-    "columns", "decimal", "default", "exclude", "float", "for", "from", "gin", "gist", "brin", "hash", "identity", "in", "include", "interval",
-    "key", "list", "not", "null", "numeric", "or", "partition", "range", "set", "spgist", "stored", "time",
-    "timestamp", "to", "unique", "using", "values", "varbit", "varchar", "varying", "with", "where",
+    "add",
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "bit",
+    "btree",
+    "char",
+    "character",
+    "check",
+    "column",
+    "columns",
+    "decimal",
+    "default",
+    "exclude",
+    "float",
+    "for",
+    "from",
+    "gin",
+    "gist",
+    "brin",
+    "hash",
+    "identity",
+    "in",
+    "include",
+    "interval",
+    "key",
+    "list",
+    "not",
+    "null",
+    "numeric",
+    "or",
+    "partition",
+    "range",
+    "set",
+    "spgist",
+    "stored",
+    "time",
+    "timestamp",
+    "to",
+    "unique",
+    "using",
+    "values",
+    "varbit",
+    "varchar",
+    "varying",
+    "with",
+    "where",
 ];

@@ -1,6 +1,8 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
-use super::super::graph::{ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term};
+use super::super::graph::{
+    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
+};
 use super::{Builder, Clause, CteEntry, Scope};
 use crate::sql::Span;
 use crate::sql::model::{Expr, Join, JoinCondition, JoinKind, JoinTree, Name, Relation, Source};
@@ -77,21 +79,40 @@ impl Builder<'_> {
         (trees, level)
     }
 
-    fn tree<'q>(&mut self, item: &'q JoinTree, before: &Level, outer: Option<&Scope<'_>>) -> (Tree<'q>, Level) {
+    fn tree<'q>(
+        &mut self,
+        item: &'q JoinTree,
+        before: &Level,
+        outer: Option<&Scope<'_>>,
+    ) -> (Tree<'q>, Level) {
         match item {
             JoinTree::Relation(relation) => {
                 let reference = self.relation(relation, before, outer);
-                let level = Level { references: vec![reference], ..Level::default() };
+                let level = Level {
+                    references: vec![reference],
+                    ..Level::default()
+                };
                 (Tree::Leaf(reference), level)
             }
             JoinTree::Join(join) => self.join(join, before, outer),
         }
     }
 
-    fn join<'q>(&mut self, join: &'q Join, before: &Level, outer: Option<&Scope<'_>>) -> (Tree<'q>, Level) {
-        let Join { kind, left, right, condition } = join;
+    fn join<'q>(
+        &mut self,
+        join: &'q Join,
+        before: &Level,
+        outer: Option<&Scope<'_>>,
+    ) -> (Tree<'q>, Level) {
+        let Join {
+            kind,
+            left,
+            right,
+            condition,
+        } = join;
         let (left, left_level) = self.tree(left, before, outer);
-        let (right, right_level) = self.tree(right, &before.clone().join(left_level.clone()), outer);
+        let (right, right_level) =
+            self.tree(right, &before.clone().join(left_level.clone()), outer);
         let mut using = Vec::new();
         let mut merged = Vec::new();
         if let JoinCondition::Using(columns) = condition {
@@ -132,13 +153,31 @@ impl Builder<'_> {
     }
 
     /// One relation. Its context has no parent yet: the placement gives it one.
-    fn relation(&mut self, relation: &Relation, before: &Level, outer: Option<&Scope<'_>>) -> ReferenceId {
-        let Relation { source, alias, columns, lateral } = relation;
+    fn relation(
+        &mut self,
+        relation: &Relation,
+        before: &Level,
+        outer: Option<&Scope<'_>>,
+    ) -> ReferenceId {
+        let Relation {
+            source,
+            alias,
+            columns,
+            lateral,
+        } = relation;
         let context = self.graph.context(None, Vec::new());
         let aliases: Vec<Box<str>> = columns.iter().map(|name| name.text.clone()).collect();
-        let named = |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
+        let named = |name: &str| {
+            alias
+                .as_ref()
+                .map_or_else(|| name.into(), |alias| alias.text.clone())
+        };
         let (table, span, graph_source) = match source {
-            Source::Table { qualifier, name, sample } => {
+            Source::Table {
+                qualifier,
+                name,
+                sample,
+            } => {
                 for argument in sample {
                     self.walk(argument, &before.scope(outer), context, Clause::Value);
                 }
@@ -146,9 +185,17 @@ impl Builder<'_> {
                 (name.text.clone(), name.span, source)
             }
             Source::Derived(query) => {
-                let scope = if *lateral { before.scope(outer) } else { Scope::inside(outer) };
+                let scope = if *lateral {
+                    before.scope(outer)
+                } else {
+                    Scope::inside(outer)
+                };
                 let output = self.query(query, context, Some(&scope));
-                ("".into(), alias.as_ref().map_or(Span::default(), |a| a.span), GraphSource::Output(output))
+                (
+                    "".into(),
+                    alias.as_ref().map_or(Span::default(), |a| a.span),
+                    GraphSource::Output(output),
+                )
             }
             Source::Function(calls) => {
                 for call in calls {
@@ -191,7 +238,8 @@ impl Builder<'_> {
             }
         }
         self.statistics(name);
-        self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded)
+        self.guarded(&name.text)
+            .map_or(GraphSource::Unknown, GraphSource::Guarded)
     }
 
     /// Decides, for each input, which facts hold for those of its rows that matter.
@@ -202,7 +250,9 @@ impl Builder<'_> {
         filter: Option<(&'q Expr, &Level)>,
         outer: Option<&Scope<'_>>,
     ) {
-        let known = filter.into_iter().map(|(expr, level)| Conjunct::Predicate(expr, level.clone()));
+        let known = filter
+            .into_iter()
+            .map(|(expr, level)| Conjunct::Predicate(expr, level.clone()));
         self.reduce_all(trees, &known.collect::<Vec<_>>(), outer);
         for tree in trees {
             self.assign(tree, context, outer);
@@ -211,7 +261,12 @@ impl Builder<'_> {
 
     /// Reduces outer joins until no conjunct, of those known and of the inner joins at the top,
     /// reduces another.
-    fn reduce_all<'q>(&mut self, trees: &mut [Tree<'q>], known: &[Conjunct<'q>], outer: Option<&Scope<'_>>) {
+    fn reduce_all<'q>(
+        &mut self,
+        trees: &mut [Tree<'q>],
+        known: &[Conjunct<'q>],
+        outer: Option<&Scope<'_>>,
+    ) {
         loop {
             let mut conjuncts = known.to_vec();
             for tree in trees.iter() {
@@ -228,7 +283,12 @@ impl Builder<'_> {
     }
 
     /// Makes outer joins inner where a conjunct rejects the rows that they would add.
-    fn reduce(&mut self, tree: &mut Tree<'_>, conjuncts: &[Conjunct<'_>], outer: Option<&Scope<'_>>) -> bool {
+    fn reduce(
+        &mut self,
+        tree: &mut Tree<'_>,
+        conjuncts: &[Conjunct<'_>],
+        outer: Option<&Scope<'_>>,
+    ) -> bool {
         let Tree::Join(node) = tree else {
             return false;
         };
@@ -253,7 +313,9 @@ impl Builder<'_> {
             node.kind = reduced;
             changed = true;
         }
-        let Node { kind, left, right, .. } = &mut **node;
+        let Node {
+            kind, left, right, ..
+        } = &mut **node;
         if matches!(kind, JoinKind::Inner | JoinKind::Left) {
             changed |= self.reduce(left, conjuncts, outer);
         }
@@ -263,7 +325,12 @@ impl Builder<'_> {
         changed
     }
 
-    fn any_rejects(&mut self, conjuncts: &[Conjunct<'_>], references: &[ReferenceId], outer: Option<&Scope<'_>>) -> bool {
+    fn any_rejects(
+        &mut self,
+        conjuncts: &[Conjunct<'_>],
+        references: &[ReferenceId],
+        outer: Option<&Scope<'_>>,
+    ) -> bool {
         conjuncts.iter().any(|conjunct| match conjunct {
             Conjunct::Predicate(expr, level) => self.rejects(expr, references, &level.scope(outer)),
             Conjunct::Using(left, right) => references.contains(left) || references.contains(right),
@@ -273,7 +340,11 @@ impl Builder<'_> {
     fn assign(&mut self, tree: &mut Tree<'_>, context: ContextId, outer: Option<&Scope<'_>>) {
         let node = match tree {
             Tree::Leaf(reference) => {
-                let own = self.graph.references.get(*reference).map(|reference| reference.context);
+                let own = self
+                    .graph
+                    .references
+                    .get(*reference)
+                    .map(|reference| reference.context);
                 if let Some(own) = own.and_then(|own| self.graph.contexts.get_mut(own)) {
                     own.parent = Some(context);
                 }
@@ -284,11 +355,15 @@ impl Builder<'_> {
         let (left, right, on) = match node.kind {
             JoinKind::Inner => (context, context, context),
             JoinKind::Left => {
-                let inner = self.graph.context(Some(context), node.right_references.clone());
+                let inner = self
+                    .graph
+                    .context(Some(context), node.right_references.clone());
                 (context, inner, inner)
             }
             JoinKind::Right => {
-                let inner = self.graph.context(Some(context), node.left_references.clone());
+                let inner = self
+                    .graph
+                    .context(Some(context), node.left_references.clone());
                 (inner, context, inner)
             }
             JoinKind::Full => {
@@ -302,14 +377,21 @@ impl Builder<'_> {
             self.graph.add_facts(on, facts);
         }
         // The nullable side has the ON condition for its WHERE: outer joins inside it are reduced by it.
-        let known: Vec<Conjunct<'_>> =
-            node.on.iter().map(|on| Conjunct::Predicate(on, node.level.clone())).collect();
+        let known: Vec<Conjunct<'_>> = node
+            .on
+            .iter()
+            .map(|on| Conjunct::Predicate(on, node.level.clone()))
+            .collect();
         match node.kind {
             JoinKind::Left => self.reduce_all(std::slice::from_mut(&mut node.right), &known, outer),
             JoinKind::Right => self.reduce_all(std::slice::from_mut(&mut node.left), &known, outer),
             JoinKind::Inner | JoinKind::Full => {}
         }
-        let equal = node.using.iter().map(|(l, r)| Fact::Equal(Term::Column(*l), Term::Column(*r))).collect();
+        let equal = node
+            .using
+            .iter()
+            .map(|(l, r)| Fact::Equal(Term::Column(*l), Term::Column(*r)))
+            .collect();
         self.graph.add_facts(on, equal);
         self.assign(&mut node.left, left, outer);
         self.assign(&mut node.right, right, outer);
@@ -327,7 +409,10 @@ fn gather<'q>(tree: &Tree<'q>, conjuncts: &mut Vec<Conjunct<'q>>) {
             conjuncts.push(Conjunct::Predicate(on, node.level.clone()));
         }
         for _ in &node.using {
-            if let ([left], [right]) = (node.left_references.as_slice(), node.right_references.as_slice()) {
+            if let ([left], [right]) = (
+                node.left_references.as_slice(),
+                node.right_references.as_slice(),
+            ) {
                 conjuncts.push(Conjunct::Using(*left, *right));
             }
         }

@@ -8,7 +8,9 @@ use super::super::verdict::Rule;
 use super::join::Level;
 use super::{Builder, Clause, CteEntry, Scope};
 use crate::policy::{Routine, statistics_relation};
-use crate::sql::model::{Block, Body, Constant, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window};
+use crate::sql::model::{
+    Block, Body, Constant, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window,
+};
 
 /// What stands behind a query's body.
 #[derive(Clone, Copy, Debug)]
@@ -19,31 +21,60 @@ struct Tail<'q> {
 
 impl Builder<'_> {
     /// Builds a query in a context; what comes out may be referred to by the output's number.
-    pub(super) fn query(&mut self, query: &Query, context: ContextId, outer: Option<&Scope<'_>>) -> OutputId {
-        let Query { with, recursive, body, order_by, limits, limited } = query;
+    pub(super) fn query(
+        &mut self,
+        query: &Query,
+        context: ContextId,
+        outer: Option<&Scope<'_>>,
+    ) -> OutputId {
+        let Query {
+            with,
+            recursive,
+            body,
+            order_by,
+            limits,
+            limited,
+        } = query;
         let mut scope = Scope::inside(outer);
         for cte in with {
             let output = self.cte(cte, *recursive, &scope);
-            scope.ctes.push((cte.name.text.clone(), CteEntry::Output(output)));
+            scope
+                .ctes
+                .push((cte.name.text.clone(), CteEntry::Output(output)));
         }
         for limit in limits {
             self.walk(limit, &scope, context, Clause::Value);
         }
-        let tail = Tail { order_by, limited: *limited };
+        let tail = Tail {
+            order_by,
+            limited: *limited,
+        };
         let arms = self.body(body, tail, context, &scope);
-        self.graph.output(Output { arms, pushable: true, ..Output::default() })
+        self.graph.output(Output {
+            arms,
+            pushable: true,
+            ..Output::default()
+        })
     }
 
     /// One WITH entry. Its rows are made once, so nothing of the place of use holds for them but
     /// what every use filters.
     fn cte(&mut self, cte: &Cte, recursive: bool, scope: &Scope<'_>) -> OutputId {
-        let Cte { name, columns, query } = cte;
+        let Cte {
+            name,
+            columns,
+            query,
+        } = cte;
         let context = self.graph.context(None, Vec::new());
         let names: Vec<Box<str>> = columns.iter().map(|column| column.text.clone()).collect();
         let is_write = matches!(query.body, Body::Write(_));
         if recursive
             && query.with.is_empty()
-            && let Body::SetOperation { operator: SetOperator::Union, left, right } = &query.body
+            && let Body::SetOperation {
+                operator: SetOperator::Union,
+                left,
+                right,
+            } = &query.body
         {
             return self.recursive(name, names, query, (left, right), context, scope);
         }
@@ -64,13 +95,21 @@ impl Builder<'_> {
         context: ContextId,
         scope: &Scope<'_>,
     ) -> OutputId {
-        let tail = Tail { order_by: &query.order_by, limited: query.limited };
+        let tail = Tail {
+            order_by: &query.order_by,
+            limited: query.limited,
+        };
         for limit in &query.limits {
             self.walk(limit, scope, context, Clause::Value);
         }
         let arms = self.body(base, tail, context, scope);
         let base_arms = Some(arms.len());
-        let output = self.graph.output(Output { arms, names, base_arms, ..Output::default() });
+        let output = self.graph.output(Output {
+            arms,
+            names,
+            base_arms,
+            ..Output::default()
+        });
         let inner = Scope {
             ctes: vec![(name.text.clone(), CteEntry::Recursion(output))],
             ..Scope::inside(Some(scope))
@@ -82,15 +121,32 @@ impl Builder<'_> {
         output
     }
 
-    fn body(&mut self, body: &Body, tail: Tail<'_>, context: ContextId, scope: &Scope<'_>) -> Vec<Arm> {
+    fn body(
+        &mut self,
+        body: &Body,
+        tail: Tail<'_>,
+        context: ContextId,
+        scope: &Scope<'_>,
+    ) -> Vec<Arm> {
         let mut arms = match body {
             Body::Block(block) => vec![self.block(block, tail.order_by, context, scope)],
             Body::Nested(query) => {
                 let output = self.query(query, context, Some(scope));
-                self.graph.outputs.get_mut(output).map(|o| std::mem::take(&mut o.arms)).unwrap_or_default()
+                self.graph
+                    .outputs
+                    .get_mut(output)
+                    .map(|o| std::mem::take(&mut o.arms))
+                    .unwrap_or_default()
             }
-            Body::SetOperation { operator, left, right } => {
-                let none = Tail { order_by: &[], limited: false };
+            Body::SetOperation {
+                operator,
+                left,
+                right,
+            } => {
+                let none = Tail {
+                    order_by: &[],
+                    limited: false,
+                };
                 let mut arms = self.body(left, none, context, scope);
                 let mut rights = self.body(right, none, context, scope);
                 if matches!(operator, SetOperator::Intersect | SetOperator::Except) {
@@ -105,7 +161,10 @@ impl Builder<'_> {
                 }
                 arms
             }
-            Body::Values(rows) => rows.iter().map(|row| self.values(row, context, scope)).collect(),
+            Body::Values(rows) => rows
+                .iter()
+                .map(|row| self.values(row, context, scope))
+                .collect(),
             Body::Write(write) => vec![self.write(write, scope)],
         };
         if !matches!(body, Body::Block(_)) {
@@ -126,14 +185,38 @@ impl Builder<'_> {
             .map(|(index, value)| {
                 self.walk(value, scope, context, Clause::Value);
                 let name = format!("column{}", index.saturating_add(1));
-                ArmColumn::One { name: Some(name.into()), term: self.term(value, scope) }
+                ArmColumn::One {
+                    name: Some(name.into()),
+                    term: self.term(value, scope),
+                }
             })
             .collect();
-        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+        Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            witness: false,
+        }
     }
 
-    fn block(&mut self, block: &Block, order_by: &[Expr], parent: ContextId, outer: &Scope<'_>) -> Arm {
-        let Block { distinct_on, items, from, filter, grouping, having, windows } = block;
+    fn block(
+        &mut self,
+        block: &Block,
+        order_by: &[Expr],
+        parent: ContextId,
+        outer: &Scope<'_>,
+    ) -> Arm {
+        let Block {
+            distinct_on,
+            items,
+            from,
+            filter,
+            grouping,
+            having,
+            windows,
+        } = block;
         let context = self.graph.context(Some(parent), Vec::new());
         let (mut trees, level) = self.from(from, Level::default(), Some(outer));
         let scope = level.scope(Some(outer));
@@ -141,7 +224,12 @@ impl Builder<'_> {
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }
-        self.place(&mut trees, context, filter.as_ref().map(|filter| (filter, &level)), Some(outer));
+        self.place(
+            &mut trees,
+            context,
+            filter.as_ref().map(|filter| (filter, &level)),
+            Some(outer),
+        );
         let columns = self.items(items, &scope, context);
         let mut keys = Vec::new();
         let mut closed = false;
@@ -156,7 +244,10 @@ impl Builder<'_> {
         if let Some(having) = having {
             let facts = self.predicate(having, true, &scope, context);
             if let (Grouping::Keys(_), Some(keys)) = (grouping, keys.first()) {
-                let facts = facts.into_iter().filter(|fact| is_about(fact, keys)).collect();
+                let facts = facts
+                    .into_iter()
+                    .filter(|fact| is_about(fact, keys))
+                    .collect();
                 self.graph.add_facts(context, facts);
             }
         }
@@ -180,11 +271,24 @@ impl Builder<'_> {
             over(expr, windows, &mut partitions);
         }
         for partition in partitions {
-            keys.push(partition.iter().filter_map(|expr| self.term(expr, &scope)).collect());
+            keys.push(
+                partition
+                    .iter()
+                    .filter_map(|expr| self.term(expr, &scope))
+                    .collect(),
+            );
         }
         let grouped = matches!(grouping, Grouping::Keys(_));
-        let witness = grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
-        Arm { context, columns, keys, closed, comes_out: true, witness }
+        let witness =
+            grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
+        Arm {
+            context,
+            columns,
+            keys,
+            closed,
+            comes_out: true,
+            witness,
+        }
     }
 
     fn window_parts(&mut self, window: &Window, scope: &Scope<'_>, context: ContextId) {
@@ -194,18 +298,31 @@ impl Builder<'_> {
     }
 
     /// A select list or RETURNING, and what comes out of it.
-    pub(super) fn items(&mut self, items: &[Item], scope: &Scope<'_>, context: ContextId) -> Vec<ArmColumn> {
+    pub(super) fn items(
+        &mut self,
+        items: &[Item],
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<ArmColumn> {
         let mut columns = Vec::with_capacity(items.len());
         for item in items {
             match item {
                 Item::Expr { expr, label } => {
                     self.walk(expr, scope, context, Clause::Value);
                     let term = self.term(expr, scope);
-                    columns.push(ArmColumn::One { name: label.as_ref().map(|label| label.text.clone()), term });
+                    columns.push(ArmColumn::One {
+                        name: label.as_ref().map(|label| label.text.clone()),
+                        term,
+                    });
                 }
                 Item::Wildcard => {
                     // USING and NATURAL merge columns, so positions are not known.
-                    columns.extend(scope.references.iter().map(|reference| ArmColumn::Rest(*reference)));
+                    columns.extend(
+                        scope
+                            .references
+                            .iter()
+                            .map(|reference| ArmColumn::Rest(*reference)),
+                    );
                 }
                 Item::QualifiedWildcard(parts) => {
                     let reference = match parts.as_slice() {
@@ -216,7 +333,10 @@ impl Builder<'_> {
                     match reference {
                         Some(reference) => columns.push(ArmColumn::Rest(reference)),
                         // Any number of columns of any name.
-                        None => columns.push(ArmColumn::One { name: None, term: None }),
+                        None => columns.push(ArmColumn::One {
+                            name: None,
+                            term: None,
+                        }),
                     }
                 }
             }
@@ -225,7 +345,13 @@ impl Builder<'_> {
     }
 
     /// Grouping keys as terms; a number is the position of an item.
-    fn keys(&mut self, exprs: &[Expr], columns: &[ArmColumn], scope: &Scope<'_>, context: ContextId) -> Vec<Term> {
+    fn keys(
+        &mut self,
+        exprs: &[Expr],
+        columns: &[ArmColumn],
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<Term> {
         let mut keys = Vec::new();
         for expr in exprs {
             self.walk(expr, scope, context, Clause::Value);
@@ -286,7 +412,10 @@ impl Builder<'_> {
             _ => false,
         };
         let mut found = own;
-        expr.parts(&mut |part| found = found || self.may_aggregate(part), &mut |_| {});
+        expr.parts(
+            &mut |part| found = found || self.may_aggregate(part),
+            &mut |_| {},
+        );
         found
     }
 
@@ -305,9 +434,15 @@ impl Builder<'_> {
             return;
         };
         let soft = guarded.live.is_some();
-        self.graph.obligations.push(Obligation::Bound { reference, conflict });
+        self.graph.obligations.push(Obligation::Bound {
+            reference,
+            conflict,
+        });
         if soft {
-            self.graph.obligations.push(Obligation::Live { reference, conflict });
+            self.graph.obligations.push(Obligation::Live {
+                reference,
+                conflict,
+            });
         }
     }
 
@@ -328,7 +463,10 @@ impl Builder<'_> {
 fn ordinal(digits: &str, columns: &[ArmColumn]) -> Option<Term> {
     let index = digits.parse::<usize>().ok()?.checked_sub(1)?;
     let before = columns.get(..=index)?;
-    if before.iter().any(|column| matches!(column, ArmColumn::Rest(_))) {
+    if before
+        .iter()
+        .any(|column| matches!(column, ArmColumn::Rest(_)))
+    {
         return None;
     }
     match before.last()? {
@@ -356,7 +494,12 @@ fn over<'q>(expr: &'q Expr, windows: &'q [Window], partitions: &mut Vec<Vec<&'q 
         && let Some(window) = &call.over
     {
         let base = window.base.as_ref().and_then(|base| {
-            windows.iter().find(|named| named.name.as_ref().is_some_and(|name| name.text == base.text))
+            windows.iter().find(|named| {
+                named
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| name.text == base.text)
+            })
         });
         let named = base.into_iter().flat_map(|base| &base.partition);
         partitions.push(named.chain(&window.partition).collect());
@@ -366,14 +509,61 @@ fn over<'q>(expr: &'q Expr, windows: &'q [Window], partitions: &mut Vec<Vec<&'q 
 
 /// Aggregates of `pg_catalog` (`pg_proc.prokind = 'a'`).
 const AGGREGATES: &[&str] = &[
-    "any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr",
-    "count", "covar_pop", "covar_samp", "cume_dist", "dense_rank", "every", "json_agg",
-    "json_agg_strict", "json_arrayagg", "json_object_agg", "json_objectagg", "jsonb_agg",
-    "jsonb_object_agg", "max", "min", "mode", "percent_rank", "percentile_cont", "percentile_disc",
-    "range_agg", "range_intersect_agg", "rank", "regr_avgx", "regr_avgy", "regr_count",
-    "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev",
-    "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance", "xmlagg",
-    "json_object_agg_strict", "json_object_agg_unique", "json_object_agg_unique_strict",
-    "jsonb_agg_strict", "jsonb_object_agg_strict", "jsonb_object_agg_unique",
-    "jsonb_object_agg_unique_strict", "grouping",
+    "any_value",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "corr",
+    "count",
+    "covar_pop",
+    "covar_samp",
+    "cume_dist",
+    "dense_rank",
+    "every",
+    "json_agg",
+    "json_agg_strict",
+    "json_arrayagg",
+    "json_object_agg",
+    "json_objectagg",
+    "jsonb_agg",
+    "jsonb_object_agg",
+    "max",
+    "min",
+    "mode",
+    "percent_rank",
+    "percentile_cont",
+    "percentile_disc",
+    "range_agg",
+    "range_intersect_agg",
+    "rank",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "xmlagg",
+    "json_object_agg_strict",
+    "json_object_agg_unique",
+    "json_object_agg_unique_strict",
+    "jsonb_agg_strict",
+    "jsonb_object_agg_strict",
+    "jsonb_object_agg_unique",
+    "jsonb_object_agg_unique_strict",
+    "grouping",
 ];
