@@ -3,6 +3,7 @@
 //   DATABASE_URL  the guard, or PostgreSQL itself (whose tables schema.sql made)
 //   EXPECT        enforce: forgotten queries are refused; audit: every query works
 //   DRIVER        node-postgres or postgres.js
+//   LIST          only this list (honest, forgotten or conversation); all of them if not set
 //   STATEMENTS    a file to which every statement sent is appended, one JSON object a line
 //
 // Prints one line a query and at last `N passed, N failed`; the exit code says whether none failed.
@@ -15,7 +16,7 @@ import { forgotten } from './forgotten.js';
 import { honest } from './honest.js';
 import { ACME } from './tenant.js';
 
-const { DATABASE_URL: url, EXPECT: mode, DRIVER: driver, STATEMENTS: statements } = process.env;
+const { DATABASE_URL: url, EXPECT: mode, DRIVER: driver, LIST: only, STATEMENTS: statements } = process.env;
 if (!url || !['enforce', 'audit'].includes(mode)) {
   console.error('DATABASE_URL, EXPECT (enforce or audit) and DRIVER (node-postgres or postgres.js) must be set');
   process.exit(2);
@@ -83,6 +84,7 @@ let failed = 0;
 const ctx = await open({ driver, url, tenant: ACME });
 const { another } = ctx;
 for (const [list, [entries, run]] of Object.entries(LISTS)) {
+  if (only && only !== list) continue;
   for (const entry of entries) {
     ctx.sent.length = 0;
     // Statements of the connections that an entry opens are part of what it sent.

@@ -3,6 +3,7 @@
 DATABASE_URL  the guard, or PostgreSQL itself (whose tables ../drizzle/schema.sql made)
 EXPECT        enforce: forgotten queries are refused; audit: every query works
 DRIVER        psycopg, asyncpg or sqlalchemy
+LIST          only this list (honest, forgotten or conversation); all of them if not set
 
 Prints one line a query and at last `N passed, N failed`; the exit code says whether none failed.
 """
@@ -13,7 +14,7 @@ import os
 import sys
 import traceback
 
-from shop import ACME, Conversation, Forgotten, Honest, Shop, assert_refusal
+from shop import ACME, Forgotten, Honest, Shop, assert_refusal
 
 DRIVERS = ("psycopg", "asyncpg", "sqlalchemy")
 
@@ -54,8 +55,12 @@ async def main() -> int:
     shop: Shop = importlib.import_module(f"with_{driver}").SHOP
     connection = await shop.connect(url, ACME)
     passed = failed = 0
+    only = os.environ.get("LIST")
     for entry in [*shop.honest, *shop.forgotten, *shop.conversations]:
-        label = f"{type(entry).__name__.lower()}: {entry.name}"
+        list_name = type(entry).__name__.lower()
+        if only and only != list_name:
+            continue
+        label = f"{list_name}: {entry.name}"
         try:
             await asyncio.wait_for(run_one(shop, connection, entry, mode), 30)
             passed += 1
