@@ -42,7 +42,10 @@ impl Tables {
     /// every schema.
     #[must_use]
     pub fn guard(&self, name: &str) -> Option<Guard<'_>> {
-        let special = self.overrides.iter().find(|table| table.name.eq_ignore_ascii_case(name));
+        let special = self
+            .overrides
+            .iter()
+            .find(|table| table.name.eq_ignore_ascii_case(name));
         if special.is_none() && !self.patterns.iter().any(|pattern| pattern.covers(name)) {
             return None;
         }
@@ -53,4 +56,13 @@ impl Tables {
             bound_by: special.map_or(&[], |table| &table.bound_by),
         })
     }
+}
+
+/// Whether a relation of the catalogue shows values of every tenant: column statistics, or the
+/// statements of other sessions.
+#[must_use]
+pub fn statistics_relation(name: &str) -> bool {
+    // pg_statistic_ext only says which extended statistics exist; psql's \d reads it.
+    (name.starts_with("pg_stat") && name != "pg_statistic_ext")
+        || matches!(name, "pg_largeobject" | "pg_locks")
 }
