@@ -23,12 +23,7 @@ fn main() {
     let trials = all
         .into_iter()
         .map(|case| {
-            let file = case
-                .file
-                .file_stem()
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
+            let file = case.file.file_stem().unwrap().to_string_lossy().into_owned();
             let name = format!("{file}: {}", case.name);
             Trial::test(name, move || run(&case))
         })
@@ -41,11 +36,7 @@ fn run(case: &cases::Case) -> Result<(), Failed> {
     let place = format!("{}:{}", case.file.display(), case.line);
     let said = cases::judge(case, &plan, None);
     if said != cases::normal(&case.verdict.1) {
-        return Err(format!(
-            "{place}: expected {}, the guard says {said}",
-            case.verdict.1
-        )
-        .into());
+        return Err(format!("{place}: expected {}, the guard says {said}", case.verdict.1).into());
     }
     for (values, expected) in &case.binds {
         let said = cases::judge(case, &plan, Some(values));

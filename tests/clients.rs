@@ -79,29 +79,16 @@ fn real_clients_through_the_guard() {
 
     // Audit admits everything, so an honest query is honest only if nothing was counted.
     let honest = programs.run(&server, "audit", Some("honest"));
-    assert_eq!(
-        honest.violations,
-        BTreeSet::new(),
-        "honest queries were taken for violations"
-    );
+    assert_eq!(honest.violations, BTreeSet::new(), "honest queries were taken for violations");
 
     let audit = programs.run(&server, "audit", None);
     let enforce = programs.run(&server, "enforce", None);
     for (rule, table) in TELLING {
         let pair = (rule.to_owned(), table.to_owned());
-        assert!(
-            audit.violations.contains(&pair),
-            "audit did not count {rule} on {table}"
-        );
-        assert!(
-            enforce.violations.contains(&pair),
-            "enforce did not count {rule} on {table}"
-        );
+        assert!(audit.violations.contains(&pair), "audit did not count {rule} on {table}");
+        assert!(enforce.violations.contains(&pair), "enforce did not count {rule} on {table}");
     }
-    assert_eq!(
-        audit.violations, enforce.violations,
-        "a verdict depends on the mode"
-    );
+    assert_eq!(audit.violations, enforce.violations, "a verdict depends on the mode");
 
     for (mode, run) in [("audit", &audit), ("enforce", &enforce)] {
         assert!(
@@ -110,10 +97,7 @@ fn real_clients_through_the_guard() {
             run.log
         );
         for literal in LITERALS {
-            assert!(
-                !run.log.contains(literal),
-                "the log of {mode} has the literal {literal}"
-            );
+            assert!(!run.log.contains(literal), "the log of {mode} has the literal {literal}");
         }
     }
 }
@@ -139,27 +123,15 @@ impl Programs {
         copy_files(&sources.join("python"), &python);
         install_once(&node, "package-lock.json", || {
             let mut npm = Command::new("npm");
-            npm.args(["ci", "--no-audit", "--no-fund"])
-                .current_dir(&node);
+            npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&node);
             finish(npm, "npm (install Node 20 or later)");
         });
         install_once(&python, "requirements.txt", || {
             let mut venv = Command::new("python3");
-            venv.args(["-m", "venv", "--clear", "venv"])
-                .current_dir(&python);
-            finish(
-                venv,
-                "python3 -m venv (install Python 3.11 or later and its venv module)",
-            );
+            venv.args(["-m", "venv", "--clear", "venv"]).current_dir(&python);
+            finish(venv, "python3 -m venv (install Python 3.11 or later and its venv module)");
             let mut pip = Command::new(python.join("venv/bin/python"));
-            pip.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--requirement",
-                "requirements.txt",
-            ]);
+            pip.args(["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"]);
             pip.current_dir(&python);
             finish(pip, "pip");
         });
@@ -168,10 +140,7 @@ impl Programs {
 
     /// Runs every program with every driver through a guard of its own, over fresh tables.
     fn run(&self, server: &Throwaway, mode: &str, list: Option<&str>) -> Run {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(make_tables(server));
         let guard = Guard::start(server, mode);
         let node = ["node-postgres", "postgres.js"].map(|driver| {
@@ -185,30 +154,18 @@ impl Programs {
             (driver, command)
         });
         for (driver, mut command) in node.into_iter().chain(python) {
-            command.env(
-                "DATABASE_URL",
-                format!("postgres://app@{}/shop", guard.listen),
-            );
-            command
-                .env("EXPECT", mode)
-                .env("DRIVER", driver)
-                .env_remove("STATEMENTS");
+            command.env("DATABASE_URL", format!("postgres://app@{}/shop", guard.listen));
+            command.env("EXPECT", mode).env("DRIVER", driver).env_remove("STATEMENTS");
             match list {
                 Some(list) => command.env("LIST", list),
                 None => command.env_remove("LIST"),
             };
             let said = finish(command, driver);
             let tally = said.lines().last().unwrap_or_default();
-            assert!(
-                tally.ends_with(" passed, 0 failed"),
-                "{driver} in {mode} mode:\n{said}"
-            );
+            assert!(tally.ends_with(" passed, 0 failed"), "{driver} in {mode} mode:\n{said}");
         }
         let violations = violations(&get(guard.admin, "/metrics").unwrap());
-        Run {
-            violations,
-            log: guard.stop(),
-        }
+        Run { violations, log: guard.stop() }
     }
 }
 
@@ -231,24 +188,14 @@ impl Guard {
         let process = Command::new(env!("CARGO_BIN_EXE_orgguard"))
             .args(["serve", "--mode", mode, "--config"])
             .arg(&config)
-            .args([
-                "--listen",
-                &listen.to_string(),
-                "--admin",
-                &admin.to_string(),
-            ])
+            .args(["--listen", &listen.to_string(), "--admin", &admin.to_string()])
             .args(["--upstream", &server.address().to_string()])
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap();
-        let guard = Self {
-            process,
-            listen,
-            admin,
-            log,
-        };
+        let guard = Self { process, listen, admin, log };
         let patience = Instant::now() + PATIENCE;
         while get(guard.admin, "/readyz").is_none() {
             assert!(
@@ -303,14 +250,10 @@ async fn make_tables(server: &Throwaway) {
 
 async fn batch(server: &Throwaway, user: &str, database: &str, texts: &[&str]) {
     let address = server.address();
-    let parameters = format!(
-        "host={} port={} user={user} dbname={database}",
-        address.ip(),
-        address.port()
-    );
-    let (client, driver) = tokio_postgres::connect(&parameters, tokio_postgres::NoTls)
-        .await
-        .unwrap();
+    let parameters =
+        format!("host={} port={} user={user} dbname={database}", address.ip(), address.port());
+    let (client, driver) =
+        tokio_postgres::connect(&parameters, tokio_postgres::NoTls).await.unwrap();
     let driver = tokio::spawn(driver);
     for text in texts {
         client.batch_execute(text).await.unwrap();
@@ -335,11 +278,7 @@ fn violations(metrics: &str) -> BTreeSet<(String, String)> {
 /// The body of an answer with status 200, if there is one.
 fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -348,10 +287,7 @@ fn get(address: SocketAddr, path: &str) -> Option<String> {
 
 /// An address of 127.0.0.1 that was free a moment ago.
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Runs a program to its end and gives what it printed; a program that fails fails the test.
@@ -360,11 +296,7 @@ fn finish(mut command: Command, name: &str) -> String {
     let output = output.unwrap_or_else(|error| panic!("could not run {name}: {error}"));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{name} failed with {}:\n{said}\n{errors}",
-        output.status
-    );
+    assert!(output.status.success(), "{name} failed with {}:\n{said}\n{errors}", output.status);
     said
 }
 

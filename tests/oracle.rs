@@ -34,19 +34,13 @@ async fn database(server: &Throwaway, name: &str, scripts: &[&str]) -> Client {
     let admin = connect(&server.connection_string()).await;
     admin.batch_execute(&format!("CREATE DATABASE {name} OWNER app")).await.unwrap();
     let address = server.address();
-    let client = connect(&format!(
-        "host={} port={} user=app dbname={name}",
-        address.ip(),
-        address.port()
-    ))
-    .await;
+    let client =
+        connect(&format!("host={} port={} user=app dbname={name}", address.ip(), address.port()))
+            .await;
     for script in scripts {
         client.batch_execute(script).await.unwrap();
     }
-    client
-        .batch_execute(&format!("SET app.organization_id = '{}'", cases::TENANT))
-        .await
-        .unwrap();
+    client.batch_execute(&format!("SET app.organization_id = '{}'", cases::TENANT)).await.unwrap();
     client
 }
 
@@ -69,7 +63,12 @@ async fn compare(server: &Throwaway) {
         let comparable = plan.statements().iter().all(|statement| {
             matches!(
                 statement.kind(),
-                Kind::Select | Kind::Insert | Kind::Update | Kind::Delete | Kind::Prepared | Kind::Copy
+                Kind::Select
+                    | Kind::Insert
+                    | Kind::Update
+                    | Kind::Delete
+                    | Kind::Prepared
+                    | Kind::Copy
             )
         });
         if !comparable || case.unknown_tenant || plan.statements().is_empty() {
@@ -82,7 +81,9 @@ async fn compare(server: &Throwaway) {
         };
         for values in alternatives {
             let said = cases::judge(&case, &plan, values);
-            if !said.starts_with("admit") || (values.is_none() && case.sql.contains('$') && has_parameter(&case.sql)) {
+            if !said.starts_with("admit")
+                || (values.is_none() && case.sql.contains('$') && has_parameter(&case.sql))
+            {
                 continue;
             }
             compared += 1;
@@ -96,14 +97,19 @@ async fn compare(server: &Throwaway) {
                 let _ = writeln!(
                     differences,
                     "{}:{}: {}\n  {text}\n  without RLS {mine:?}\n  with RLS    {truth:?}",
-                    case.file.display(), case.line, case.name
+                    case.file.display(),
+                    case.line,
+                    case.name
                 );
             }
             if mine.rows.iter().any(|row| row.contains("gone ")) {
                 let _ = writeln!(
                     differences,
                     "{}:{}: {}: a soft-deleted row comes out: {:?}",
-                    case.file.display(), case.line, case.name, mine.rows
+                    case.file.display(),
+                    case.line,
+                    case.name,
+                    mine.rows
                 );
             }
         }
@@ -114,7 +120,9 @@ async fn compare(server: &Throwaway) {
 }
 
 fn has_parameter(sql: &str) -> bool {
-    sql.as_bytes().windows(2).any(|pair| pair.first() == Some(&b'$') && pair.get(1).is_some_and(u8::is_ascii_digit))
+    sql.as_bytes()
+        .windows(2)
+        .any(|pair| pair.first() == Some(&b'$') && pair.get(1).is_some_and(u8::is_ascii_digit))
 }
 
 /// The statement with its values, through PREPARE so that they have the types of parameters.
@@ -124,7 +132,11 @@ fn executable(sql: &str, values: Option<&[Option<String>]>) -> String {
     };
     let values: Vec<String> = values
         .iter()
-        .map(|value| value.as_ref().map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''"))))
+        .map(|value| {
+            value
+                .as_ref()
+                .map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
+        })
         .collect();
     format!("PREPARE oracle AS {sql}; EXECUTE oracle({})", values.join(", "))
 }
@@ -157,7 +169,8 @@ async fn run(client: &Client, text: &str) -> Outcome {
             for message in messages {
                 match message {
                     SimpleQueryMessage::Row(row) => {
-                        let values: Vec<&str> = (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect();
+                        let values: Vec<&str> =
+                            (0..row.len()).map(|at| row.get(at).unwrap_or("∅")).collect();
                         outcome.rows.push(values.join("|"));
                     }
                     SimpleQueryMessage::CommandComplete(count) => outcome.tags.push(count),
@@ -166,7 +179,8 @@ async fn run(client: &Client, text: &str) -> Outcome {
             }
         }
         Err(error) => {
-            outcome.error = error.code().map(|code| code.code().to_owned()).or_else(|| Some(error.to_string()));
+            outcome.error =
+                error.code().map(|code| code.code().to_owned()).or_else(|| Some(error.to_string()));
             client.batch_execute("ROLLBACK TO oracle").await.unwrap();
         }
     }

@@ -22,14 +22,27 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("telemetry", &["tenant", "policy", "sql", "analyze", "session"]),
     ("wire", &["tenant", "policy", "sql", "analyze", "session", "config", "telemetry"]),
     ("serve", &["tenant", "policy", "sql", "analyze", "session", "config", "telemetry", "wire"]),
-    ("cli", &["tenant", "policy", "sql", "analyze", "session", "config", "telemetry", "wire", "serve"]),
+    (
+        "cli",
+        &["tenant", "policy", "sql", "analyze", "session", "config", "telemetry", "wire", "serve"],
+    ),
 ];
 
 /// Rooms without I/O, and what would be I/O.
 const PURE: &[&str] = &["tenant", "policy", "sql", "analyze", "session"];
 const IMPURE: &[&str] = &[
-    "tokio::", "async fn", ".await", "tracing::", "std::net", "std::fs", "std::io", "std::env",
-    "Instant::now", "SystemTime", "println!", "eprintln!",
+    "tokio::",
+    "async fn",
+    ".await",
+    "tracing::",
+    "std::net",
+    "std::fs",
+    "std::io",
+    "std::env",
+    "Instant::now",
+    "SystemTime",
+    "println!",
+    "eprintln!",
 ];
 
 fn source() -> PathBuf {
@@ -78,7 +91,10 @@ fn rooms_name_only_the_rooms_below_them() {
             .1;
         for line in code(&path) {
             for (other, _) in MAY_NAME {
-                if *other != room && !allowed.contains(other) && line.contains(&format!("crate::{other}")) {
+                if *other != room
+                    && !allowed.contains(other)
+                    && line.contains(&format!("crate::{other}"))
+                {
                     broken.push(format!("{}: {}", path.display(), line.trim()));
                 }
             }
@@ -139,7 +155,8 @@ fn every_rule_has_cases_and_a_heading() {
     for rule in orgguard::analyze::Rule::ALL {
         let name = rule.name();
         let refused = cases.lines().any(|line| {
-            (line.starts_with("--@ verdict: refuse") || line.starts_with("--@ bind:")) && line.contains(name)
+            (line.starts_with("--@ verdict: refuse") || line.starts_with("--@ bind:"))
+                && line.contains(name)
         });
         assert!(refused, "no case is refused for {name}");
         assert!(rules.contains(&format!("## {name}")), "docs/rules.md has no heading for {name}");

@@ -3,10 +3,7 @@
 /// The elements of a one-dimensional array in text form (documentation, 8.15.2 and 8.15.6); `None`
 /// if the text is anything else.
 pub(super) fn text_elements(text: &str) -> Option<Vec<Option<String>>> {
-    let inner = text
-        .trim_matches(is_space)
-        .strip_prefix('{')?
-        .strip_suffix('}')?;
+    let inner = text.trim_matches(is_space).strip_prefix('{')?.strip_suffix('}')?;
     let mut elements = Vec::new();
     let mut rest = inner.trim_matches(is_space);
     if rest.is_empty() {
@@ -31,9 +28,7 @@ fn is_space(c: char) -> bool {
 fn element(text: &str) -> Option<(Option<String>, &str)> {
     let mut characters = text.char_indices();
     let Some(mut quoted) = text.strip_prefix('"').map(str::char_indices) else {
-        let end = characters
-            .find(|(_, c)| *c == ',')
-            .map_or(text.len(), |(at, _)| at);
+        let end = characters.find(|(_, c)| *c == ',').map_or(text.len(), |(at, _)| at);
         let (word, after) = text.split_at_checked(end)?;
         let word = word.trim_end_matches(is_space);
         if word.is_empty() || word.contains(['{', '}', '"', '\\']) {
@@ -101,17 +96,8 @@ mod tests {
             text_elements(" { a , NULL , \"x,\\\"y\" } "),
             Some(vec![some("a"), None, some("x,\"y")])
         );
-        for refused in [
-            "",
-            "a",
-            "{a",
-            "{a,}",
-            "{,a}",
-            "{{a},{b}}",
-            "{\"a}",
-            "{a}b",
-            "[0:1]={a,b}",
-        ] {
+        for refused in ["", "a", "{a", "{a,}", "{,a}", "{{a},{b}}", "{\"a}", "{a}b", "[0:1]={a,b}"]
+        {
             assert_eq!(text_elements(refused), None, "{refused}");
         }
     }
@@ -125,10 +111,7 @@ mod tests {
         bytes.extend(2_u32.to_be_bytes());
         bytes.extend(b"xy");
         bytes.extend(u32::MAX.to_be_bytes());
-        assert_eq!(
-            binary_elements(&bytes),
-            Some((2950, vec![Some(&b"xy"[..]), None]))
-        );
+        assert_eq!(binary_elements(&bytes), Some((2950, vec![Some(&b"xy"[..]), None])));
         assert_eq!(binary_elements(bytes.get(..20).unwrap()), None);
         bytes.push(0);
         assert_eq!(binary_elements(&bytes), None);

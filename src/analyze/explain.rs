@@ -24,12 +24,7 @@ pub(super) fn explain(graph: &Graph, provable: &[bool]) -> Vec<Explained> {
         .zip(provable)
         .filter_map(|(obligation, provable)| {
             let (table, span, owes) = owed(graph, obligation)?;
-            Some(Explained {
-                table,
-                span,
-                owes,
-                provable: *provable,
-            })
+            Some(Explained { table, span, owes, provable: *provable })
         })
         .collect()
 }
@@ -50,36 +45,18 @@ fn owed(graph: &Graph, obligation: &Obligation) -> Option<(Box<str>, Span, Strin
         | super::graph::Source::Recursion(_) => None,
     };
     Some(match obligation {
-        Obligation::Bound {
-            reference,
-            conflict: _,
-        } => {
+        Obligation::Bound { reference, conflict: _ } => {
             let (table, span, column) = column(*reference, &guarded(*reference)?.tenant)?;
             (table, span, format!("{column} is the tenant in every row"))
         }
-        Obligation::Live {
-            reference,
-            conflict: _,
-        } => {
+        Obligation::Live { reference, conflict: _ } => {
             let (table, span, column) = column(*reference, guarded(*reference)?.live.as_deref()?)?;
             (table, span, format!("{column} is NULL in every row"))
         }
-        Obligation::Written {
-            table,
-            span,
-            column,
-            values: _,
-        } => (
-            table.clone(),
-            *span,
-            format!("{} is the tenant in every row written", quoted(column)),
-        ),
-        Obligation::Kept {
-            table,
-            span,
-            column,
-            value: _,
-        } => (
+        Obligation::Written { table, span, column, values: _ } => {
+            (table.clone(), *span, format!("{} is the tenant in every row written", quoted(column)))
+        }
+        Obligation::Kept { table, span, column, value: _ } => (
             table.clone(),
             *span,
             format!("{} is set to the tenant and nothing else", quoted(column)),

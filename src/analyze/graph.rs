@@ -138,10 +138,7 @@ pub(super) struct Arm {
 #[derive(Clone, Debug)]
 pub(super) enum ArmColumn {
     /// One column.
-    One {
-        name: Option<Box<str>>,
-        term: Option<Term>,
-    },
+    One { name: Option<Box<str>>, term: Option<Term> },
     /// All columns of a reference whose columns are not all known.
     Rest(ReferenceId),
 }
@@ -169,29 +166,13 @@ pub(super) enum Operand {
 #[derive(Debug)]
 pub(super) enum Obligation {
     /// Rows of the reference that matter are the tenant's.
-    Bound {
-        reference: ReferenceId,
-        conflict: bool,
-    },
+    Bound { reference: ReferenceId, conflict: bool },
     /// Rows of the reference that matter are not soft-deleted.
-    Live {
-        reference: ReferenceId,
-        conflict: bool,
-    },
+    Live { reference: ReferenceId, conflict: bool },
     /// Every row written carries the tenant.
-    Written {
-        table: Box<str>,
-        span: Span,
-        column: Box<str>,
-        values: Vec<Written>,
-    },
+    Written { table: Box<str>, span: Span, column: Box<str>, values: Vec<Written> },
     /// A new value of the tenant column is the tenant.
-    Kept {
-        table: Box<str>,
-        span: Span,
-        column: Box<str>,
-        value: Written,
-    },
+    Kept { table: Box<str>, span: Span, column: Box<str>, value: Written },
 }
 
 /// A value written, and where.
@@ -215,11 +196,7 @@ impl Graph {
         parent: Option<ContextId>,
         masked: Vec<ReferenceId>,
     ) -> ContextId {
-        self.contexts.push(Context {
-            parent,
-            masked,
-            facts: Vec::new(),
-        });
+        self.contexts.push(Context { parent, masked, facts: Vec::new() });
         self.contexts.len().saturating_sub(1)
     }
 
@@ -246,10 +223,7 @@ impl Graph {
 
     /// The column of a reference, made when it is first asked for.
     pub(super) fn column(&mut self, reference: ReferenceId, name: &str) -> ColumnId {
-        let found = self
-            .columns
-            .iter()
-            .position(|c| c.reference == reference && *c.name == *name);
+        let found = self.columns.iter().position(|c| c.reference == reference && *c.name == *name);
         if let Some(found) = found {
             return found;
         }
@@ -264,12 +238,7 @@ impl Graph {
             }
             Some(_) | None => (Vec::new(), None),
         };
-        self.columns.push(Column {
-            reference,
-            name: name.into(),
-            links,
-            position,
-        });
+        self.columns.push(Column { reference, name: name.into(), links, position });
         self.columns.len().saturating_sub(1)
     }
 
@@ -281,10 +250,7 @@ impl Graph {
         name: &str,
     ) -> (Vec<Option<Term>>, Option<usize>) {
         let position = self.position(output, aliases, name);
-        let arms = self
-            .outputs
-            .get(output)
-            .map_or(0, |output| output.arms.len());
+        let arms = self.outputs.get(output).map_or(0, |output| output.arms.len());
         let mut links = Vec::with_capacity(arms);
         for arm in 0..arms {
             let link = match position {
@@ -302,10 +268,7 @@ impl Graph {
     pub(super) fn at(&self, output: OutputId, arm: usize, position: usize) -> Option<Term> {
         let columns = &self.outputs.get(output)?.arms.get(arm)?.columns;
         let before = columns.get(..=position)?;
-        if before
-            .iter()
-            .any(|column| matches!(column, ArmColumn::Rest(_)))
-        {
+        if before.iter().any(|column| matches!(column, ArmColumn::Rest(_))) {
             return None;
         }
         match before.last()? {
@@ -334,10 +297,8 @@ impl Graph {
             matches!(column, ArmColumn::One { name: Some(own), term: _ } if **own == *name)
         });
         let (position, _) = found.next()?;
-        let rest = columns
-            .get(..position)?
-            .iter()
-            .any(|column| matches!(column, ArmColumn::Rest(_)));
+        let rest =
+            columns.get(..position)?.iter().any(|column| matches!(column, ArmColumn::Rest(_)));
         (found.next().is_none() && !rest).then_some(position)
     }
 
@@ -351,10 +312,7 @@ impl Graph {
         let named: Vec<Option<Term>> = columns
             .iter()
             .filter_map(|column| match column {
-                ArmColumn::One {
-                    name: Some(own),
-                    term,
-                } if **own == *name => Some(*term),
+                ArmColumn::One { name: Some(own), term } if **own == *name => Some(*term),
                 ArmColumn::One { .. } | ArmColumn::Rest(_) => None,
             })
             .collect();
@@ -369,11 +327,8 @@ impl Graph {
         if let [only] = named.as_slice() {
             return *only;
         }
-        let sure: Vec<ReferenceId> = rests
-            .iter()
-            .copied()
-            .filter(|r| self.has(*r, name) == Has::Sure)
-            .collect();
+        let sure: Vec<ReferenceId> =
+            rests.iter().copied().filter(|r| self.has(*r, name) == Has::Sure).collect();
         match (sure.as_slice(), rests.as_slice()) {
             ([only], _) | ([], [only]) => Some(Term::Column(self.column(*only, name))),
             (_, _) => None,
@@ -412,23 +367,15 @@ impl Graph {
         let mut best = Has::No;
         for column in &arm.columns {
             match column {
-                ArmColumn::One {
-                    name: Some(own),
-                    term: _,
-                } if **own == *name => best = best.max(Has::Maybe),
-                ArmColumn::One {
-                    name: None,
-                    term: _,
-                } => best = best.max(Has::Maybe),
+                ArmColumn::One { name: Some(own), term: _ } if **own == *name => {
+                    best = best.max(Has::Maybe)
+                }
+                ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}
                 ArmColumn::Rest(reference) => best = best.max(self.has(*reference, name)),
             }
         }
-        if aliases.is_empty() && found.names.is_empty() {
-            best
-        } else {
-            best.min(Has::Maybe)
-        }
+        if aliases.is_empty() && found.names.is_empty() { best } else { best.min(Has::Maybe) }
     }
 }
 

@@ -19,31 +19,17 @@ pub(super) fn judge(
 ) -> Verdict {
     match tenant {
         SessionTenant::Known(tenant) => {
-            let truth = Compared {
-                graph,
-                tenant_type,
-                tenant,
-                arguments,
-            };
+            let truth = Compared { graph, tenant_type, tenant, arguments };
             verdict(graph, provable, &truth, Rule::ForeignTenant)
         }
         SessionTenant::Required => Verdict {
-            violations: graph
-                .obligations
-                .iter()
-                .filter_map(|o| no_tenant(graph, o))
-                .collect(),
+            violations: graph.obligations.iter().filter_map(|o| no_tenant(graph, o)).collect(),
             advice: Vec::new(),
         },
         SessionTenant::Any => {
             let mut first = None;
             for tenant in candidates(graph, tenant_type, arguments) {
-                let truth = Compared {
-                    graph,
-                    tenant_type,
-                    tenant: &tenant,
-                    arguments,
-                };
+                let truth = Compared { graph, tenant_type, tenant: &tenant, arguments };
                 let verdict = verdict(graph, provable, &truth, Rule::MixedTenants);
                 if verdict.holds() {
                     return verdict;
@@ -67,12 +53,7 @@ fn no_candidate(
         TenantType::Text => crate::tenant::Tenant::Text("\u{0}".into()),
         TenantType::Uuid => crate::tenant::Tenant::Uuid(crate::tenant::Uuid::from_bytes([0; 16])),
     };
-    let truth = Compared {
-        graph,
-        tenant_type,
-        tenant: &nobody,
-        arguments,
-    };
+    let truth = Compared { graph, tenant_type, tenant: &nobody, arguments };
     verdict(graph, provable, &truth, Rule::ForeignTenant)
 }
 
@@ -82,10 +63,7 @@ fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule)
     let mut verdict = Verdict::default();
     for (obligation, provable) in graph.obligations.iter().zip(provable) {
         match obligation {
-            Obligation::Bound {
-                reference,
-                conflict,
-            } => {
+            Obligation::Bound { reference, conflict } => {
                 if !solver.is_bound(*reference, &solution) {
                     let rule = match (provable, conflict) {
                         (true, _) => foreign,
@@ -95,46 +73,26 @@ fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule)
                     verdict.violations.extend(unbound(graph, *reference, rule));
                 }
             }
-            Obligation::Live {
-                reference,
-                conflict,
-            } => {
+            Obligation::Live { reference, conflict } => {
                 if solver.is_live(*reference, false) {
                     continue;
                 }
                 if solver.is_live(*reference, true) && !conflict {
                     verdict.advice.extend(advice(graph, *reference));
                 } else {
-                    let rule = if *conflict {
-                        Rule::UnguardedConflict
-                    } else {
-                        Rule::VisibleDeleted
-                    };
+                    let rule =
+                        if *conflict { Rule::UnguardedConflict } else { Rule::VisibleDeleted };
                     verdict.violations.extend(deleted(graph, *reference, rule));
                 }
             }
-            Obligation::Written {
-                table,
-                span,
-                column,
-                values,
-            } => {
+            Obligation::Written { table, span, column, values } => {
                 if values.is_empty()
-                    || !values
-                        .iter()
-                        .all(|value| solver.is_written(value, &solution))
+                    || !values.iter().all(|value| solver.is_written(value, &solution))
                 {
-                    verdict
-                        .violations
-                        .push(written(table, *span, column, *provable));
+                    verdict.violations.push(written(table, *span, column, *provable));
                 }
             }
-            Obligation::Kept {
-                table,
-                span,
-                column,
-                value,
-            } => {
+            Obligation::Kept { table, span, column, value } => {
                 if !solver.is_written(value, &solution) {
                     verdict.violations.push(moved(table, *span, column));
                 }
@@ -144,10 +102,8 @@ fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule)
     // An advice says that no deleted row comes out; that is worth nothing beside a foreign one.
     if !verdict.violations.is_empty() {
         for advice in std::mem::take(&mut verdict.advice) {
-            let concerned = verdict
-                .violations
-                .iter()
-                .any(|violation| violation.span == advice.span);
+            let concerned =
+                verdict.violations.iter().any(|violation| violation.span == advice.span);
             if !concerned {
                 verdict.advice.push(advice);
             }
@@ -180,25 +136,13 @@ fn named(graph: &Graph, reference: ReferenceId) -> Option<Named<'_>> {
 
 /// A name as SQL writes it.
 pub(super) fn quoted(name: &str) -> String {
-    let plain = name
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         && !name.starts_with(|c: char| c.is_ascii_digit());
-    if plain {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 fn unbound(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violation> {
-    let Named {
-        table,
-        alias,
-        span,
-        tenant,
-        live: _,
-    } = named(graph, reference)?;
+    let Named { table, alias, span, tenant, live: _ } = named(graph, reference)?;
     let column = format!("{}.{}", quoted(alias), quoted(tenant));
     let (detail, hint) = match rule {
         Rule::ForeignTenant => (
@@ -230,13 +174,7 @@ fn unbound(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violatio
 }
 
 fn deleted(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violation> {
-    let Named {
-        table,
-        alias,
-        span,
-        tenant: _,
-        live,
-    } = named(graph, reference)?;
+    let Named { table, alias, span, tenant: _, live } = named(graph, reference)?;
     let column = format!("{}.{}", quoted(alias), quoted(live.unwrap_or_default()));
     let (detail, hint) = match rule {
         Rule::UnguardedConflict => (
@@ -258,13 +196,7 @@ fn deleted(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violatio
 }
 
 fn advice(graph: &Graph, reference: ReferenceId) -> Option<Advice> {
-    let Named {
-        table,
-        alias,
-        span,
-        tenant: _,
-        live,
-    } = named(graph, reference)?;
+    let Named { table, alias, span, tenant: _, live } = named(graph, reference)?;
     let column = format!("{}.{}", quoted(alias), quoted(live.unwrap_or_default()));
     Some(Advice {
         rule: Rule::VisibleDeleted,
@@ -311,10 +243,7 @@ fn moved(table: &str, span: Span, column: &str) -> Violation {
 
 fn no_tenant(graph: &Graph, obligation: &Obligation) -> Option<Violation> {
     let (table, span) = match obligation {
-        Obligation::Bound {
-            reference,
-            conflict: _,
-        } => {
+        Obligation::Bound { reference, conflict: _ } => {
             let reference = graph.references.get(*reference)?;
             (reference.table.clone(), reference.span)
         }

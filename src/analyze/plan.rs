@@ -127,24 +127,14 @@ impl StatementPlan {
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
-        let mut verdict = Verdict {
-            violations: self.violations.clone(),
-            advice: Vec::new(),
-        };
+        let mut verdict = Verdict { violations: self.violations.clone(), advice: Vec::new() };
         if !self.graph.obligations.is_empty() {
-            let judged = judge::judge(
-                &self.graph,
-                &self.provable,
-                self.tenant_type,
-                tenant,
-                arguments,
-            );
+            let judged =
+                judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
         }
-        verdict
-            .violations
-            .sort_by_key(|violation| violation.span.start);
+        verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
     }
 
@@ -159,10 +149,9 @@ impl StatementPlan {
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
     let statements = match sql::read(text, &policy.limits) {
-        Ok(statements) => statements
-            .iter()
-            .map(|statement| plan_statement(statement, policy))
-            .collect(),
+        Ok(statements) => {
+            statements.iter().map(|statement| plan_statement(statement, policy)).collect()
+        }
         Err(refused) => vec![not_understood(refused, policy)],
     };
     Plan { statements }
@@ -189,20 +178,12 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline {
-        kind,
-        effect,
-        mut violations,
-        query,
-        explained,
-    } = statement::outline(statement, policy);
+    let Outline { kind, effect, mut violations, query, explained } =
+        statement::outline(statement, policy);
     let mut graph = Graph::default();
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built {
-            graph: own,
-            violations: more,
-        } = built;
+        let Built { graph: own, violations: more } = built;
         graph = own;
         violations.extend(more);
     }
@@ -223,19 +204,10 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         .obligations
         .iter()
         .map(|obligation| match obligation {
-            Obligation::Bound {
-                reference,
-                conflict: _,
-            } => solver.is_bound(*reference, &solution),
-            Obligation::Live {
-                reference,
-                conflict: _,
-            } => solver.is_live(*reference, false),
+            Obligation::Bound { reference, conflict: _ } => solver.is_bound(*reference, &solution),
+            Obligation::Live { reference, conflict: _ } => solver.is_live(*reference, false),
             Obligation::Written { values, .. } => {
-                !values.is_empty()
-                    && values
-                        .iter()
-                        .all(|value| solver.is_written(value, &solution))
+                !values.is_empty() && values.iter().all(|value| solver.is_written(value, &solution))
             }
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })

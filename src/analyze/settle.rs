@@ -40,17 +40,11 @@ enum Value {
 
 impl Truth for Compared<'_> {
     fn matches(&self, operand: OperandId) -> bool {
-        self.graph
-            .operands
-            .get(operand)
-            .is_some_and(|operand| self.compare(operand, true))
+        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, true))
     }
 
     fn is_tenant(&self, operand: OperandId) -> bool {
-        self.graph
-            .operands
-            .get(operand)
-            .is_some_and(|operand| self.compare(operand, false))
+        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, false))
     }
 }
 
@@ -59,14 +53,12 @@ impl Compared<'_> {
         if let Operand::NotNull(inner) = operand {
             return self.compare(inner, false);
         }
-        values(operand, self.tenant_type, self.arguments)
-            .iter()
-            .all(|value| match value {
-                Value::Null => null_matches,
-                Value::Free => true,
-                Value::Foreign => false,
-                Value::Tenant(tenant) => tenant == self.tenant,
-            })
+        values(operand, self.tenant_type, self.arguments).iter().all(|value| match value {
+            Value::Null => null_matches,
+            Value::Free => true,
+            Value::Foreign => false,
+            Value::Tenant(tenant) => tenant == self.tenant,
+        })
     }
 }
 
@@ -104,10 +96,9 @@ fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) 
         Operand::Null => vec![Value::Null],
         Operand::Setting => vec![Value::Free],
         Operand::NotNull(inner) => values(inner, tenant_type, arguments),
-        Operand::All(operands) => operands
-            .iter()
-            .flat_map(|operand| values(operand, tenant_type, arguments))
-            .collect(),
+        Operand::All(operands) => {
+            operands.iter().flat_map(|operand| values(operand, tenant_type, arguments)).collect()
+        }
         Operand::Parameter { number, cast } => vec![match parameter(*number) {
             None => Value::Free,
             Some(None) => Value::Foreign,
@@ -169,21 +160,14 @@ fn binary(bytes: &[u8], type_oid: u32, tenant_type: TenantType) -> Value {
         return text(bytes, tenant_type);
     }
     let value = match tenant_type {
-        TenantType::Uuid => bytes
-            .try_into()
-            .ok()
-            .map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes))),
+        TenantType::Uuid => {
+            bytes.try_into().ok().map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes)))
+        }
         TenantType::Text => return text(bytes, tenant_type),
         TenantType::Bigint => match type_oid {
             INT8 => bytes.try_into().ok().map(i64::from_be_bytes),
-            INT4 => bytes
-                .try_into()
-                .ok()
-                .map(|bytes| i64::from(i32::from_be_bytes(bytes))),
-            INT2 => bytes
-                .try_into()
-                .ok()
-                .map(|bytes| i64::from(i16::from_be_bytes(bytes))),
+            INT4 => bytes.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),
+            INT2 => bytes.try_into().ok().map(|bytes| i64::from(i16::from_be_bytes(bytes))),
             _ => None,
         }
         .map(Tenant::Bigint),

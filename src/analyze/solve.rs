@@ -29,7 +29,7 @@ pub(super) struct Solution {
 }
 
 pub(super) struct Solver<'a, T> {
-    graph: &'a Graph,
+    pub(super) graph: &'a Graph,
     truth: &'a T,
 }
 
@@ -72,10 +72,7 @@ impl<'a, T: Truth> Solver<'a, T> {
             .map(|position| (output, position))
             .collect();
         while !candidates.is_empty() {
-            let mut trial = Solution {
-                carried: before.carried.clone(),
-                ..Solution::default()
-            };
+            let mut trial = Solution { carried: before.carried.clone(), ..Solution::default() };
             trial.carried.extend(candidates.iter().copied());
             self.run(&mut trial, Some(output));
             let kept: HashSet<(OutputId, usize)> = candidates
@@ -101,11 +98,7 @@ impl<'a, T: Truth> Solver<'a, T> {
         position: usize,
         solution: &Solution,
     ) -> bool {
-        let Some(found) = self
-            .graph
-            .outputs
-            .get(output)
-            .and_then(|output| output.arms.get(arm))
+        let Some(found) = self.graph.outputs.get(output).and_then(|output| output.arms.get(arm))
         else {
             return false;
         };
@@ -126,17 +119,12 @@ impl<'a, T: Truth> Solver<'a, T> {
                 let Source::Guarded(guarded) = &reference.source else {
                     continue;
                 };
-                let known = self
-                    .graph
-                    .columns
-                    .iter()
-                    .enumerate()
-                    .any(|(column, found)| {
-                        found.reference == id
-                            && found.name == guarded.tenant
-                            && reference.aliases.is_empty()
-                            && solution.known.contains(&(reference.context, column))
-                    });
+                let known = self.graph.columns.iter().enumerate().any(|(column, found)| {
+                    found.reference == id
+                        && found.name == guarded.tenant
+                        && reference.aliases.is_empty()
+                        && solution.known.contains(&(reference.context, column))
+                });
                 if known {
                     solution.bound.insert(id);
                 }
@@ -163,9 +151,7 @@ impl<'a, T: Truth> Solver<'a, T> {
                 self.learn(context, fact, solution, withheld, &mut learnt);
             }
             let before = solution.known.len();
-            solution
-                .known
-                .extend(learnt.into_iter().map(|column| (context, column)));
+            solution.known.extend(learnt.into_iter().map(|column| (context, column)));
             if solution.known.len() == before {
                 return;
             }
@@ -177,11 +163,8 @@ impl<'a, T: Truth> Solver<'a, T> {
         let mut facts = Vec::new();
         let mut masked: Vec<ReferenceId> = Vec::new();
         let mut next = Some(context);
-        while let Some(Context {
-            parent,
-            masked: own,
-            facts: here,
-        }) = next.and_then(|id| self.graph.contexts.get(id))
+        while let Some(Context { parent, masked: own, facts: here }) =
+            next.and_then(|id| self.graph.contexts.get(id))
         {
             facts.extend(here.iter().filter(|fact| !self.mentions(fact, &masked)));
             masked.extend(own);
@@ -190,12 +173,9 @@ impl<'a, T: Truth> Solver<'a, T> {
         facts
     }
 
-    fn mentions(&self, fact: &Fact, masked: &[ReferenceId]) -> bool {
+    pub(super) fn mentions(&self, fact: &Fact, masked: &[ReferenceId]) -> bool {
         let column = |id: &ColumnId| {
-            self.graph
-                .columns
-                .get(*id)
-                .is_some_and(|column| masked.contains(&column.reference))
+            self.graph.columns.get(*id).is_some_and(|column| masked.contains(&column.reference))
         };
         let term = |term: &Term| match term {
             Term::Column(id) => column(id),
@@ -204,10 +184,7 @@ impl<'a, T: Truth> Solver<'a, T> {
         match fact {
             Fact::Equal(left, right) => term(left) || term(right),
             Fact::Null(id) | Fact::Member(id, _, _) => column(id),
-            Fact::Any(arms) => arms
-                .iter()
-                .flatten()
-                .any(|fact| self.mentions(fact, masked)),
+            Fact::Any(arms) => arms.iter().flatten().any(|fact| self.mentions(fact, masked)),
         }
     }
 
@@ -259,12 +236,7 @@ impl<'a, T: Truth> Solver<'a, T> {
         withheld: Option<OutputId>,
     ) -> HashSet<ColumnId> {
         let mut inside = Solution {
-            known: solution
-                .known
-                .iter()
-                .filter(|(at, _)| *at == context)
-                .copied()
-                .collect(),
+            known: solution.known.iter().filter(|(at, _)| *at == context).copied().collect(),
             bound: solution.bound.clone(),
             carried: solution.carried.clone(),
         };
@@ -285,9 +257,7 @@ impl<'a, T: Truth> Solver<'a, T> {
                 }
             }
             let before = inside.known.len();
-            inside
-                .known
-                .extend(learnt.into_iter().map(|column| (context, column)));
+            inside.known.extend(learnt.into_iter().map(|column| (context, column)));
             if inside.known.len() == before {
                 return inside.known.into_iter().map(|(_, column)| column).collect();
             }
@@ -332,9 +302,7 @@ impl<'a, T: Truth> Solver<'a, T> {
     ) -> bool {
         self.graph.contexts.get(context).is_some_and(|here| {
             !here.masked.contains(&found.reference)
-                && here
-                    .parent
-                    .is_some_and(|parent| solution.known.contains(&(parent, column)))
+                && here.parent.is_some_and(|parent| solution.known.contains(&(parent, column)))
         })
     }
 
@@ -351,11 +319,7 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     fn all_come_out(&self, output: OutputId, position: usize, solution: &Solution) -> bool {
-        let arms = self
-            .graph
-            .outputs
-            .get(output)
-            .map_or(0, |output| output.arms.len());
+        let arms = self.graph.outputs.get(output).map_or(0, |output| output.arms.len());
         arms > 0 && (0..arms).all(|arm| self.comes_out(output, arm, position, solution))
     }
 
@@ -374,7 +338,7 @@ impl<'a, T: Truth> Solver<'a, T> {
 
     /// Whether `filtered` holds, at every use of some output, of a column that is `column` in the
     /// arm with this context.
-    fn pushed(
+    pub(super) fn pushed(
         &self,
         context: ContextId,
         column: ColumnId,
@@ -421,10 +385,7 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     fn source(&self, reference: ReferenceId) -> Option<&'a Source> {
-        self.graph
-            .references
-            .get(reference)
-            .map(|reference| &reference.source)
+        self.graph.references.get(reference).map(|reference| &reference.source)
     }
 
     pub(super) fn is_bound(&self, reference: ReferenceId, solution: &Solution) -> bool {
@@ -451,56 +412,6 @@ impl<'a, T: Truth> Solver<'a, T> {
         })
     }
 
-    /// Whether the soft-delete column is NULL for every row that matters; `all_contexts` looks past
-    /// outer joins too (then deleted rows are not seen, but rows may be lost).
-    pub(super) fn is_live(&self, reference: ReferenceId, all_contexts: bool) -> bool {
-        let Some(found) = self.graph.references.get(reference) else {
-            return false;
-        };
-        let Source::Guarded(guarded) = &found.source else {
-            return false;
-        };
-        let Some(live) = guarded.live.as_deref().filter(|_| found.aliases.is_empty()) else {
-            return false;
-        };
-        self.graph.columns.iter().enumerate().any(|(column, own)| {
-            own.reference == reference
-                && *own.name == *live
-                && self.is_null(found.context, column, all_contexts)
-        })
-    }
-
-    fn is_null(&self, context: ContextId, column: ColumnId, all_contexts: bool) -> bool {
-        let mut masked: Vec<ReferenceId> = Vec::new();
-        let mut next = Some(context);
-        while let Some((id, found)) = next.and_then(|id| Some((id, self.graph.contexts.get(id)?))) {
-            let visible = |fact: &&Fact| all_contexts || !self.mentions(fact, &masked);
-            if found
-                .facts
-                .iter()
-                .filter(visible)
-                .any(|fact| says_null(fact, column))
-            {
-                return true;
-            }
-            let is_masked = self
-                .graph
-                .columns
-                .get(column)
-                .is_some_and(|own| masked.contains(&own.reference));
-            if (all_contexts || !is_masked)
-                && self.pushed(id, column, &|use_context, outer, _| {
-                    self.is_null(use_context, outer, all_contexts)
-                })
-            {
-                return true;
-            }
-            masked.extend(&found.masked);
-            next = found.parent;
-        }
-        false
-    }
-
     /// Whether a value written is the tenant.
     pub(super) fn is_written(&self, written: &Written, solution: &Solution) -> bool {
         match written.value {
@@ -514,23 +425,13 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 }
 
-fn says_null(fact: &Fact, column: ColumnId) -> bool {
-    match fact {
-        Fact::Null(own) => *own == column,
-        Fact::Any(arms) => arms
-            .iter()
-            .all(|arm| arm.iter().any(|fact| says_null(fact, column))),
-        Fact::Equal(..) | Fact::Member(..) => false,
-    }
-}
-
 fn equals_operand(fact: &Fact, column: ColumnId) -> bool {
     match fact {
         Fact::Equal(Term::Column(own), Term::Operand(_))
         | Fact::Equal(Term::Operand(_), Term::Column(own)) => *own == column,
-        Fact::Any(arms) => arms
-            .iter()
-            .all(|arm| arm.iter().any(|fact| equals_operand(fact, column))),
+        Fact::Any(arms) => {
+            arms.iter().all(|arm| arm.iter().any(|fact| equals_operand(fact, column)))
+        }
         Fact::Equal(..) | Fact::Null(_) | Fact::Member(..) => false,
     }
 }

@@ -35,10 +35,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.effect = query_effect(query, policy);
             outline.query = Some(query);
         }
-        StatementBody::Explain {
-            costs_off,
-            statement: inner,
-        } => {
+        StatementBody::Explain { costs_off, statement: inner } => {
             let own = self::outline(inner, policy);
             outline.kind = Kind::Select;
             outline.effect = match own.effect {
@@ -52,34 +49,21 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         StatementBody::Prepare { name, statement } => {
             outline.kind = Kind::Prepared;
             let statement = Arc::new(plan_statement(statement, policy));
-            outline.effect = Effect::Prepare {
-                name: name.text.clone(),
-                statement,
-            };
+            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
         }
         StatementBody::Execute { name, arguments } => {
             outline.kind = Kind::Prepared;
             let arguments = arguments.iter().map(NewValue::from).collect();
-            outline.effect = Effect::Execute {
-                name: name.text.clone(),
-                arguments,
-            };
+            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
         }
         StatementBody::Deallocate(name) => {
             outline.kind = Kind::Prepared;
             outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
         }
-        StatementBody::Declare {
-            name,
-            hold,
-            statement,
-        } => {
+        StatementBody::Declare { name, hold, statement } => {
             let own = self::outline(statement, policy);
             outline.kind = Kind::Prepared;
-            outline.effect = Effect::Declare {
-                name: name.text.clone(),
-                hold: *hold,
-            };
+            outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
             outline.query = own.query;
         }
@@ -101,11 +85,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.kind = Kind::Transaction;
             outline.effect = transaction(control);
         }
-        StatementBody::Set {
-            local,
-            name,
-            values,
-        } => {
+        StatementBody::Set { local, name, values } => {
             outline.kind = Kind::Setting;
             set(&mut outline, *local, name, values, policy);
         }
@@ -123,11 +103,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.effect = Effect::DiscardAll;
         }
         StatementBody::Utility(utility) => {
-            outline.kind = if *utility == Utility::CopyTable {
-                Kind::Copy
-            } else {
-                Kind::Utility
-            };
+            outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
             self::utility(&mut outline, *utility, statement.span);
         }
     }
@@ -137,10 +113,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
 /// The token sweep: no identifier that the model does not account for may name a guarded relation.
 /// What it finds in a query was hidden from the parser; in a utility statement it is its object.
 fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
-    let found = statement
-        .unaccounted
-        .iter()
-        .find(|name| policy.tables.guard(&name.text).is_some());
+    let found = statement.unaccounted.iter().find(|name| policy.tables.guard(&name.text).is_some());
     let Some(Name { text, span }) = found else {
         return Vec::new();
     };
@@ -186,21 +159,17 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
 fn utility(outline: &mut Outline<'_>, utility: Utility, span: Span) {
     let (rule, reason, hint) = match utility {
         Utility::Plain | Utility::CopyTable => return,
-        Utility::Ddl(reason) => (
-            Rule::GuardedDdl,
-            reason,
-            "run it as a migration, on a direct connection",
-        ),
+        Utility::Ddl(reason) => {
+            (Rule::GuardedDdl, reason, "run it as a migration, on a direct connection")
+        }
         Utility::Opaque(reason) => (
             Rule::OpaqueSql,
             reason,
             "send the statements that it would run themselves, or use a direct connection",
         ),
-        Utility::Escape(reason) => (
-            Rule::SessionEscape,
-            reason,
-            "run it as an administrator, on a direct connection",
-        ),
+        Utility::Escape(reason) => {
+            (Rule::SessionEscape, reason, "run it as an administrator, on a direct connection")
+        }
     };
     outline.violations.push(Violation {
         rule,
@@ -225,10 +194,7 @@ fn query_kind(query: &Query) -> Kind {
 }
 
 fn is_tenant_setting(name: &str, policy: &Policy) -> bool {
-    policy
-        .tenant_setting
-        .as_deref()
-        .is_some_and(|setting| setting.eq_ignore_ascii_case(name))
+    policy.tenant_setting.as_deref().is_some_and(|setting| setting.eq_ignore_ascii_case(name))
 }
 
 /// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else.
@@ -237,23 +203,14 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
         return Effect::None;
     };
     let call = match block.items.as_slice() {
-        [
-            Item::Expr {
-                expr: Expr::Call(call),
-                label: _,
-            },
-        ] if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() => call,
+        [Item::Expr { expr: Expr::Call(call), label: _ }]
+            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
+        {
+            call
+        }
         _ => return Effect::None,
     };
-    let Call {
-        qualifier,
-        name,
-        arguments,
-        inside: _,
-        filter: None,
-        over: None,
-    } = &**call
-    else {
+    let Call { qualifier, name, arguments, inside: _, filter: None, over: None } = &**call else {
         return Effect::None;
     };
     if &*name.text != "set_config" || qualifier.iter().any(|schema| &*schema.text != "pg_catalog") {
@@ -267,16 +224,10 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
                 Expr::Constant(Constant::Boolean(local)) => *local,
                 // Whether it is local is not known: the value is not either.
                 _ => {
-                    return Effect::SetTenant {
-                        local: false,
-                        value: NewValue::Unknown,
-                    };
+                    return Effect::SetTenant { local: false, value: NewValue::Unknown };
                 }
             };
-            Effect::SetTenant {
-                local,
-                value: new_value(value),
-            }
+            Effect::SetTenant { local, value: new_value(value) }
         }
         _ => Effect::None,
     }
@@ -300,14 +251,8 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
     if is_tenant_setting(&name.text, policy) {
         outline.effect = match values {
             [] if !local => Effect::ResetTenant,
-            [only] => Effect::SetTenant {
-                local,
-                value: NewValue::from(only),
-            },
-            _ => Effect::SetTenant {
-                local,
-                value: NewValue::Unknown,
-            },
+            [only] => Effect::SetTenant { local, value: NewValue::from(only) },
+            _ => Effect::SetTenant { local, value: NewValue::Unknown },
         };
         return;
     }
@@ -318,9 +263,8 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
             Operand::Null | Operand::Parameter(_) => None,
         })
         .collect();
-    let class = texts.map_or(SettingClass::Unknown, |texts| {
-        policy.settings.class(&name.text, &texts)
-    });
+    let class =
+        texts.map_or(SettingClass::Unknown, |texts| policy.settings.class(&name.text, &texts));
     let reason = match class {
         SettingClass::Harmless | SettingClass::PinnedHolds => return,
         SettingClass::PinnedBroken => "a setting that the guard relies on would change",

@@ -31,10 +31,7 @@ impl Routines {
     #[must_use]
     pub fn class(&self, schema: Option<&str>, name: &str) -> Routine {
         let qualified = schema.map(|schema| format!("{schema}.{name}"));
-        if qualified
-            .as_deref()
-            .is_some_and(|full| self.allowed.contains(full))
-        {
+        if qualified.as_deref().is_some_and(|full| self.allowed.contains(full)) {
             return Routine::Harmless;
         }
         if schema.is_some_and(|schema| schema != "pg_catalog") {
@@ -66,10 +63,7 @@ static BUILT_IN: LazyLock<HashMap<&'static str, bool>> = LazyLock::new(|| {
     include_str!("routines.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
-        .map(|line| {
-            line.strip_suffix(" v")
-                .map_or((line, false), |name| (name, true))
-        })
+        .map(|line| line.strip_suffix(" v").map_or((line, false), |name| (name, true)))
         .collect()
 });
 
@@ -101,10 +95,7 @@ mod tests {
             assert_eq!(routines.class(None, name), Routine::Unknown, "{name}");
         }
         assert_eq!(routines.class(Some("evil"), "lower"), Routine::Unknown);
-        assert_eq!(
-            routines.class(Some("pg_catalog"), "lower"),
-            Routine::Harmless
-        );
+        assert_eq!(routines.class(Some("pg_catalog"), "lower"), Routine::Harmless);
         assert_eq!(routines.class(None, "pg_notify"), Routine::Volatile);
     }
 

@@ -146,11 +146,7 @@ impl Settings {
             // A name with a dot is a placeholder of the application's own, or an extension's
             // setting, of which none changes how PostgreSQL reads a statement.
             || name.contains('.');
-        if vouched {
-            SettingClass::Harmless
-        } else {
-            SettingClass::Unknown
-        }
+        if vouched { SettingClass::Harmless } else { SettingClass::Unknown }
     }
 
     /// Whether a pinned setting keeps a value the guard can rely on.
@@ -159,10 +155,7 @@ impl Settings {
             // DEFAULT and RESET go back to what the session started with, which was judged then.
             (_, []) => true,
             ("standard_conforming_strings" | "row_security", [value]) => {
-                matches!(
-                    value.to_ascii_lowercase().as_str(),
-                    "on" | "true" | "yes" | "1"
-                )
+                matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
             }
             ("backslash_quote", [value]) => value.eq_ignore_ascii_case("safe_encoding"),
             ("client_encoding", [value]) => {
@@ -172,10 +165,7 @@ impl Settings {
             ("search_path", values) => self.search_path_holds(values),
             ("default_tablespace", _) => true,
             ("transform_null_equals", [value]) => {
-                matches!(
-                    value.to_ascii_lowercase().as_str(),
-                    "off" | "false" | "no" | "0"
-                )
+                matches!(value.to_ascii_lowercase().as_str(), "off" | "false" | "no" | "0")
             }
             (_, _) => false,
         }
@@ -199,10 +189,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings {
-            allowed: Vec::new(),
-            search_path: vec!["public".into(), "$user".into()],
-        }
+        Settings { allowed: Vec::new(), search_path: vec!["public".into(), "$user".into()] }
     }
 
     #[test]
@@ -233,9 +220,6 @@ mod tests {
     #[test]
     fn a_reset_goes_back_to_the_start_of_the_session() {
         assert_eq!(settings().class("role", &[]), SettingClass::PinnedHolds);
-        assert_eq!(
-            settings().class("standard_conforming_strings", &[]),
-            SettingClass::PinnedHolds
-        );
+        assert_eq!(settings().class("standard_conforming_strings", &[]), SettingClass::PinnedHolds);
     }
 }

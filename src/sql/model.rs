@@ -472,32 +472,16 @@ impl Expr {
             | Self::Array(parts)
             | Self::Strict(parts)
             | Self::Opaque(parts) => parts.iter().for_each(visit),
-            Self::Compare {
-                operator: _,
-                left,
-                right,
-            }
-            | Self::IsDistinct {
-                left,
-                right,
-                negated: _,
-            } => {
+            Self::Compare { operator: _, left, right }
+            | Self::IsDistinct { left, right, negated: _ } => {
                 visit(left);
                 visit(right);
             }
-            Self::InList {
-                expr,
-                list,
-                negated: _,
-            } => {
+            Self::InList { expr, list, negated: _ } => {
                 visit(expr);
                 list.iter().for_each(visit);
             }
-            Self::InQuery {
-                expr,
-                query,
-                negated: _,
-            } => {
+            Self::InQuery { expr, query, negated: _ } => {
                 visit(expr);
                 enter(query);
             }

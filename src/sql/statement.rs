@@ -154,37 +154,20 @@ pub fn read(text: &str, limits: &ReadingLimits) -> Result<Vec<Statement>, NotUnd
 /// Reads one statement from its tokens.
 pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> {
     let span = match (lexemes.first(), lexemes.last()) {
-        (Some(first), Some(last)) => Span {
-            start: first.span.start,
-            end: last.span.end,
-        },
+        (Some(first), Some(last)) => Span { start: first.span.start, end: last.span.end },
         (_, _) => {
-            return Err(NotUnderstood::new(
-                "a statement is missing",
-                Span::default(),
-            ));
+            return Err(NotUnderstood::new("a statement is missing", Span::default()));
         }
     };
-    let mut cursor = Cursor {
-        lexemes,
-        at: 0,
-        span,
-        channel: None,
-    };
+    let mut cursor = Cursor { lexemes, at: 0, span, channel: None };
     let first = lexemes.first().and_then(Lexeme::word).unwrap_or_default();
     let is_query = matches!(
         first.as_str(),
         "select" | "with" | "values" | "table" | "insert" | "update" | "delete"
-    ) || lexemes
-        .first()
-        .is_some_and(|lexeme| lexeme.token == Token::LParen);
+    ) || lexemes.first().is_some_and(|lexeme| lexeme.token == Token::LParen);
     if is_query {
         let lower::Reading { query, unaccounted } = lower::read(lexemes, span)?;
-        return Ok(Statement {
-            span,
-            body: StatementBody::Query(query),
-            unaccounted,
-        });
+        return Ok(Statement { span, body: StatementBody::Query(query), unaccounted });
     }
     cursor.at = 1;
     let body = utility::body(&first, &mut cursor)?;
@@ -210,18 +193,9 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
         .iter()
         .enumerate()
         .filter(|(index, lexeme)| lexeme.span.start < inner && Some(*index) != names_itself)
-        .filter_map(|(_, lexeme)| {
-            Some(Name {
-                text: lexeme.name()?,
-                span: lexeme.span,
-            })
-        })
+        .filter_map(|(_, lexeme)| Some(Name { text: lexeme.name()?, span: lexeme.span }))
         .collect();
-    Ok(Statement {
-        span,
-        body,
-        unaccounted,
-    })
+    Ok(Statement { span, body, unaccounted })
 }
 
 /// Tokens of one statement, read from left to right.
@@ -276,21 +250,13 @@ impl<'a> Cursor<'a> {
 
     /// Takes an identifier.
     pub(super) fn name(&mut self) -> Result<Name, NotUnderstood> {
-        let found = self.next().and_then(|lexeme| {
-            Some(Name {
-                text: lexeme.name()?,
-                span: lexeme.span,
-            })
-        });
+        let found =
+            self.next().and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
         found.ok_or_else(|| self.unread("a name is missing"))
     }
 
     pub(super) fn done(&self) -> Result<(), NotUnderstood> {
-        if self.is_done() {
-            Ok(())
-        } else {
-            Err(self.unread("text is left behind the statement"))
-        }
+        if self.is_done() { Ok(()) } else { Err(self.unread("text is left behind the statement")) }
     }
 
     pub(super) fn unread(&self, reason: &'static str) -> NotUnderstood {

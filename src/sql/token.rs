@@ -57,15 +57,9 @@ impl Lexeme {
 
 /// Reads a text into tokens.
 pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>, NotUnderstood> {
-    let whole = Span {
-        start: 0,
-        end: u32::try_from(text.len()).unwrap_or(u32::MAX),
-    };
+    let whole = Span { start: 0, end: u32::try_from(text.len()).unwrap_or(u32::MAX) };
     if text.len() > limits.bytes {
-        return Err(NotUnderstood::new(
-            "the text is longer than the configured limit",
-            whole,
-        ));
+        return Err(NotUnderstood::new("the text is longer than the configured limit", whole));
     }
     if text.contains('\0') {
         return Err(NotUnderstood::new("the text holds a NUL byte", whole));
@@ -74,18 +68,13 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
         return Err(NotUnderstood::new("comments are nested too deeply", whole));
     }
     let dialect = PostgreSqlDialect {};
-    let raw = Tokenizer::new(&dialect, text)
-        .tokenize_with_location()
-        .map_err(|_| {
-            NotUnderstood::new("the text has no tokens that PostgreSQL would read", whole)
-        })?;
+    let raw = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|_| {
+        NotUnderstood::new("the text has no tokens that PostgreSQL would read", whole)
+    })?;
     let mut places = Places::new(text);
     let mut lexemes = Vec::with_capacity(raw.len());
     for token in raw {
-        let span = Span {
-            start: places.byte(token.span.start),
-            end: places.byte(token.span.end),
-        };
+        let span = Span { start: places.byte(token.span.start), end: places.byte(token.span.end) };
         match token.token {
             Token::EOF => {}
             Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) => {
@@ -93,20 +82,13 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
                     .bytes()
                     .all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))
                 {
-                    return Err(NotUnderstood::new(
-                        "a space that PostgreSQL does not know",
-                        span,
-                    ));
+                    return Err(NotUnderstood::new("a space that PostgreSQL does not know", span));
                 }
             }
             Token::Whitespace(
                 Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
             ) => {}
-            token_kind => lexemes.push(Lexeme {
-                token: token_kind,
-                place: token.span,
-                span,
-            }),
+            token_kind => lexemes.push(Lexeme { token: token_kind, place: token.span, span }),
         }
     }
     measure(&lexemes, limits, whole)?;
@@ -158,9 +140,7 @@ impl<'a> Places<'a> {
                 Some(_) => self.column = self.column.saturating_add(1),
             }
         }
-        self.rest
-            .peek()
-            .map_or(self.end, |(at, _)| u32::try_from(*at).unwrap_or(u32::MAX))
+        self.rest.peek().map_or(self.end, |(at, _)| u32::try_from(*at).unwrap_or(u32::MAX))
     }
 }
 
@@ -243,22 +223,13 @@ fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<()
             _ => {}
         }
         if open.len() > limits.nesting {
-            return Err(NotUnderstood::new(
-                "parentheses are nested too deeply",
-                lexeme.span,
-            ));
+            return Err(NotUnderstood::new("parentheses are nested too deeply", lexeme.span));
         }
         if open.iter().sum::<usize>() > limits.operators {
-            return Err(NotUnderstood::new(
-                "an expression has too many operators",
-                lexeme.span,
-            ));
+            return Err(NotUnderstood::new("an expression has too many operators", lexeme.span));
         }
         if set_operations > limits.set_operations {
-            return Err(NotUnderstood::new(
-                "a query has too many set operations",
-                lexeme.span,
-            ));
+            return Err(NotUnderstood::new("a query has too many set operations", lexeme.span));
         }
     }
     Ok(())
@@ -320,16 +291,11 @@ fn neighbours(text: &str, first: &Lexeme, second: &Lexeme) -> Result<(), NotUnde
         "string constants that PostgreSQL would join"
     } else if adjacent
         && matches!(first.token, Token::Number(..) | Token::Placeholder(_))
-        && matches!(
-            second.token,
-            Token::Word(_) | Token::Number(..) | Token::Placeholder(_)
-        )
+        && matches!(second.token, Token::Word(_) | Token::Number(..) | Token::Placeholder(_))
     {
         "a number with letters behind it"
     } else if adjacent && first.is("u") && second.token == Token::Ampersand {
-        let after = usize::try_from(second.span.end)
-            .ok()
-            .and_then(|end| text.get(end..));
+        let after = usize::try_from(second.span.end).ok().and_then(|end| text.get(end..));
         if !after.is_some_and(|rest| rest.starts_with(['"', '\''])) {
             return Ok(());
         }
@@ -390,15 +356,10 @@ fn operator_runs(text: &str, lexemes: &[Lexeme]) -> Result<(), NotUnderstood> {
             ends.push(next.span.end);
             index = index.saturating_add(1);
         }
-        let run = Span {
-            start: first.span.start,
-            end: ends.last().copied().unwrap_or(first.span.end),
-        };
+        let run =
+            Span { start: first.span.start, end: ends.last().copied().unwrap_or(first.span.end) };
         if slice(text, run).len() > 1 && server_ends(slice(text, run), run.start) != ends {
-            return Err(NotUnderstood::new(
-                "operators that PostgreSQL would split otherwise",
-                run,
-            ));
+            return Err(NotUnderstood::new("operators that PostgreSQL would split otherwise", run));
         }
     }
     Ok(())
@@ -430,9 +391,7 @@ mod tests {
     use super::*;
 
     fn reason(text: &str) -> Option<&'static str> {
-        tokenize(text, &ReadingLimits::default())
-            .err()
-            .map(|e| e.reason)
+        tokenize(text, &ReadingLimits::default()).err().map(|e| e.reason)
     }
 
     #[test]
@@ -440,12 +399,7 @@ mod tests {
         let text = "SELECT 'é',\n  \"ü\" FROM t -- x\n WHERE a=$1";
         let lexemes = tokenize(text, &ReadingLimits::default()).unwrap();
         let parts: Vec<&str> = lexemes.iter().map(|l| slice(text, l.span)).collect();
-        assert_eq!(
-            parts,
-            [
-                "SELECT", "'é'", ",", "\"ü\"", "FROM", "t", "WHERE", "a", "=", "$1"
-            ]
-        );
+        assert_eq!(parts, ["SELECT", "'é'", ",", "\"ü\"", "FROM", "t", "WHERE", "a", "=", "$1"]);
     }
 
     #[test]
@@ -485,9 +439,6 @@ mod tests {
         assert!(reason(&format!("SELECT {}1{}", "(".repeat(500), ")".repeat(500))).is_some());
         assert!(reason(&format!("SELECT {}1{}", "/*".repeat(500), "*/".repeat(500))).is_some());
         assert!(reason(&format!("SELECT 1{}", " UNION SELECT 1".repeat(500))).is_some());
-        assert_eq!(
-            reason(&format!("SELECT a IN ({}1)", "1,".repeat(5_000))),
-            None
-        );
+        assert_eq!(reason(&format!("SELECT a IN ({}1)", "1,".repeat(5_000))), None);
     }
 }

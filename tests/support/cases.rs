@@ -38,10 +38,7 @@ pub(crate) fn all() -> Vec<Case> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
         .filter(|path| {
-            !matches!(
-                path.file_stem().and_then(|stem| stem.to_str()),
-                Some("schema" | "rls")
-            )
+            !matches!(path.file_stem().and_then(|stem| stem.to_str()), Some("schema" | "rls"))
         })
         .collect();
     files.sort();
@@ -68,9 +65,8 @@ fn read(file: &Path) -> Vec<Case> {
             }
             continue;
         };
-        let (key, value) = directive
-            .split_once(':')
-            .map_or((directive, ""), |(key, value)| (key, value.trim()));
+        let (key, value) =
+            directive.split_once(':').map_or((directive, ""), |(key, value)| (key, value.trim()));
         if key.trim() == "case" {
             cases.push(Case {
                 file: file.to_owned(),
@@ -106,12 +102,7 @@ fn read(file: &Path) -> Vec<Case> {
     }
     for case in &mut cases {
         case.sql = statement_text(&case.sql);
-        assert!(
-            case.verdict.0 > 0,
-            "{}:{}: no verdict",
-            case.file.display(),
-            case.line
-        );
+        assert!(case.verdict.0 > 0, "{}:{}: no verdict", case.file.display(), case.line);
     }
     cases
 }
@@ -122,9 +113,8 @@ fn statement_text(sql: &str) -> String {
 }
 
 fn bind(alternative: &str) -> (Vec<Option<String>>, String) {
-    let (values, verdict) = alternative
-        .split_once(" -> ")
-        .unwrap_or_else(|| panic!("bind without ->: {alternative}"));
+    let (values, verdict) =
+        alternative.split_once(" -> ").unwrap_or_else(|| panic!("bind without ->: {alternative}"));
     // `{a,b}` is one array: only a comma with a space behind it separates values.
     let values = values
         .split(", ")
@@ -169,26 +159,12 @@ pub(crate) fn words(verdicts: &[Verdict]) -> String {
         names.dedup();
         names.join(", ")
     };
-    let violations = names(
-        &mut verdicts
-            .iter()
-            .flat_map(|v| &v.violations)
-            .map(|v| v.rule.name()),
-    );
+    let violations = names(&mut verdicts.iter().flat_map(|v| &v.violations).map(|v| v.rule.name()));
     if !violations.is_empty() {
         return format!("refuse {violations}");
     }
-    let advice = names(
-        &mut verdicts
-            .iter()
-            .flat_map(|v| &v.advice)
-            .map(|v| v.rule.name()),
-    );
-    if advice.is_empty() {
-        "admit".to_owned()
-    } else {
-        format!("admit advice {advice}")
-    }
+    let advice = names(&mut verdicts.iter().flat_map(|v| &v.advice).map(|v| v.rule.name()));
+    if advice.is_empty() { "admit".to_owned() } else { format!("admit advice {advice}") }
 }
 
 /// What the guard says of a case, with these values bound or none.
@@ -199,21 +175,13 @@ pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>)
         .iter()
         .map(|value| Argument {
             type_oid: 0,
-            form: value
-                .as_ref()
-                .map_or(Form::Null, |text| Form::Text(text.as_bytes())),
+            form: value.as_ref().map_or(Form::Null, |text| Form::Text(text.as_bytes())),
         })
         .collect();
-    let arguments = if values.is_some() {
-        Arguments::Values(&arguments)
-    } else {
-        Arguments::Unknown
-    };
-    let session = if case.unknown_tenant {
-        SessionTenant::Any
-    } else {
-        SessionTenant::Known(&tenant)
-    };
+    let arguments =
+        if values.is_some() { Arguments::Values(&arguments) } else { Arguments::Unknown };
+    let session =
+        if case.unknown_tenant { SessionTenant::Any } else { SessionTenant::Known(&tenant) };
     let mut verdicts = Vec::new();
     let mut prepared: Vec<(Box<str>, Arc<StatementPlan>)> = Vec::new();
     for statement in plan.statements() {

@@ -13,12 +13,9 @@ pub(super) fn sole_item(query: &Query) -> Option<Span> {
         return None;
     };
     match block.items.as_slice() {
-        [
-            Item::Expr {
-                expr: Expr::Call(call),
-                label: _,
-            },
-        ] if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() => {
+        [Item::Expr { expr: Expr::Call(call), label: _ }]
+            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
+        {
             Some(call.name.span)
         }
         _ => None,
@@ -68,10 +65,7 @@ impl Builder<'_> {
         let is_tenant = self.policy.tenant_setting.as_deref() == Some(name.as_str());
         if is_tenant {
             if self.sole_item != Some(span) {
-                self.escape(
-                    span,
-                    "the tenant is set inside a statement that does something else",
-                );
+                self.escape(span, "the tenant is set inside a statement that does something else");
             }
             return;
         }
@@ -117,11 +111,7 @@ impl Builder<'_> {
     /// `current_setting('…'[, true])` and `nullif(that, '')` of the tenant's setting.
     pub(super) fn setting_operand(&self, call: &Call) -> Option<Operand> {
         let setting = self.policy.tenant_setting.as_deref()?;
-        if call
-            .qualifier
-            .iter()
-            .any(|schema| &*schema.text != "pg_catalog")
-            || call.over.is_some()
+        if call.qualifier.iter().any(|schema| &*schema.text != "pg_catalog") || call.over.is_some()
         {
             return None;
         }
@@ -129,13 +119,8 @@ impl Builder<'_> {
             ("current_setting", [Expr::Constant(Constant::Text(name))])
             | (
                 "current_setting",
-                [
-                    Expr::Constant(Constant::Text(name)),
-                    Expr::Constant(Constant::Boolean(_)),
-                ],
-            ) => name
-                .eq_ignore_ascii_case(setting)
-                .then_some(Operand::Setting),
+                [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))],
+            ) => name.eq_ignore_ascii_case(setting).then_some(Operand::Setting),
             ("nullif", [inner, Expr::Constant(Constant::Text(empty))]) if empty.is_empty() => {
                 match inner {
                     Expr::Call(inner) => self.setting_operand(inner),
@@ -152,9 +137,6 @@ fn mentions_column(expr: &Expr) -> bool {
         return true;
     }
     let (mut found, mut has_query) = (false, false);
-    expr.parts(
-        &mut |part| found = found || mentions_column(part),
-        &mut |_| has_query = true,
-    );
+    expr.parts(&mut |part| found = found || mentions_column(part), &mut |_| has_query = true);
     found || has_query
 }

@@ -88,10 +88,7 @@ impl Builder<'_> {
         match item {
             JoinTree::Relation(relation) => {
                 let reference = self.relation(relation, before, outer);
-                let level = Level {
-                    references: vec![reference],
-                    ..Level::default()
-                };
+                let level = Level { references: vec![reference], ..Level::default() };
                 (Tree::Leaf(reference), level)
             }
             JoinTree::Join(join) => self.join(join, before, outer),
@@ -104,12 +101,7 @@ impl Builder<'_> {
         before: &Level,
         outer: Option<&Scope<'_>>,
     ) -> (Tree<'q>, Level) {
-        let Join {
-            kind,
-            left,
-            right,
-            condition,
-        } = join;
+        let Join { kind, left, right, condition } = join;
         let (left, left_level) = self.tree(left, before, outer);
         let (right, right_level) =
             self.tree(right, &before.clone().join(left_level.clone()), outer);
@@ -159,25 +151,13 @@ impl Builder<'_> {
         before: &Level,
         outer: Option<&Scope<'_>>,
     ) -> ReferenceId {
-        let Relation {
-            source,
-            alias,
-            columns,
-            lateral,
-        } = relation;
+        let Relation { source, alias, columns, lateral } = relation;
         let context = self.graph.context(None, Vec::new());
         let aliases: Vec<Box<str>> = columns.iter().map(|name| name.text.clone()).collect();
-        let named = |name: &str| {
-            alias
-                .as_ref()
-                .map_or_else(|| name.into(), |alias| alias.text.clone())
-        };
+        let named =
+            |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
         let (table, span, graph_source) = match source {
-            Source::Table {
-                qualifier,
-                name,
-                sample,
-            } => {
+            Source::Table { qualifier, name, sample } => {
                 for argument in sample {
                     self.walk(argument, &before.scope(outer), context, Clause::Value);
                 }
@@ -185,11 +165,7 @@ impl Builder<'_> {
                 (name.text.clone(), name.span, source)
             }
             Source::Derived(query) => {
-                let scope = if *lateral {
-                    before.scope(outer)
-                } else {
-                    Scope::inside(outer)
-                };
+                let scope = if *lateral { before.scope(outer) } else { Scope::inside(outer) };
                 let output = self.query(query, context, Some(&scope));
                 (
                     "".into(),
@@ -238,8 +214,7 @@ impl Builder<'_> {
             }
         }
         self.statistics(name);
-        self.guarded(&name.text)
-            .map_or(GraphSource::Unknown, GraphSource::Guarded)
+        self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded)
     }
 
     /// Decides, for each input, which facts hold for those of its rows that matter.
@@ -250,9 +225,8 @@ impl Builder<'_> {
         filter: Option<(&'q Expr, &Level)>,
         outer: Option<&Scope<'_>>,
     ) {
-        let known = filter
-            .into_iter()
-            .map(|(expr, level)| Conjunct::Predicate(expr, level.clone()));
+        let known =
+            filter.into_iter().map(|(expr, level)| Conjunct::Predicate(expr, level.clone()));
         self.reduce_all(trees, &known.collect::<Vec<_>>(), outer);
         for tree in trees {
             self.assign(tree, context, outer);
@@ -313,9 +287,7 @@ impl Builder<'_> {
             node.kind = reduced;
             changed = true;
         }
-        let Node {
-            kind, left, right, ..
-        } = &mut **node;
+        let Node { kind, left, right, .. } = &mut **node;
         if matches!(kind, JoinKind::Inner | JoinKind::Left) {
             changed |= self.reduce(left, conjuncts, outer);
         }
@@ -340,11 +312,7 @@ impl Builder<'_> {
     fn assign(&mut self, tree: &mut Tree<'_>, context: ContextId, outer: Option<&Scope<'_>>) {
         let node = match tree {
             Tree::Leaf(reference) => {
-                let own = self
-                    .graph
-                    .references
-                    .get(*reference)
-                    .map(|reference| reference.context);
+                let own = self.graph.references.get(*reference).map(|reference| reference.context);
                 if let Some(own) = own.and_then(|own| self.graph.contexts.get_mut(own)) {
                     own.parent = Some(context);
                 }
@@ -355,15 +323,11 @@ impl Builder<'_> {
         let (left, right, on) = match node.kind {
             JoinKind::Inner => (context, context, context),
             JoinKind::Left => {
-                let inner = self
-                    .graph
-                    .context(Some(context), node.right_references.clone());
+                let inner = self.graph.context(Some(context), node.right_references.clone());
                 (context, inner, inner)
             }
             JoinKind::Right => {
-                let inner = self
-                    .graph
-                    .context(Some(context), node.left_references.clone());
+                let inner = self.graph.context(Some(context), node.left_references.clone());
                 (inner, context, inner)
             }
             JoinKind::Full => {
@@ -377,11 +341,8 @@ impl Builder<'_> {
             self.graph.add_facts(on, facts);
         }
         // The nullable side has the ON condition for its WHERE: outer joins inside it are reduced by it.
-        let known: Vec<Conjunct<'_>> = node
-            .on
-            .iter()
-            .map(|on| Conjunct::Predicate(on, node.level.clone()))
-            .collect();
+        let known: Vec<Conjunct<'_>> =
+            node.on.iter().map(|on| Conjunct::Predicate(on, node.level.clone())).collect();
         match node.kind {
             JoinKind::Left => self.reduce_all(std::slice::from_mut(&mut node.right), &known, outer),
             JoinKind::Right => self.reduce_all(std::slice::from_mut(&mut node.left), &known, outer),
@@ -409,10 +370,9 @@ fn gather<'q>(tree: &Tree<'q>, conjuncts: &mut Vec<Conjunct<'q>>) {
             conjuncts.push(Conjunct::Predicate(on, node.level.clone()));
         }
         for _ in &node.using {
-            if let ([left], [right]) = (
-                node.left_references.as_slice(),
-                node.right_references.as_slice(),
-            ) {
+            if let ([left], [right]) =
+                (node.left_references.as_slice(), node.right_references.as_slice())
+            {
                 conjuncts.push(Conjunct::Using(*left, *right));
             }
         }

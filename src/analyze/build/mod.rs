@@ -1,5 +1,6 @@
 //! From the model of a statement to its graph: obligations first, then facts.
 
+mod block;
 mod call;
 mod join;
 mod predicate;
@@ -25,21 +26,12 @@ pub(super) struct Built {
 
 /// Builds the graph of a query or write.
 pub(super) fn build(query: &Query, policy: &Policy) -> Built {
-    let mut builder = Builder {
-        policy,
-        graph: Graph::default(),
-        violations: Vec::new(),
-        sole_item: None,
-    };
+    let mut builder =
+        Builder { policy, graph: Graph::default(), violations: Vec::new(), sole_item: None };
     builder.sole_item = call::sole_item(query);
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder {
-        policy: _,
-        graph,
-        violations,
-        sole_item: _,
-    } = builder;
+    let Builder { policy: _, graph, violations, sole_item: _ } = builder;
     Built { graph, violations }
 }
 
@@ -71,26 +63,17 @@ enum CteEntry {
 
 impl<'s> Scope<'s> {
     fn inside(outer: Option<&'s Self>) -> Self {
-        Self {
-            outer,
-            ..Self::default()
-        }
+        Self { outer, ..Self::default() }
     }
 
     /// The CTE of this name, from the inside out.
     fn cte(&self, name: &str) -> Option<CteEntry> {
-        let here = self
-            .ctes
-            .iter()
-            .rev()
-            .find(|(own, _)| **own == *name)
-            .map(|(_, entry)| *entry);
+        let here = self.ctes.iter().rev().find(|(own, _)| **own == *name).map(|(_, entry)| *entry);
         here.or_else(|| self.outer?.cte(name))
     }
 
     fn has_outer_references(&self) -> bool {
-        self.outer
-            .is_some_and(|outer| !outer.references.is_empty() || outer.has_outer_references())
+        self.outer.is_some_and(|outer| !outer.references.is_empty() || outer.has_outer_references())
     }
 }
 
@@ -167,9 +150,7 @@ impl Builder<'_> {
 
     /// `schema.table.column` means a reference without an alias.
     fn by_table(&self, table: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
-        self.find(scope, &|reference| {
-            !reference.aliased && *reference.table == *table
-        })
+        self.find(scope, &|reference| !reference.aliased && *reference.table == *table)
     }
 
     fn find(
@@ -194,8 +175,7 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
-        self.value(expr)
-            .map(|operand| Term::Operand(self.graph.operand(operand)))
+        self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
     }
 
     /// A constant, a parameter or the tenant's setting, with casts that keep its type.
@@ -208,30 +188,23 @@ impl Builder<'_> {
             Expr::Constant(Constant::Number(digits))
                 if tenant_type == crate::tenant::TenantType::Bigint =>
             {
-                tenant_type
-                    .parse(digits)
-                    .map(|tenant| Operand::Constant(Some(tenant)))
+                tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
             }
             Expr::Constant(Constant::Null) => Some(Operand::Null),
-            Expr::Parameter(number) => Some(Operand::Parameter {
-                number: *number,
-                cast: false,
-            }),
+            Expr::Parameter(number) => Some(Operand::Parameter { number: *number, cast: false }),
             Expr::Cast { expr, target } if self.keeps_type(target) => match self.value(expr)? {
-                Operand::Parameter {
-                    number,
-                    cast: false,
-                } => Some(Operand::Parameter { number, cast: true }),
+                Operand::Parameter { number, cast: false } => {
+                    Some(Operand::Parameter { number, cast: true })
+                }
                 other => Some(other),
             },
             // A text on its way to the tenant's type.
-            Expr::Cast {
-                expr,
-                target: TypeName::Plain("text"),
-            } => match (&**expr, self.value(expr)?) {
-                (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
-                (_, _) => None,
-            },
+            Expr::Cast { expr, target: TypeName::Plain("text") } => {
+                match (&**expr, self.value(expr)?) {
+                    (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
+                    (_, _) => None,
+                }
+            }
             Expr::Call(call) => self.setting_operand(call),
             Expr::Subquery(query) => self.value(sole_value(query)?),
             _ => None,
@@ -253,25 +226,20 @@ impl Builder<'_> {
     /// The array of `= ANY(…)`: each of its elements is compared.
     fn elements(&self, expr: &Expr) -> Option<Operand> {
         match expr {
-            Expr::Array(elements) => elements
-                .iter()
-                .map(|e| self.value(e))
-                .collect::<Option<_>>()
-                .map(Operand::All),
-            Expr::Parameter(number) => Some(Operand::Elements {
-                number: *number,
-                cast: false,
-            }),
-            Expr::Cast {
-                expr,
-                target: TypeName::Array(name),
-            } if self.keeps_type(&TypeName::Plain(name)) => match self.elements(expr)? {
-                Operand::Elements {
-                    number,
-                    cast: false,
-                } => Some(Operand::Elements { number, cast: true }),
-                other => Some(other),
-            },
+            Expr::Array(elements) => {
+                elements.iter().map(|e| self.value(e)).collect::<Option<_>>().map(Operand::All)
+            }
+            Expr::Parameter(number) => Some(Operand::Elements { number: *number, cast: false }),
+            Expr::Cast { expr, target: TypeName::Array(name) }
+                if self.keeps_type(&TypeName::Plain(name)) =>
+            {
+                match self.elements(expr)? {
+                    Operand::Elements { number, cast: false } => {
+                        Some(Operand::Elements { number, cast: true })
+                    }
+                    other => Some(other),
+                }
+            }
             Expr::Constant(Constant::Text(text)) => {
                 let elements = super::array::text_elements(text)?;
                 Some(Operand::All(
@@ -289,10 +257,7 @@ impl Builder<'_> {
     }
 
     fn source_of(&self, reference: ReferenceId) -> Option<&GraphSource> {
-        self.graph
-            .references
-            .get(reference)
-            .map(|reference| &reference.source)
+        self.graph.references.get(reference).map(|reference| &reference.source)
     }
 
     /// Visits an expression for its subqueries and routines.
@@ -302,9 +267,7 @@ impl Builder<'_> {
         }
         let mut parts = Vec::new();
         let mut queries = Vec::new();
-        expr.parts(&mut |part| parts.push(part), &mut |query| {
-            queries.push(query)
-        });
+        expr.parts(&mut |part| parts.push(part), &mut |query| queries.push(query));
         for part in parts {
             self.walk(part, scope, context, clause);
         }

@@ -27,90 +27,38 @@ impl Builder<'_> {
                     .iter()
                     .map(|part| self.predicate(part, positive, scope, context))
                     .collect();
-                if arms.iter().any(Vec::is_empty) {
-                    Vec::new()
-                } else {
-                    vec![Fact::Any(arms)]
-                }
+                if arms.iter().any(Vec::is_empty) { Vec::new() } else { vec![Fact::Any(arms)] }
             }
             (Expr::Not(inner), _) => self.predicate(inner, !positive, scope, context),
             (Expr::IsTrue(inner), true) => self.predicate(inner, true, scope, context),
-            (
-                Expr::Compare {
-                    operator: Comparison::Equal,
-                    left,
-                    right,
-                },
-                true,
-            ) => self.equal(left, right, scope, context),
-            (
-                Expr::Compare {
-                    operator: Comparison::NotEqual,
-                    left,
-                    right,
-                },
-                false,
-            ) if !matches!(**left, Expr::Row(_)) => self.equal(left, right, scope, context),
-            (
-                Expr::IsNull {
-                    expr,
-                    negated: false,
-                },
-                true,
-            ) => {
+            (Expr::Compare { operator: Comparison::Equal, left, right }, true) => {
+                self.equal(left, right, scope, context)
+            }
+            (Expr::Compare { operator: Comparison::NotEqual, left, right }, false)
+                if !matches!(**left, Expr::Row(_)) =>
+            {
+                self.equal(left, right, scope, context)
+            }
+            (Expr::IsNull { expr, negated: false }, true) => {
                 self.walk(expr, scope, context, Clause::Filter);
                 let parts = match &**expr {
                     Expr::Row(parts) => parts.as_slice(),
                     single => std::slice::from_ref(single),
                 };
-                parts
-                    .iter()
-                    .filter_map(|part| self.bare(part, scope))
-                    .map(Fact::Null)
-                    .collect()
+                parts.iter().filter_map(|part| self.bare(part, scope)).map(Fact::Null).collect()
             }
-            (
-                Expr::IsNull {
-                    expr,
-                    negated: true,
-                },
-                false,
-            ) => {
+            (Expr::IsNull { expr, negated: true }, false) => {
                 self.walk(expr, scope, context, Clause::Filter);
                 self.bare(expr, scope).map(Fact::Null).into_iter().collect()
             }
-            (
-                Expr::IsDistinct {
-                    left,
-                    right,
-                    negated: true,
-                },
-                true,
-            )
-            | (
-                Expr::IsDistinct {
-                    left,
-                    right,
-                    negated: false,
-                },
-                false,
-            ) => self.not_distinct(left, right, scope, context),
-            (
-                Expr::InList {
-                    expr,
-                    list,
-                    negated: false,
-                },
-                true,
-            )
-            | (
-                Expr::InList {
-                    expr,
-                    list,
-                    negated: true,
-                },
-                false,
-            ) => self.in_list(expr, list, scope, context),
+            (Expr::IsDistinct { left, right, negated: true }, true)
+            | (Expr::IsDistinct { left, right, negated: false }, false) => {
+                self.not_distinct(left, right, scope, context)
+            }
+            (Expr::InList { expr, list, negated: false }, true)
+            | (Expr::InList { expr, list, negated: true }, false) => {
+                self.in_list(expr, list, scope, context)
+            }
             (Expr::EqualsAny { expr, array }, true) => {
                 self.walk(expr, scope, context, Clause::Filter);
                 self.walk(array, scope, context, Clause::Filter);
@@ -122,31 +70,12 @@ impl Builder<'_> {
                     .into_iter()
                     .collect()
             }
-            (
-                Expr::InQuery {
-                    expr,
-                    query,
-                    negated: false,
-                },
-                true,
-            ) => {
+            (Expr::InQuery { expr, query, negated: false }, true) => {
                 self.walk(expr, scope, context, Clause::Filter);
                 self.member(expr, query, scope, context)
             }
-            (
-                Expr::Exists {
-                    query,
-                    negated: false,
-                },
-                true,
-            )
-            | (
-                Expr::Exists {
-                    query,
-                    negated: true,
-                },
-                false,
-            ) => {
+            (Expr::Exists { query, negated: false }, true)
+            | (Expr::Exists { query, negated: true }, false) => {
                 let output = self.query(query, context, Some(scope));
                 self.witness(output)
             }
@@ -166,10 +95,7 @@ impl Builder<'_> {
     }
 
     fn equals(&mut self, column: ColumnId, operand: Operand) -> Fact {
-        Fact::Equal(
-            Term::Column(column),
-            Term::Operand(self.graph.operand(operand)),
-        )
+        Fact::Equal(Term::Column(column), Term::Operand(self.graph.operand(operand)))
     }
 
     fn equal(
@@ -197,11 +123,7 @@ impl Builder<'_> {
                 match (self.term(left, scope), self.term(right, scope)) {
                     (Some(l @ Term::Column(a)), Some(r @ Term::Column(b))) if a != b => {
                         let trusted = self.is_tenant_typed(a) && self.is_tenant_typed(b);
-                        if trusted {
-                            vec![Fact::Equal(l, r)]
-                        } else {
-                            Vec::new()
-                        }
+                        if trusted { vec![Fact::Equal(l, r)] } else { Vec::new() }
                     }
                     (Some(l @ Term::Column(_)), Some(r @ Term::Operand(_)))
                     | (Some(l @ Term::Operand(_)), Some(r @ Term::Column(_))) => {
@@ -310,12 +232,7 @@ impl Builder<'_> {
     /// EXISTS: some row has passed the query's own context, so its facts are true of that row and
     /// of the outer one together.
     fn witness(&self, output: OutputId) -> Vec<Fact> {
-        match self
-            .graph
-            .outputs
-            .get(output)
-            .map(|output| output.arms.as_slice())
-        {
+        match self.graph.outputs.get(output).map(|output| output.arms.as_slice()) {
             Some([arm]) if arm.witness => self
                 .graph
                 .contexts

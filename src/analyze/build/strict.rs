@@ -14,39 +14,20 @@ impl Builder<'_> {
         scope: &Scope<'_>,
     ) -> bool {
         match expr {
-            Expr::And(parts) => parts
-                .iter()
-                .any(|part| self.rejects(part, references, scope)),
-            Expr::Or(parts) => parts
-                .iter()
-                .all(|part| self.rejects(part, references, scope)),
+            Expr::And(parts) => parts.iter().any(|part| self.rejects(part, references, scope)),
+            Expr::Or(parts) => parts.iter().all(|part| self.rejects(part, references, scope)),
             Expr::Not(inner) => self.rejects_negated(inner, references, scope),
             Expr::IsTrue(inner) => self.rejects(inner, references, scope),
-            Expr::IsNull {
-                expr,
-                negated: true,
-            }
-            | Expr::InList {
-                expr,
-                list: _,
-                negated: _,
-            }
-            | Expr::InQuery {
-                expr,
-                query: _,
-                negated: false,
-            }
+            Expr::IsNull { expr, negated: true }
+            | Expr::InList { expr, list: _, negated: _ }
+            | Expr::InQuery { expr, query: _, negated: false }
             | Expr::EqualsAny { expr, array: _ } => self.is_null(expr, references, scope),
-            Expr::Compare {
-                operator: Comparison::Equal,
-                left,
-                right,
-            } => match (&**left, &**right) {
+            Expr::Compare { operator: Comparison::Equal, left, right } => match (&**left, &**right)
+            {
                 // `=` of rows is never true with a NULL in it.
-                (Expr::Row(left), Expr::Row(right)) => left
-                    .iter()
-                    .chain(right)
-                    .any(|part| self.is_null(part, references, scope)),
+                (Expr::Row(left), Expr::Row(right)) => {
+                    left.iter().chain(right).any(|part| self.is_null(part, references, scope))
+                }
                 (left, right) => {
                     self.is_null(left, references, scope) || self.is_null(right, references, scope)
                 }
@@ -62,17 +43,14 @@ impl Builder<'_> {
         scope: &Scope<'_>,
     ) -> bool {
         match expr {
-            Expr::And(parts) => parts
-                .iter()
-                .all(|part| self.rejects_negated(part, references, scope)),
-            Expr::Or(parts) => parts
-                .iter()
-                .any(|part| self.rejects_negated(part, references, scope)),
+            Expr::And(parts) => {
+                parts.iter().all(|part| self.rejects_negated(part, references, scope))
+            }
+            Expr::Or(parts) => {
+                parts.iter().any(|part| self.rejects_negated(part, references, scope))
+            }
             Expr::Not(inner) => self.rejects(inner, references, scope),
-            Expr::IsNull {
-                expr,
-                negated: false,
-            } => self.is_null(expr, references, scope),
+            Expr::IsNull { expr, negated: false } => self.is_null(expr, references, scope),
             other => self.is_null(other, references, scope),
         }
     }
@@ -91,19 +69,11 @@ impl Builder<'_> {
             }
             Expr::Cast { expr, target: _ } => self.is_null(expr, references, scope),
             // Of rows, some comparisons with a NULL in them are true or false all the same.
-            Expr::Compare {
-                operator: _,
-                left,
-                right,
-            } => self.is_null(left, references, scope) || self.is_null(right, references, scope),
-            Expr::InList {
-                expr,
-                list: _,
-                negated: _,
-            } => self.is_null(expr, references, scope),
-            Expr::Strict(parts) => parts
-                .iter()
-                .any(|part| self.is_null(part, references, scope)),
+            Expr::Compare { operator: _, left, right } => {
+                self.is_null(left, references, scope) || self.is_null(right, references, scope)
+            }
+            Expr::InList { expr, list: _, negated: _ } => self.is_null(expr, references, scope),
+            Expr::Strict(parts) => parts.iter().any(|part| self.is_null(part, references, scope)),
             _ => false,
         }
     }

@@ -17,29 +17,18 @@ impl Builder<'_> {
     pub(super) fn write(&mut self, write: &Write, outer: &Scope<'_>) -> Arm {
         match write {
             Write::Insert(insert) => self.insert(insert, outer),
-            Write::Update(Update {
-                target,
-                assignments,
-                from,
-                filter,
-                returning,
-            }) => self.change(target, from, filter.as_ref(), assignments, returning, outer),
-            Write::Delete(Delete {
-                target,
-                using,
-                filter,
-                returning,
-            }) => self.change(target, using, filter.as_ref(), &[], returning, outer),
+            Write::Update(Update { target, assignments, from, filter, returning }) => {
+                self.change(target, from, filter.as_ref(), assignments, returning, outer)
+            }
+            Write::Delete(Delete { target, using, filter, returning }) => {
+                self.change(target, using, filter.as_ref(), &[], returning, outer)
+            }
         }
     }
 
     /// A write's target is never a CTE.
     fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
-        let Target {
-            qualifier: _,
-            name,
-            alias,
-        } = target;
+        let Target { qualifier: _, name, alias } = target;
         if &*name.text == "pg_settings" {
             self.violate(
                 Rule::SessionEscape,
@@ -49,13 +38,9 @@ impl Builder<'_> {
                 "use SET",
             );
         }
-        let source = self
-            .guarded(&name.text)
-            .map_or(GraphSource::Unknown, GraphSource::Guarded);
+        let source = self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded);
         self.graph.reference(Reference {
-            alias: alias
-                .as_ref()
-                .map_or_else(|| name.text.clone(), |alias| alias.text.clone()),
+            alias: alias.as_ref().map_or_else(|| name.text.clone(), |alias| alias.text.clone()),
             aliased: alias.is_some(),
             table: name.text.clone(),
             span: name.span,
@@ -85,10 +70,7 @@ impl Builder<'_> {
         let own = self.graph.context(None, Vec::new());
         let reference = self.target(target, own);
         self.owe(reference, false);
-        let level = Level {
-            references: vec![reference],
-            ..Level::default()
-        };
+        let level = Level { references: vec![reference], ..Level::default() };
         // FROM and USING items do not see the target, save in LATERAL ones.
         let (mut trees, level) = self.from(from, level, Some(outer));
         trees.push(Tree::Leaf(reference));
@@ -97,22 +79,10 @@ impl Builder<'_> {
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }
-        self.place(
-            &mut trees,
-            context,
-            filter.map(|filter| (filter, &level)),
-            Some(outer),
-        );
+        self.place(&mut trees, context, filter.map(|filter| (filter, &level)), Some(outer));
         self.assignments(assignments, target, reference, &scope, context);
         let columns = self.items(returning, &scope, context);
-        Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            witness: false,
-        }
+        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
     }
 
     /// SET: every new value of the tenant column must be the tenant.
@@ -126,9 +96,7 @@ impl Builder<'_> {
     ) {
         let tenant = self.tenant_column(reference);
         for Assignment { columns, value } in assignments {
-            let position = columns
-                .iter()
-                .position(|column| tenant.as_ref() == Some(&column.text));
+            let position = columns.iter().position(|column| tenant.as_ref() == Some(&column.text));
             let written = match (value, position) {
                 (Expr::Subquery(query), Some(position)) => {
                     let output = self.query(query, context, Some(scope));
@@ -145,38 +113,26 @@ impl Builder<'_> {
                         single if columns.len() == 1 => Some(single),
                         _ => None,
                     };
-                    value
-                        .and_then(|value| self.term(value, scope))
-                        .map(WrittenValue::Term)
+                    value.and_then(|value| self.term(value, scope)).map(WrittenValue::Term)
                 }
             };
             self.graph.obligations.push(Obligation::Kept {
                 table: target.name.text.clone(),
                 span: target.name.span,
                 column: tenant.clone().unwrap_or_default(),
-                value: Written {
-                    context,
-                    value: written,
-                },
+                value: Written { context, value: written },
             });
         }
     }
 
     fn insert(&mut self, insert: &Insert, outer: &Scope<'_>) -> Arm {
-        let Insert {
-            target,
-            columns,
-            source,
-            conflict,
-            returning,
-        } = insert;
+        let Insert { target, columns, source, conflict, returning } = insert;
         let context = self.graph.context(None, Vec::new());
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
-        let position = tenant
-            .as_ref()
-            .and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
+        let position =
+            tenant.as_ref().and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
         let values = self.written(source.as_ref(), position, outer);
         if let Some(tenant) = &tenant {
             self.graph.obligations.push(Obligation::Written {
@@ -186,26 +142,12 @@ impl Builder<'_> {
                 values: values.clone(),
             });
         }
-        let scope = Scope {
-            references: vec![reference],
-            ..Scope::inside(Some(outer))
-        };
-        if let Some(Conflict {
-            arbiter,
-            update: Some(update),
-        }) = conflict
-        {
+        let scope = Scope { references: vec![reference], ..Scope::inside(Some(outer)) };
+        if let Some(Conflict { arbiter, update: Some(update) }) = conflict {
             self.conflict_update(target, arbiter, update, &values, outer);
         }
         let columns = self.items(returning, &scope, context);
-        Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            witness: false,
-        }
+        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
     }
 
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
@@ -217,26 +159,18 @@ impl Builder<'_> {
     ) -> Vec<Written> {
         let context = self.graph.context(None, Vec::new());
         match source {
-            None => vec![Written {
-                context,
-                value: None,
-            }],
-            Some(Query {
-                with,
-                body: Body::Values(rows),
-                order_by,
-                limits,
-                ..
-            }) if with.is_empty() && order_by.is_empty() && limits.is_empty() => {
+            None => vec![Written { context, value: None }],
+            Some(Query { with, body: Body::Values(rows), order_by, limits, .. })
+                if with.is_empty() && order_by.is_empty() && limits.is_empty() =>
+            {
                 let mut values = Vec::with_capacity(rows.len());
                 for row in rows {
                     for value in row {
                         self.walk(value, outer, context, Clause::Value);
                     }
                     let value = position.and_then(|position| row.get(position));
-                    let value = value
-                        .and_then(|value| self.term(value, outer))
-                        .map(WrittenValue::Term);
+                    let value =
+                        value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
                     values.push(Written { context, value });
                 }
                 values
@@ -277,20 +211,12 @@ impl Builder<'_> {
             // A conflict on an index with the tenant column is with a row of the same tenant.
             if arbiter.iter().any(|column| column.text == tenant) {
                 let old = self.graph.column(reference, &tenant);
-                self.graph.add_facts(
-                    context,
-                    vec![Fact::Equal(Term::Column(old), Term::Column(new))],
-                );
+                self.graph
+                    .add_facts(context, vec![Fact::Equal(Term::Column(old), Term::Column(new))]);
             }
         }
-        let scope = Scope {
-            references: vec![reference, excluded],
-            ..Scope::inside(Some(outer))
-        };
-        let ConflictUpdate {
-            assignments,
-            filter,
-        } = update;
+        let scope = Scope { references: vec![reference, excluded], ..Scope::inside(Some(outer)) };
+        let ConflictUpdate { assignments, filter } = update;
         if let Some(filter) = filter {
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);

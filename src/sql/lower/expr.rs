@@ -1,13 +1,11 @@
 use sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr as Parsed, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    JsonReturningClause, Subscript, TypedString, UnaryOperator, Value, WindowFrame,
-    WindowFrameBound, WindowSpec, WindowType,
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr as Parsed, Subscript,
+    TypedString, UnaryOperator, Value,
 };
 
 use super::{Lowered, Lowering};
 use crate::sql::keyword::is_value_function;
-use crate::sql::model::{Call, Comparison, Constant, Expr, Name, Window};
+use crate::sql::model::{Comparison, Constant, Expr};
 
 impl Lowering<'_> {
     pub(super) fn exprs(&mut self, exprs: Vec<Parsed>) -> Lowered<Vec<Expr>> {
@@ -22,10 +20,7 @@ impl Lowering<'_> {
         self.expr(expr).map(Box::new)
     }
 
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one flat match over the parser's expressions"
-    )]
+    #[expect(clippy::too_many_lines, reason = "one flat match over the parser's expressions")]
     pub(super) fn expr(&mut self, expr: Parsed) -> Lowered<Expr> {
         match expr {
             Parsed::Identifier(ident) => {
@@ -44,122 +39,51 @@ impl Lowering<'_> {
             | Parsed::IsNotTrue(expr)
             | Parsed::IsUnknown(expr)
             | Parsed::IsNotUnknown(expr)
-            | Parsed::IsJson {
-                expr,
-                kind: _,
-                unique_keys: _,
-                negated: _,
+            | Parsed::IsJson { expr, kind: _, unique_keys: _, negated: _ }
+            | Parsed::IsNormalized { expr, form: _, negated: _ }
+            | Parsed::Extract { field: _, syntax: _, expr }
+            | Parsed::Ceil { expr, field: CeilFloorKind::DateTimeField(_) }
+            | Parsed::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => {
+                self.opaque([*expr])
             }
-            | Parsed::IsNormalized {
-                expr,
-                form: _,
-                negated: _,
-            }
-            | Parsed::Extract {
-                field: _,
-                syntax: _,
-                expr,
-            }
-            | Parsed::Ceil {
-                expr,
-                field: CeilFloorKind::DateTimeField(_),
-            }
-            | Parsed::Floor {
-                expr,
-                field: CeilFloorKind::DateTimeField(_),
-            } => self.opaque([*expr]),
-            Parsed::IsNull(expr) => Ok(Expr::IsNull {
-                expr: self.boxed(*expr)?,
-                negated: false,
-            }),
-            Parsed::IsNotNull(expr) => Ok(Expr::IsNull {
-                expr: self.boxed(*expr)?,
-                negated: true,
-            }),
+            Parsed::IsNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: false }),
+            Parsed::IsNotNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: true }),
             Parsed::IsDistinctFrom(left, right) => self.distinct(*left, *right, false),
             Parsed::IsNotDistinctFrom(left, right) => self.distinct(*left, *right, true),
-            Parsed::InList {
-                expr,
-                list,
-                negated,
-            } => Ok(Expr::InList {
-                expr: self.boxed(*expr)?,
-                list: self.exprs(list)?,
-                negated,
-            }),
-            Parsed::InSubquery {
-                expr,
-                subquery,
-                negated,
-            } => Ok(Expr::InQuery {
+            Parsed::InList { expr, list, negated } => {
+                Ok(Expr::InList { expr: self.boxed(*expr)?, list: self.exprs(list)?, negated })
+            }
+            Parsed::InSubquery { expr, subquery, negated } => Ok(Expr::InQuery {
                 expr: self.boxed(*expr)?,
                 query: Box::new(self.query(*subquery)?),
                 negated,
             }),
-            Parsed::Between {
-                expr,
-                negated: _,
-                low,
-                high,
-            } => {
+            Parsed::Between { expr, negated: _, low, high } => {
                 // Not strict in its bounds: `x NOT BETWEEN NULL AND 1` can be true.
                 let expr = self.expr(*expr)?;
                 let bounds = self.opaque([*low, *high])?;
                 Ok(Expr::Strict(vec![expr, bounds]))
             }
             Parsed::BinaryOp { left, op, right } => self.binary(*left, op, *right),
-            Parsed::Like {
-                negated: _,
-                any,
-                expr,
-                pattern,
-                escape_char,
-            }
-            | Parsed::ILike {
-                negated: _,
-                any,
-                expr,
-                pattern,
-                escape_char,
-            } => {
+            Parsed::Like { negated: _, any, expr, pattern, escape_char }
+            | Parsed::ILike { negated: _, any, expr, pattern, escape_char } => {
                 let mut parts = vec![self.expr(*expr)?, self.expr(*pattern)?];
                 if let Some(escape) = escape_char {
                     parts.push(self.expr(*escape)?);
                 }
-                Ok(if any {
-                    Expr::Opaque(parts)
-                } else {
-                    Expr::Strict(parts)
-                })
+                Ok(if any { Expr::Opaque(parts) } else { Expr::Strict(parts) })
             }
-            Parsed::SimilarTo {
-                negated: _,
-                expr,
-                pattern,
-                escape_char,
-            } => self.opaque(
-                [*expr, *pattern]
-                    .into_iter()
-                    .chain(escape_char.map(|escape| *escape)),
-            ),
-            Parsed::AnyOp {
-                left,
-                compare_op,
-                right,
-                is_some: _,
-            } => self.quantified(*left, &compare_op, *right, true),
-            Parsed::AllOp {
-                left,
-                compare_op,
-                right,
-            } => self.quantified(*left, &compare_op, *right, false),
+            Parsed::SimilarTo { negated: _, expr, pattern, escape_char } => {
+                self.opaque([*expr, *pattern].into_iter().chain(escape_char.map(|escape| *escape)))
+            }
+            Parsed::AnyOp { left, compare_op, right, is_some: _ } => {
+                self.quantified(*left, &compare_op, *right, true)
+            }
+            Parsed::AllOp { left, compare_op, right } => {
+                self.quantified(*left, &compare_op, *right, false)
+            }
             Parsed::UnaryOp { op, expr } => self.unary(op, *expr),
-            Parsed::Cast {
-                kind,
-                expr,
-                data_type,
-                format,
-            } => {
+            Parsed::Cast { kind, expr, data_type, format } => {
                 self.absent(format.is_none(), "CAST … FORMAT")?;
                 match kind {
                     CastKind::Cast | CastKind::DoubleColon => {}
@@ -168,49 +92,19 @@ impl Lowering<'_> {
                     }
                 }
                 let expr = self.boxed(*expr)?;
-                Ok(Expr::Cast {
-                    expr,
-                    target: self.type_name(&data_type)?,
-                })
+                Ok(Expr::Cast { expr, target: self.type_name(&data_type)? })
             }
-            Parsed::AtTimeZone {
-                timestamp,
-                time_zone,
-            } => self.opaque([*timestamp, *time_zone]),
+            Parsed::AtTimeZone { timestamp, time_zone } => self.opaque([*timestamp, *time_zone]),
             Parsed::Position { expr, r#in } => self.opaque([*expr, *r#in]),
-            Parsed::Substring {
-                expr,
-                substring_from,
-                substring_for,
-                special: _,
-                shorthand: _,
-            } => {
-                let rest = [substring_from, substring_for]
-                    .into_iter()
-                    .flatten()
-                    .map(|part| *part);
+            Parsed::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => {
+                let rest = [substring_from, substring_for].into_iter().flatten().map(|part| *part);
                 self.opaque([*expr].into_iter().chain(rest))
             }
-            Parsed::Trim {
-                trim_where: _,
-                trim_what,
-                expr,
-                trim_characters,
-            } => {
+            Parsed::Trim { trim_where: _, trim_what, expr, trim_characters } => {
                 let rest = trim_characters.unwrap_or_default();
-                self.opaque(
-                    [*expr]
-                        .into_iter()
-                        .chain(trim_what.map(|what| *what))
-                        .chain(rest),
-                )
+                self.opaque([*expr].into_iter().chain(trim_what.map(|what| *what)).chain(rest))
             }
-            Parsed::Overlay {
-                expr,
-                overlay_what,
-                overlay_from,
-                overlay_for,
-            } => {
+            Parsed::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 let parts = [*expr, *overlay_what, *overlay_from];
                 self.opaque(parts.into_iter().chain(overlay_for.map(|length| *length)))
             }
@@ -220,39 +114,24 @@ impl Lowering<'_> {
             }
             Parsed::Nested(expr) => self.expr(*expr),
             Parsed::Value(value) => self.constant(value.value),
-            Parsed::TypedString(TypedString {
-                data_type,
-                value,
-                uses_odbc_syntax,
-            }) => {
+            Parsed::TypedString(TypedString { data_type, value, uses_odbc_syntax }) => {
                 self.absent(!uses_odbc_syntax, "ODBC syntax")?;
                 let target = self.type_name(&data_type)?;
                 let expr = Box::new(self.constant(value.value)?);
                 Ok(Expr::Cast { expr, target })
             }
             Parsed::Function(function) => self.function(function),
-            Parsed::Case {
-                case_token: _,
-                end_token: _,
-                operand,
-                conditions,
-                else_result,
-            } => {
+            Parsed::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
                 let branches = conditions
                     .into_iter()
                     .flat_map(|ast::CaseWhen { condition, result }| [condition, result]);
                 self.opaque(
-                    operand
-                        .map(|e| *e)
-                        .into_iter()
-                        .chain(branches)
-                        .chain(else_result.map(|e| *e)),
+                    operand.map(|e| *e).into_iter().chain(branches).chain(else_result.map(|e| *e)),
                 )
             }
-            Parsed::Exists { subquery, negated } => Ok(Expr::Exists {
-                query: Box::new(self.query(*subquery)?),
-                negated,
-            }),
+            Parsed::Exists { subquery, negated } => {
+                Ok(Expr::Exists { query: Box::new(self.query(*subquery)?), negated })
+            }
             Parsed::Subquery(query) => Ok(Expr::Subquery(Box::new(self.query(*query)?))),
             Parsed::GroupingSets(sets) | Parsed::Cube(sets) | Parsed::Rollup(sets) => {
                 self.opaque(sets.into_iter().flatten())
@@ -269,11 +148,7 @@ impl Lowering<'_> {
     }
 
     fn distinct(&mut self, left: Parsed, right: Parsed, negated: bool) -> Lowered<Expr> {
-        Ok(Expr::IsDistinct {
-            left: self.boxed(left)?,
-            right: self.boxed(right)?,
-            negated,
-        })
+        Ok(Expr::IsDistinct { left: self.boxed(left)?, right: self.boxed(right)?, negated })
     }
 
     /// `(row).field`, `array[1]`: opaque, with the names accounted for.
@@ -286,11 +161,7 @@ impl Lowering<'_> {
                 }
                 AccessExpr::Dot(_) => return self.refuse("a field access that is not a name"),
                 AccessExpr::Subscript(Subscript::Index { index }) => parts.push(self.expr(index)?),
-                AccessExpr::Subscript(Subscript::Slice {
-                    lower_bound,
-                    upper_bound,
-                    stride,
-                }) => {
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
                     self.absent(stride.is_none(), "a slice with a stride")?;
                     for bound in [lower_bound, upper_bound].into_iter().flatten() {
                         parts.push(self.expr(bound)?);
@@ -327,12 +198,7 @@ impl Lowering<'_> {
                 Ok(Expr::Strict(vec![self.expr(left)?, self.expr(right)?]))
             }
             BinaryOperator::PGCustomBinaryOperator(name) => {
-                match name
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .as_slice()
-                {
+                match name.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                     ["pg_catalog", "="] => self.compare(Comparison::Equal, left, right),
                     ["pg_catalog", _] => self.opaque([left, right]),
                     _ => self.refuse("an operator of a schema that is not pg_catalog"),
@@ -358,11 +224,7 @@ impl Lowering<'_> {
         let mut rest = left;
         loop {
             match rest {
-                Parsed::BinaryOp {
-                    left,
-                    op: this,
-                    right,
-                } if this == *op => {
+                Parsed::BinaryOp { left, op: this, right } if this == *op => {
                     operands.push(*right);
                     rest = *left;
                 }
@@ -377,11 +239,7 @@ impl Lowering<'_> {
     }
 
     fn compare(&mut self, operator: Comparison, left: Parsed, right: Parsed) -> Lowered<Expr> {
-        Ok(Expr::Compare {
-            operator,
-            left: self.boxed(left)?,
-            right: self.boxed(right)?,
-        })
+        Ok(Expr::Compare { operator, left: self.boxed(left)?, right: self.boxed(right)? })
     }
 
     fn quantified(
@@ -398,15 +256,8 @@ impl Lowering<'_> {
             return self.refuse("OPERATOR() with ANY or ALL");
         }
         Ok(match right {
-            Expr::Subquery(query) if equal => Expr::InQuery {
-                expr,
-                query,
-                negated: false,
-            },
-            array if equal => Expr::EqualsAny {
-                expr,
-                array: Box::new(array),
-            },
+            Expr::Subquery(query) if equal => Expr::InQuery { expr, query, negated: false },
+            array if equal => Expr::EqualsAny { expr, array: Box::new(array) },
             other => Expr::Opaque(vec![*expr, other]),
         })
     }
@@ -440,9 +291,7 @@ impl Lowering<'_> {
             Value::Boolean(value) => Constant::Boolean(value),
             Value::Null => Constant::Null,
             Value::Placeholder(name) => {
-                let number = name
-                    .strip_prefix('$')
-                    .and_then(|digits| digits.parse::<u16>().ok());
+                let number = name.strip_prefix('$').and_then(|digits| digits.parse::<u16>().ok());
                 return match number {
                     Some(number) if number > 0 => Ok(Expr::Parameter(number)),
                     Some(_) | None => self.refuse("a parameter number out of range"),
@@ -472,210 +321,5 @@ impl Lowering<'_> {
             }
             _ => self.refuse("INTERVAL without a string"),
         }
-    }
-
-    fn function(&mut self, function: ast::Function) -> Lowered<Expr> {
-        let ast::Function {
-            name,
-            uses_odbc_syntax,
-            parameters,
-            args,
-            within_group,
-            filter,
-            null_treatment: _,
-            over,
-        } = function;
-        self.absent(
-            !uses_odbc_syntax && matches!(parameters, FunctionArguments::None),
-            "a call that PostgreSQL does not have",
-        )?;
-        let bare = match name.0.as_slice() {
-            [ast::ObjectNamePart::Identifier(ident)] if ident.quote_style.is_none() => {
-                ident.value.to_ascii_lowercase()
-            }
-            _ => String::new(),
-        };
-        match args {
-            FunctionArguments::None if is_value_function(&bare) => {
-                return Ok(Expr::Opaque(Vec::new()));
-            }
-            FunctionArguments::None => return self.refuse("a call without parentheses"),
-            FunctionArguments::Subquery(query) if bare == "array" => {
-                return Ok(Expr::Opaque(vec![Expr::Subquery(Box::new(
-                    self.query(*query)?,
-                ))]));
-            }
-            FunctionArguments::Subquery(query) => {
-                let (qualifier, name) = self.qualified(&name)?;
-                let argument = Expr::Subquery(Box::new(self.query(*query)?));
-                return self.finish(
-                    qualifier,
-                    name,
-                    vec![argument],
-                    Vec::new(),
-                    within_group,
-                    filter,
-                    over,
-                );
-            }
-            FunctionArguments::List(list) => {
-                let (arguments, inside) = self.arguments(list)?;
-                if bare == "row" {
-                    return Ok(Expr::Row(arguments));
-                }
-                if is_value_function(&bare) {
-                    return Ok(Expr::Opaque(arguments));
-                }
-                let (qualifier, name) = self.qualified(&name)?;
-                self.finish(
-                    qualifier,
-                    name,
-                    arguments,
-                    inside,
-                    within_group,
-                    filter,
-                    over,
-                )
-            }
-        }
-    }
-
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of a call, put together once"
-    )]
-    fn finish(
-        &mut self,
-        qualifier: Vec<Name>,
-        name: Name,
-        arguments: Vec<Expr>,
-        mut inside: Vec<Expr>,
-        within_group: Vec<ast::OrderByExpr>,
-        filter: Option<Box<Parsed>>,
-        over: Option<WindowType>,
-    ) -> Lowered<Expr> {
-        inside.extend(self.order_keys(within_group)?);
-        let filter = filter.map(|filter| self.expr(*filter)).transpose()?;
-        let over = match over {
-            None => None,
-            Some(WindowType::WindowSpec(spec)) => Some(self.window(spec)?),
-            Some(WindowType::NamedWindow(name)) => Some(Window {
-                base: Some(self.name(&name)?),
-                name: None,
-                partition: Vec::new(),
-                inside: Vec::new(),
-            }),
-        };
-        Ok(Expr::Call(Box::new(Call {
-            qualifier,
-            name,
-            arguments,
-            inside,
-            filter,
-            over,
-        })))
-    }
-
-    /// A call in FROM.
-    pub(super) fn call(&mut self, name: ast::ObjectName, args: Vec<FunctionArg>) -> Lowered<Expr> {
-        let (qualifier, name) = self.qualified(&name)?;
-        let list = FunctionArgumentList {
-            duplicate_treatment: None,
-            args,
-            clauses: Vec::new(),
-        };
-        let (arguments, inside) = self.arguments(list)?;
-        self.finish(qualifier, name, arguments, inside, Vec::new(), None, None)
-    }
-
-    fn arguments(&mut self, list: FunctionArgumentList) -> Lowered<(Vec<Expr>, Vec<Expr>)> {
-        let FunctionArgumentList {
-            duplicate_treatment: _,
-            args,
-            clauses,
-        } = list;
-        let mut arguments = Vec::with_capacity(args.len());
-        for arg in args {
-            let arg = match arg {
-                FunctionArg::Named {
-                    name,
-                    arg,
-                    operator: _,
-                } => {
-                    self.name(&name)?;
-                    arg
-                }
-                FunctionArg::ExprNamed {
-                    name: Parsed::Identifier(name),
-                    arg,
-                    operator: _,
-                } => {
-                    self.name(&name)?;
-                    arg
-                }
-                FunctionArg::ExprNamed { .. } => {
-                    return self.refuse("an argument named by an expression");
-                }
-                FunctionArg::Unnamed(arg) => arg,
-            };
-            match arg {
-                FunctionArgExpr::Expr(expr) => arguments.push(self.expr(expr)?),
-                FunctionArgExpr::QualifiedWildcard(name) => {
-                    self.object_name(&name)?;
-                    arguments.push(Expr::Opaque(Vec::new()));
-                }
-                FunctionArgExpr::Wildcard => {}
-                FunctionArgExpr::WildcardWithOptions(_) => {
-                    return self.refuse("a wildcard with options");
-                }
-            }
-        }
-        let mut inside = Vec::new();
-        for clause in clauses {
-            match clause {
-                FunctionArgumentClause::OrderBy(keys) => inside.extend(self.order_keys(keys)?),
-                FunctionArgumentClause::JsonNullClause(_) => {}
-                FunctionArgumentClause::JsonReturningClause(JsonReturningClause { data_type }) => {
-                    self.type_name(&data_type)?;
-                }
-                _ => return self.refuse("an argument clause that PostgreSQL does not have"),
-            }
-        }
-        Ok((arguments, inside))
-    }
-
-    pub(super) fn window(&mut self, spec: WindowSpec) -> Lowered<Window> {
-        let WindowSpec {
-            window_name,
-            partition_by,
-            order_by,
-            window_frame,
-        } = spec;
-        let base = window_name.map(|name| self.name(&name)).transpose()?;
-        let partition = self.exprs(partition_by)?;
-        let mut inside = self.order_keys(order_by)?;
-        if let Some(WindowFrame {
-            units: _,
-            start_bound,
-            end_bound,
-        }) = window_frame
-        {
-            for bound in [Some(start_bound), end_bound].into_iter().flatten() {
-                match bound {
-                    WindowFrameBound::CurrentRow => {}
-                    WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => {
-                        if let Some(offset) = offset {
-                            inside.push(self.expr(*offset)?);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(Window {
-            base,
-            name: None,
-            partition,
-            inside,
-        })
     }
 }

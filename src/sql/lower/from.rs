@@ -16,11 +16,7 @@ impl Lowering<'_> {
         let TableWithJoins { relation, joins } = tree;
         let mut left = self.factor(relation)?;
         for join in joins {
-            let ast::Join {
-                relation,
-                global,
-                join_operator,
-            } = join;
+            let ast::Join { relation, global, join_operator } = join;
             self.absent(!global, "GLOBAL JOIN")?;
             let right = self.factor(relation)?;
             let (kind, constraint) = match join_operator {
@@ -45,12 +41,7 @@ impl Lowering<'_> {
                         .collect::<Lowered<_>>()?,
                 ),
             };
-            left = JoinTree::Join(Box::new(Join {
-                kind,
-                left,
-                right,
-                condition,
-            }));
+            left = JoinTree::Join(Box::new(Join { kind, left, right, condition }));
         }
         Ok(left)
     }
@@ -89,26 +80,13 @@ impl Lowering<'_> {
                 };
                 (source, alias, lateral)
             }
-            TableFactor::Derived {
-                lateral,
-                subquery,
-                alias,
-                sample,
-            } => {
+            TableFactor::Derived { lateral, subquery, alias, sample } => {
                 self.absent(sample.is_none(), "a sampled subquery")?;
-                (
-                    Source::Derived(Box::new(self.query(*subquery)?)),
-                    alias,
-                    lateral,
-                )
+                (Source::Derived(Box::new(self.query(*subquery)?)), alias, lateral)
             }
-            TableFactor::Function {
-                lateral: _,
-                name,
-                args,
-                with_ordinality: _,
-                alias,
-            } => (Source::Function(vec![self.call(name, args)?]), alias, true),
+            TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
+                (Source::Function(vec![self.call(name, args)?]), alias, true)
+            }
             TableFactor::UNNEST {
                 alias,
                 array_exprs,
@@ -119,10 +97,7 @@ impl Lowering<'_> {
                 self.absent(!with_offset && with_offset_alias.is_none(), "WITH OFFSET")?;
                 (Source::Function(self.exprs(array_exprs)?), alias, true)
             }
-            TableFactor::NestedJoin {
-                table_with_joins,
-                alias,
-            } => {
+            TableFactor::NestedJoin { table_with_joins, alias } => {
                 self.absent(alias.is_none(), "a join with an alias")?;
                 return self.join_tree(*table_with_joins);
             }
@@ -135,12 +110,7 @@ impl Lowering<'_> {
                 (Some(name), columns)
             }
         };
-        Ok(JoinTree::Relation(Box::new(Relation {
-            source,
-            alias,
-            columns,
-            lateral,
-        })))
+        Ok(JoinTree::Relation(Box::new(Relation { source, alias, columns, lateral })))
     }
 
     fn table(
@@ -156,56 +126,27 @@ impl Lowering<'_> {
                 return self.refuse("TABLESAMPLE before an alias");
             }
             Some(TableSampleKind::AfterTableAlias(sample)) => {
-                let TableSample {
-                    modifier: _,
-                    name: _,
-                    quantity,
-                    seed,
-                    bucket,
-                    offset,
-                } = *sample;
+                let TableSample { modifier: _, name: _, quantity, seed, bucket, offset } = *sample;
                 self.absent(
                     bucket.is_none() && offset.is_none(),
                     "a sample that PostgreSQL does not have",
                 )?;
-                if let Some(TableSampleQuantity {
-                    parenthesized: _,
-                    value,
-                    unit,
-                }) = quantity
-                {
+                if let Some(TableSampleQuantity { parenthesized: _, value, unit }) = quantity {
                     self.absent(unit.is_none(), "a sample with a unit")?;
                     arguments.push(self.expr(value)?);
                 }
-                if let Some(TableSampleSeed {
-                    modifier: _,
-                    value: _,
-                }) = seed
-                {
+                if let Some(TableSampleSeed { modifier: _, value: _ }) = seed {
                     arguments.push(Expr::Opaque(Vec::new()));
                 }
             }
         }
-        Ok(Source::Table {
-            qualifier,
-            name,
-            sample: arguments,
-        })
+        Ok(Source::Table { qualifier, name, sample: arguments })
     }
 
     pub(super) fn table_alias(&mut self, alias: TableAlias) -> Lowered<(Name, Vec<Name>)> {
-        let TableAlias {
-            explicit,
-            name,
-            columns,
-            at,
-        } = alias;
+        let TableAlias { explicit, name, columns, at } = alias;
         self.absent(at.is_none(), "an alias with AT")?;
-        let name = if explicit {
-            self.name(&name)?
-        } else {
-            self.label(&name)?
-        };
+        let name = if explicit { self.name(&name)? } else { self.label(&name)? };
         Ok((name, self.alias_columns(columns)?))
     }
 

@@ -9,6 +9,7 @@
               every part of what it stands for"
 )]
 
+mod call;
 mod expr;
 mod from;
 mod query;
@@ -53,43 +54,27 @@ pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
     let unread = |_| NotUnderstood::new("the statement could not be parsed", span);
     let parsed = parser.parse_statement().map_err(unread)?;
     if parser.peek_token().token != Token::EOF {
-        return Err(NotUnderstood::new(
-            "text is left behind the statement",
-            span,
-        ));
+        return Err(NotUnderstood::new("text is left behind the statement", span));
     }
     let by_place = lexemes
         .iter()
         .enumerate()
         .map(|(index, lexeme)| ((lexeme.place.start.line, lexeme.place.start.column), index))
         .collect();
-    let mut lowering = Lowering {
-        lexemes,
-        by_place,
-        accounted: &mut accounted,
-        statement: span,
-    };
+    let mut lowering = Lowering { lexemes, by_place, accounted: &mut accounted, statement: span };
     let query = lowering.statement(parsed)?;
     let unaccounted = lexemes
         .iter()
         .zip(&accounted)
         .filter(|(_, accounted)| !**accounted)
-        .filter_map(|(lexeme, _)| {
-            Some(Name {
-                text: lexeme.name()?,
-                span: lexeme.span,
-            })
-        })
+        .filter_map(|(lexeme, _)| Some(Name { text: lexeme.name()?, span: lexeme.span }))
         .collect();
     Ok(Reading { query, unaccounted })
 }
 
 /// A token of our own, which stands nowhere in the text.
 const fn written(token: Token) -> TokenWithSpan {
-    TokenWithSpan {
-        token,
-        span: ParserSpan::empty(),
-    }
+    TokenWithSpan { token, span: ParserSpan::empty() }
 }
 
 /// Takes out what the parser does not read and the analysis does not need (`ONLY` before a table,
@@ -125,17 +110,10 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
             }
         }
         if lexeme.is("table") && !is_name {
-            let select = [
-                Token::make_keyword("SELECT"),
-                Token::Mul,
-                Token::make_keyword("FROM"),
-            ];
+            let select = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
             kept.extend(select.map(written));
         } else {
-            kept.push(TokenWithSpan {
-                token: lexeme.token.clone(),
-                span: lexeme.place,
-            });
+            kept.push(TokenWithSpan { token: lexeme.token.clone(), span: lexeme.place });
         }
         index = index.saturating_add(1);
     }
@@ -212,25 +190,15 @@ impl Lowering<'_> {
 
     /// An identifier in a position where it cannot be anything but what the model says it is.
     fn name(&mut self, ident: &Ident) -> Lowered<Name> {
-        let Ident {
-            value,
-            quote_style,
-            span,
-        } = ident;
-        let found = self
-            .lexeme_at(span.start)
-            .map(|(index, lexeme)| (index, lexeme.span));
+        let Ident { value, quote_style, span } = ident;
+        let found = self.lexeme_at(span.start).map(|(index, lexeme)| (index, lexeme.span));
         let (index, span) = found.unzip();
         let span = span.unwrap_or_default();
         if quote_style.is_none() {
             let lower = value.to_ascii_lowercase();
-            let free = index
-                .and_then(|index| index.checked_sub(1))
-                .is_some_and(|before| {
-                    self.lexemes
-                        .get(before)
-                        .is_some_and(|b| b.token == Token::Period || b.is("as"))
-                });
+            let free = index.and_then(|index| index.checked_sub(1)).is_some_and(|before| {
+                self.lexemes.get(before).is_some_and(|b| b.token == Token::Period || b.is("as"))
+            });
             if is_reserved(&lower) && !free {
                 return Err(NotUnderstood::new("a reserved word as a name", span));
             }

@@ -24,10 +24,7 @@ impl Lowering<'_> {
             format_clause,
             pipe_operators,
         } = query;
-        self.absent(
-            locks.is_empty() && for_clause.is_none(),
-            "a locking clause in an odd place",
-        )?;
+        self.absent(locks.is_empty() && for_clause.is_none(), "a locking clause in an odd place")?;
         self.absent(
             settings.is_none() && format_clause.is_none() && pipe_operators.is_empty(),
             "a clause that PostgreSQL does not have",
@@ -36,21 +33,16 @@ impl Lowering<'_> {
         let body = self.body(*body)?;
         let order_by = match order_by {
             None => Vec::new(),
-            Some(OrderBy {
-                kind: OrderByKind::Expressions(keys),
-                interpolate: None,
-            }) => self.order_keys(keys)?,
+            Some(OrderBy { kind: OrderByKind::Expressions(keys), interpolate: None }) => {
+                self.order_keys(keys)?
+            }
             Some(_) => return self.refuse("an ORDER BY that PostgreSQL does not have"),
         };
         let mut limits = Vec::new();
         let limited = limit_clause.is_some() || fetch.is_some();
         match limit_clause {
             None => {}
-            Some(LimitClause::LimitOffset {
-                limit,
-                offset,
-                limit_by,
-            }) => {
+            Some(LimitClause::LimitOffset { limit, offset, limit_by }) => {
                 self.absent(limit_by.is_empty(), "LIMIT BY")?;
                 if let Some(limit) = limit {
                     limits.push(self.expr(limit)?);
@@ -61,84 +53,43 @@ impl Lowering<'_> {
             }
             Some(LimitClause::OffsetCommaLimit { .. }) => return self.refuse("LIMIT with a comma"),
         }
-        if let Some(Fetch {
-            with_ties: _,
-            percent,
-            quantity,
-        }) = fetch
-        {
+        if let Some(Fetch { with_ties: _, percent, quantity }) = fetch {
             self.absent(!percent, "FETCH PERCENT")?;
             if let Some(quantity) = quantity {
                 limits.push(self.expr(quantity)?);
             }
         }
-        Ok(Query {
-            with,
-            recursive,
-            body,
-            order_by,
-            limits,
-            limited,
-        })
+        Ok(Query { with, recursive, body, order_by, limits, limited })
     }
 
     fn with(&mut self, with: Option<ast::With>) -> Lowered<(Vec<Cte>, bool)> {
-        let Some(ast::With {
-            with_token: _,
-            recursive,
-            cte_tables,
-        }) = with
-        else {
+        let Some(ast::With { with_token: _, recursive, cte_tables }) = with else {
             return Ok((Vec::new(), false));
         };
         let mut ctes = Vec::with_capacity(cte_tables.len());
         for cte in cte_tables {
-            let ast::Cte {
-                alias,
-                query,
-                from,
-                materialized: _,
-                closing_paren_token: _,
-            } = cte;
+            let ast::Cte { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
             self.absent(from.is_none(), "WITH … FROM")?;
-            let ast::TableAlias {
-                explicit: _,
-                name,
-                columns,
-                at,
-            } = alias;
+            let ast::TableAlias { explicit: _, name, columns, at } = alias;
             self.absent(at.is_none(), "an alias with AT")?;
             let name = self.name(&name)?;
             let columns = self.alias_columns(columns)?;
-            ctes.push(Cte {
-                name,
-                columns,
-                query: self.query(*query)?,
-            });
+            ctes.push(Cte { name, columns, query: self.query(*query)? });
         }
         Ok((ctes, recursive))
     }
 
     pub(super) fn order_keys(&mut self, keys: Vec<OrderByExpr>) -> Lowered<Vec<Expr>> {
         keys.into_iter()
-            .map(
-                |OrderByExpr {
-                     expr,
-                     options,
-                     with_fill,
-                 }| {
-                    let OrderByOptions {
-                        sort,
-                        nulls_first: _,
-                    } = options;
-                    self.absent(with_fill.is_none(), "WITH FILL")?;
-                    match sort {
-                        None | Some(ast::OrderBySort::Asc | ast::OrderBySort::Desc) => {}
-                        Some(_) => return self.refuse("ORDER BY … USING"),
-                    }
-                    self.expr(expr)
-                },
-            )
+            .map(|OrderByExpr { expr, options, with_fill }| {
+                let OrderByOptions { sort, nulls_first: _ } = options;
+                self.absent(with_fill.is_none(), "WITH FILL")?;
+                match sort {
+                    None | Some(ast::OrderBySort::Asc | ast::OrderBySort::Desc) => {}
+                    Some(_) => return self.refuse("ORDER BY … USING"),
+                }
+                self.expr(expr)
+            })
             .collect()
     }
 
@@ -146,12 +97,7 @@ impl Lowering<'_> {
         match body {
             SetExpr::Select(select) => Ok(Body::Block(Box::new(self.select(*select)?))),
             SetExpr::Query(query) => Ok(Body::Nested(Box::new(self.query(*query)?))),
-            SetExpr::SetOperation {
-                left,
-                op,
-                set_quantifier,
-                right,
-            } => {
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
                 let operator = match op {
                     ast::SetOperator::Union => SetOperator::Union,
                     ast::SetOperator::Intersect => SetOperator::Intersect,
@@ -170,18 +116,11 @@ impl Lowering<'_> {
                     right: Box::new(self.body(*right)?),
                 })
             }
-            SetExpr::Values(ast::Values {
-                explicit_row,
-                value_keyword,
-                rows,
-            }) => {
+            SetExpr::Values(ast::Values { explicit_row, value_keyword, rows }) => {
                 self.absent(!explicit_row && !value_keyword, "VALUES ROW")?;
                 rows.into_iter()
                     .map(|row| {
-                        row.content
-                            .into_iter()
-                            .map(|value| self.value_or_default(value))
-                            .collect()
+                        row.content.into_iter().map(|value| self.value_or_default(value)).collect()
                     })
                     .collect::<Lowered<Vec<Vec<Expr>>>>()
                     .map(Body::Values)
@@ -254,23 +193,12 @@ impl Lowering<'_> {
             .map(|NamedWindowDefinition(name, window)| {
                 let name = Some(self.name(&name)?);
                 match window {
-                    NamedWindowExpr::WindowSpec(spec) => Ok(Window {
-                        name,
-                        ..self.window(spec)?
-                    }),
+                    NamedWindowExpr::WindowSpec(spec) => Ok(Window { name, ..self.window(spec)? }),
                     NamedWindowExpr::NamedWindow(_) => self.refuse("a window that is only a name"),
                 }
             })
             .collect::<Lowered<_>>()?;
-        Ok(Block {
-            distinct_on,
-            items,
-            from,
-            filter,
-            grouping,
-            having,
-            windows,
-        })
+        Ok(Block { distinct_on, items, from, filter, grouping, having, windows })
     }
 
     pub(super) fn items(&mut self, items: Vec<SelectItem>) -> Lowered<Vec<Item>> {
@@ -282,18 +210,12 @@ impl Lowering<'_> {
             SelectItem::UnnamedExpr(expr) => {
                 let label = implied_label(&expr);
                 let expr = self.expr(expr)?;
-                let label = label.map(|text| Name {
-                    text,
-                    span: Span::default(),
-                });
+                let label = label.map(|text| Name { text, span: Span::default() });
                 Ok(Item::Expr { expr, label })
             }
             SelectItem::ExprWithAlias { expr, alias } => {
                 let expr = self.expr(expr)?;
-                Ok(Item::Expr {
-                    expr,
-                    label: Some(self.label(&alias)?),
-                })
+                Ok(Item::Expr { expr, label: Some(self.label(&alias)?) })
             }
             SelectItem::ExprWithAliases { .. } => self.refuse("an expression with several aliases"),
             SelectItem::QualifiedWildcard(kind, options) => {
@@ -384,12 +306,7 @@ fn implied_label(expr: &ast::Expr) -> Option<Box<str>> {
         ast::Expr::Identifier(ident) => ident,
         ast::Expr::CompoundIdentifier(parts) => parts.last()?,
         ast::Expr::Nested(inner) => return implied_label(inner),
-        ast::Expr::Cast {
-            kind: _,
-            expr,
-            data_type: _,
-            format: _,
-        } => return implied_label(expr),
+        ast::Expr::Cast { kind: _, expr, data_type: _, format: _ } => return implied_label(expr),
         _ => return None,
     };
     Some(match ident.quote_style {

@@ -78,13 +78,11 @@ impl Lowering<'_> {
         };
         let (qualifier, name) = self.qualified(&table)?;
         let alias = table_alias
-            .map(|ast::TableAliasWithoutColumns { explicit, alias }| {
-                if explicit {
-                    self.name(&alias)
-                } else {
-                    self.label(&alias)
-                }
-            })
+            .map(
+                |ast::TableAliasWithoutColumns { explicit, alias }| {
+                    if explicit { self.name(&alias) } else { self.label(&alias) }
+                },
+            )
             .transpose()?;
         let columns = columns
             .iter()
@@ -100,25 +98,12 @@ impl Lowering<'_> {
             Some(_) => return self.refuse("ON DUPLICATE KEY"),
         };
         let returning = self.returning(returning)?;
-        let target = Target {
-            qualifier,
-            name,
-            alias,
-        };
-        Ok(Write::Insert(Insert {
-            target,
-            columns,
-            source,
-            conflict,
-            returning,
-        }))
+        let target = Target { qualifier, name, alias };
+        Ok(Write::Insert(Insert { target, columns, source, conflict, returning }))
     }
 
     fn conflict(&mut self, conflict: OnConflict) -> Lowered<Conflict> {
-        let OnConflict {
-            conflict_target,
-            action,
-        } = conflict;
+        let OnConflict { conflict_target, action } = conflict;
         let arbiter = match conflict_target {
             None => Vec::new(),
             Some(ConflictTarget::Columns(columns)) => self.names(&columns)?,
@@ -129,13 +114,12 @@ impl Lowering<'_> {
         };
         let update = match action {
             OnConflictAction::DoNothing => None,
-            OnConflictAction::DoUpdate(DoUpdate {
-                assignments,
-                selection,
-            }) => Some(ConflictUpdate {
-                assignments: self.assignments(assignments)?,
-                filter: selection.map(|filter| self.expr(filter)).transpose()?,
-            }),
+            OnConflictAction::DoUpdate(DoUpdate { assignments, selection }) => {
+                Some(ConflictUpdate {
+                    assignments: self.assignments(assignments)?,
+                    filter: selection.map(|filter| self.expr(filter)).transpose()?,
+                })
+            }
         };
         Ok(Conflict { arbiter, update })
     }
@@ -171,13 +155,7 @@ impl Lowering<'_> {
         };
         let filter = selection.map(|filter| self.expr(filter)).transpose()?;
         let returning = self.returning(returning)?;
-        Ok(Write::Update(Update {
-            target,
-            assignments,
-            from,
-            filter,
-            returning,
-        }))
+        Ok(Write::Update(Update { target, assignments, from, filter, returning }))
     }
 
     pub(super) fn delete(&mut self, delete: ast::Delete) -> Lowered<Write> {
@@ -212,12 +190,7 @@ impl Lowering<'_> {
         let using = self.from(using.unwrap_or_default())?;
         let filter = selection.map(|filter| self.expr(filter)).transpose()?;
         let returning = self.returning(returning)?;
-        Ok(Write::Delete(Delete {
-            target,
-            using,
-            filter,
-            returning,
-        }))
+        Ok(Write::Delete(Delete { target, using, filter, returning }))
     }
 
     fn target(&mut self, table: TableWithJoins) -> Lowered<Target> {
@@ -247,18 +220,11 @@ impl Lowering<'_> {
             None => None,
             Some(alias) => {
                 let (alias, columns) = self.table_alias(alias)?;
-                self.absent(
-                    columns.is_empty(),
-                    "column aliases on the target of a write",
-                )?;
+                self.absent(columns.is_empty(), "column aliases on the target of a write")?;
                 Some(alias)
             }
         };
-        Ok(Target {
-            qualifier,
-            name,
-            alias,
-        })
+        Ok(Target { qualifier, name, alias })
     }
 
     fn returning(&mut self, returning: Option<Vec<ast::SelectItem>>) -> Lowered<Vec<Item>> {
@@ -271,15 +237,11 @@ impl Lowering<'_> {
             .map(|ast::Assignment { target, value }| {
                 let columns = match target {
                     AssignmentTarget::ColumnName(name) => vec![self.assigned(&name)?],
-                    AssignmentTarget::Tuple(names) => names
-                        .iter()
-                        .map(|name| self.assigned(name))
-                        .collect::<Lowered<_>>()?,
+                    AssignmentTarget::Tuple(names) => {
+                        names.iter().map(|name| self.assigned(name)).collect::<Lowered<_>>()?
+                    }
                 };
-                Ok(Assignment {
-                    columns,
-                    value: self.value_or_default(value)?,
-                })
+                Ok(Assignment { columns, value: self.value_or_default(value)? })
             })
             .collect()
     }
