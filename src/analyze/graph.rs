@@ -368,7 +368,7 @@ impl Graph {
         for column in &arm.columns {
             match column {
                 ArmColumn::One { name: Some(own), term: _ } if **own == *name => {
-                    best = best.max(Has::Maybe)
+                    best = best.max(Has::Maybe);
                 }
                 ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}

@@ -1,5 +1,9 @@
 //! The first reading: bytes and tokens. It measures a text before any parser sees it, and refuses
 //! every place where the tokenizer and PostgreSQL's lexer are known to part.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a token of any other kind is judged by the readings that follow"
+)]
 
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Location, Span as ParserSpan, Token, Tokenizer, Whitespace};

@@ -167,7 +167,7 @@ impl Builder<'_> {
                         && !matches!(expr, Expr::Column(own) if own.last().is_some_and(|own| own.text == name.text)))
             }))
         };
-        if exprs.iter().any(|expr| labelled(expr)) {
+        if exprs.iter().any(labelled) {
             for expr in exprs {
                 self.walk(expr, scope, context, Clause::Value);
             }

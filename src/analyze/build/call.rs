@@ -121,11 +121,10 @@ impl Builder<'_> {
                 "current_setting",
                 [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))],
             ) => name.eq_ignore_ascii_case(setting).then_some(Operand::Setting),
-            ("nullif", [inner, Expr::Constant(Constant::Text(empty))]) if empty.is_empty() => {
-                match inner {
-                    Expr::Call(inner) => self.setting_operand(inner),
-                    _ => None,
-                }
+            ("nullif", [Expr::Call(inner), Expr::Constant(Constant::Text(empty))])
+                if empty.is_empty() =>
+            {
+                self.setting_operand(inner)
             }
             _ => None,
         }

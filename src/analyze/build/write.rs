@@ -231,7 +231,7 @@ impl Builder<'_> {
         for Written { context: _, value } in values {
             match value {
                 Some(WrittenValue::Term(Term::Operand(id))) => {
-                    operands.extend(self.graph.operands.get(*id).cloned())
+                    operands.extend(self.graph.operands.get(*id).cloned());
                 }
                 Some(WrittenValue::Output(output, position)) => outputs.push((*output, *position)),
                 Some(WrittenValue::Term(Term::Column(_))) | None => return Vec::new(),
