@@ -3,4 +3,4 @@
 
 mod mode;
 
-pub use mode::{Mode, Rebinding, TenantRules, UnknownTenant};
+pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
