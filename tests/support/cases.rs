@@ -11,27 +11,27 @@ use orgguard::policy::{Pattern, Policy, ReadingLimits, Routines, Settings, Table
 use orgguard::tenant::{Tenant, TenantType};
 
 /// The session's tenant in every case, unless the case says that it is unknown.
-pub const TENANT: &str = "11111111-1111-4111-8111-111111111111";
+pub(crate) const TENANT: &str = "11111111-1111-4111-8111-111111111111";
 
 /// One case.
 #[derive(Clone, Debug)]
-pub struct Case {
-    pub file: PathBuf,
+pub(crate) struct Case {
+    pub(crate) file: PathBuf,
     /// The line of `--@ case:`, 1-based.
-    pub line: usize,
-    pub name: String,
+    pub(crate) line: usize,
+    pub(crate) name: String,
     /// The line of `--@ verdict:`, 1-based, and what it says.
-    pub verdict: (usize, String),
-    pub binds: Vec<(Vec<Option<String>>, String)>,
-    pub unknown_tenant: bool,
+    pub(crate) verdict: (usize, String),
+    pub(crate) binds: Vec<(Vec<Option<String>>, String)>,
+    pub(crate) unknown_tenant: bool,
     /// Several statements as one string.
-    pub string: bool,
-    pub note: Option<String>,
-    pub sql: String,
+    pub(crate) string: bool,
+    pub(crate) note: Option<String>,
+    pub(crate) sql: String,
 }
 
 /// Every case of every file under `tests/cases`.
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap()
@@ -134,7 +134,7 @@ fn bind(alternative: &str) -> (Vec<Option<String>>, String) {
 }
 
 /// The policy that the cases speak of.
-pub fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let without_soft_delete = ["org_product_tags", "org_settings"];
     Policy {
         tables: Tables {
@@ -162,7 +162,7 @@ pub fn policy() -> Policy {
 }
 
 /// A verdict in the words of the case files.
-pub fn words(verdicts: &[Verdict]) -> String {
+pub(crate) fn words(verdicts: &[Verdict]) -> String {
     let names = |rules: &mut dyn Iterator<Item = &'static str>| {
         let mut names: Vec<&str> = rules.collect();
         names.sort_unstable();
@@ -192,7 +192,7 @@ pub fn words(verdicts: &[Verdict]) -> String {
 }
 
 /// What the guard says of a case, with these values bound or none.
-pub fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>) -> String {
+pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>) -> String {
     let tenant = TenantType::Uuid.parse(TENANT).unwrap();
     let arguments: Vec<Argument<'_>> = values
         .unwrap_or_default()
@@ -227,7 +227,7 @@ pub fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>) -> Str
 }
 
 /// The rules of a verdict in a fixed order, so that their order in a file does not matter.
-pub fn normal(verdict: &str) -> String {
+pub(crate) fn normal(verdict: &str) -> String {
     match verdict.strip_prefix("refuse ") {
         None => verdict.to_owned(),
         Some(rules) => {
@@ -239,6 +239,6 @@ pub fn normal(verdict: &str) -> String {
 }
 
 /// The tenant of the cases.
-pub fn tenant() -> Tenant {
+pub(crate) fn tenant() -> Tenant {
     TenantType::Uuid.parse(TENANT).unwrap()
 }

@@ -150,12 +150,9 @@ impl Builder<'_> {
                         .map(WrittenValue::Term)
                 }
             };
-            let span = columns
-                .get(position.unwrap_or_default())
-                .map_or(target.name.span, |name| name.span);
             self.graph.obligations.push(Obligation::Kept {
                 table: target.name.text.clone(),
-                span,
+                span: target.name.span,
                 column: tenant.clone().unwrap_or_default(),
                 value: Written {
                     context,

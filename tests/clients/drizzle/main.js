@@ -25,7 +25,7 @@ if (!url || !['enforce', 'audit'].includes(mode)) {
 /** What the server, or the guard, said: Drizzle wraps it. */
 const serverError = (error) => (error.code || !error.cause ? error : error.cause);
 
-const HINTS = { 'visible-deleted': /deleted_at/, 'opaque-sql': /./ };
+const HINTS = { 'visible-deleted': /deleted_at/, 'mixed-tenants': /tenant/ };
 
 /** A refusal must tell the developer which rule, which table, where, and what to write. */
 function assertRefusal(error, { rules, table }, sql) {

@@ -88,7 +88,7 @@ def as_sent(text: str) -> str:
     return re.sub(r"%%|%(?:\((\w+)\))?s", number, text)
 
 
-HINTS = {"visible-deleted": "deleted_at"}
+HINTS = {"visible-deleted": "deleted_at", "mixed-tenants": "tenant"}
 
 
 def assert_refusal(refusal: Refusal, entry: Forgotten, sql: str) -> None:
