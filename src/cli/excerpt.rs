@@ -18,14 +18,9 @@ impl Excerpt {
         let end = boundary(text, span.end).max(start);
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-        let source = text
-            .get(line_start..)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
-        let inside = text
-            .get(start..end)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
+        let source =
+            text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let inside = text.get(start..end).and_then(|rest| rest.lines().next()).unwrap_or_default();
         Self {
             line: before.matches('\n').count().saturating_add(1),
             column: text
@@ -33,10 +28,7 @@ impl Excerpt {
                 .map_or(0, |part| part.chars().count())
                 .saturating_add(1),
             // A control character has no width or any width; the caret must stand right.
-            source: source
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect(),
+            source: source.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
             marked: inside.chars().count().max(1),
         }
     }
@@ -51,9 +43,7 @@ impl Excerpt {
 
 /// A byte offset inside the text, between characters.
 fn boundary(text: &str, offset: u32) -> usize {
-    let mut at = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(text.len());
+    let mut at = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
     while !text.is_char_boundary(at) {
         at = at.saturating_sub(1);
     }
@@ -72,15 +62,9 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_span() {
-        let found = excerpt(
-            "SELECT 'é',\n\t* FROM org_products\nWHERE true",
-            "org_products",
-        );
+        let found = excerpt("SELECT 'é',\n\t* FROM org_products\nWHERE true", "org_products");
         assert_eq!((found.line, found.column), (2, 9));
-        assert_eq!(
-            found.draw(2),
-            "   * FROM org_products\n          ^^^^^^^^^^^^\n"
-        );
+        assert_eq!(found.draw(2), "   * FROM org_products\n          ^^^^^^^^^^^^\n");
     }
 
     #[test]
