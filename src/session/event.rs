@@ -1,0 +1,39 @@
+use std::sync::Arc;
+
+use super::planned::Planned;
+use crate::analyze::{Advice, Kind, Outcome, Violation};
+
+/// What a session has to tell. The session never logs: its driver does.
+#[derive(Debug)]
+pub enum Event {
+    /// A statement was judged for an attempt to run it.
+    Judged {
+        /// Its kind.
+        kind: Kind,
+        /// What was thought of it.
+        outcome: Outcome,
+        /// Whether its message was refused.
+        refused: bool,
+    },
+    /// A violation of a judged statement; one for each rule and table.
+    Violation {
+        /// The text with the statement, if it has one of its own.
+        text: Option<Arc<Planned>>,
+        /// The violation.
+        violation: Violation,
+        /// Whether its message was refused.
+        refused: bool,
+    },
+    /// A weaker flaw of an admitted statement.
+    Advice {
+        /// The text with the statement, if it has one of its own.
+        text: Option<Arc<Planned>>,
+        /// The flaw.
+        advice: Advice,
+    },
+    /// The session can no longer follow the conversation.
+    Lost {
+        /// Why, in a few fixed words.
+        reason: &'static str,
+    },
+}
