@@ -115,5 +115,7 @@ impl StatementPlan {
 /// Reads a text and plans each of its statements.
 #[must_use]
 pub fn plan(_text: &str, _policy: &Policy) -> Plan {
-    Plan { statements: Vec::new() }
+    Plan {
+        statements: Vec::new(),
+    }
 }

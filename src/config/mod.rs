@@ -1,5 +1,11 @@
 //! The configuration file: read, checked as a whole, and turned into types without serde.
 
+mod convert;
+mod guard;
+mod problem;
+mod section;
+mod tenant;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +13,9 @@ use std::time::Duration;
 
 use crate::policy::Policy;
 use crate::session::{Mode, TenantRules};
+
+pub use convert::{Overrides, load, parse, standard};
+pub use problem::{Invalid, Place, Problem};
 
 /// A configuration that has been checked.
 #[derive(Clone, Debug)]

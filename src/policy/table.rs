@@ -42,7 +42,10 @@ impl Tables {
     /// every schema.
     #[must_use]
     pub fn guard(&self, name: &str) -> Option<Guard<'_>> {
-        let special = self.overrides.iter().find(|table| table.name.eq_ignore_ascii_case(name));
+        let special = self
+            .overrides
+            .iter()
+            .find(|table| table.name.eq_ignore_ascii_case(name));
         if special.is_none() && !self.patterns.iter().any(|pattern| pattern.covers(name)) {
             return None;
         }

@@ -1,1 +1,5 @@
-//! (being built)
+//! The listener, its limits, the drain, and the admin port.
+
+mod admin;
+
+pub use admin::{Admin, Readiness, Stage};

@@ -1,17 +1,16 @@
 use std::sync::Arc;
 
-use super::gate::{self, Decision};
+use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
 use super::message::{FromClient, Status, Target};
+use super::mode::Decision;
 use super::pipeline::Entry;
 use super::planned::{Planned, Planner};
 use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready};
 use super::registry::{Portal, Prepared, Side, StatementRef, name};
 use super::report::{absent, refusal, several, tell, text_of, too_many};
 use super::{ClientStep, Output, Session, Span};
-use crate::analyze::{
-    Argument, Arguments, Form, Kind, Rule, SessionTenant, Verdict, Violation,
-};
+use crate::analyze::{Argument, Arguments, Form, Kind, Rule, SessionTenant, Verdict, Violation};
 
 impl Session {
     /// Takes the client's next message.
@@ -37,9 +36,11 @@ impl Session {
             FromClient::Parse { name, text, types } => {
                 self.parse(name, &planner.plan_bytes(text), types, out)
             }
-            FromClient::Bind { portal, statement, values } => {
-                self.bind(portal, statement, values, out)
-            }
+            FromClient::Bind {
+                portal,
+                statement,
+                values,
+            } => self.bind(portal, statement, values, out),
             FromClient::Execute(portal) => self.execute(portal, out),
             FromClient::FunctionCall => self.function_call(out),
             FromClient::Describe(..)
@@ -121,7 +122,8 @@ impl Session {
         };
         match message {
             FromClient::Describe(Target::Statement, given) => {
-                self.pipeline.push(Entry::DescribeStatement(name(given).into()));
+                self.pipeline
+                    .push(Entry::DescribeStatement(name(given).into()));
             }
             FromClient::Describe(Target::Portal, _) => self.pipeline.push(Entry::DescribePortal),
             FromClient::Close(target, given) => {
@@ -156,7 +158,10 @@ impl Session {
             | FromClient::Terminate
             | FromClient::Password => {}
         }
-        debug_assert!(out.to_client.is_empty(), "a harmless message is not answered");
+        debug_assert!(
+            out.to_client.is_empty(),
+            "a harmless message is not answered"
+        );
         ClientStep::Forward(permit)
     }
 
@@ -175,13 +180,13 @@ impl Session {
                 self.predict(planned, at);
             }
         }
-        let decision = self.decide(judged.iter().map(|(_, verdict)| verdict), missing);
-        let refused = matches!(decision, Decision::Refuse);
+        let ruling = self.decide(judged.iter().map(|(_, verdict)| verdict), missing);
+        let told = ruling.decision();
         for (kind, verdict) in &judged {
-            tell(*kind, verdict, Some(planned), refused, out);
+            tell(*kind, verdict, Some(planned), told, out);
         }
-        match decision {
-            Decision::Forward(permit) => {
+        match ruling {
+            Ruling::Forward(permit) => {
                 if names.is_none() {
                     self.predict(planned, 0);
                 }
@@ -189,7 +194,7 @@ impl Session {
                 self.pipeline.push(Entry::Query(Arc::clone(planned), 0));
                 ClientStep::Forward(permit)
             }
-            Decision::Refuse => {
+            Ruling::Refuse => {
                 self.predicted = scope;
                 if let Some(names) = names {
                     self.registry.restore(names);
@@ -230,18 +235,19 @@ impl Session {
             return self.refuse_extended(too_many(), out);
         }
         match gate::decide(self.rules.mode, std::iter::once(&verdict)) {
-            Decision::Forward(permit) => {
+            Ruling::Forward(permit) => {
                 let prepared = Arc::new(Prepared {
                     statement: StatementRef::Nth(Arc::clone(planned), 0),
                     types: types.to_vec(),
                 });
                 let given = name(given);
-                self.registry.put_statement(Side::Predicted, given, Arc::clone(&prepared));
+                self.registry
+                    .put_statement(Side::Predicted, given, Arc::clone(&prepared));
                 self.pipeline.push(Entry::Parse(given.into(), prepared));
                 ClientStep::Forward(permit)
             }
-            Decision::Refuse => {
-                tell(kind, &verdict, Some(planned), true, out);
+            Ruling::Refuse => {
+                tell(kind, &verdict, Some(planned), Decision::Refuse, out);
                 self.refuse_extended(refusal(&verdict, Some(planned), None), out)
             }
         }
@@ -257,11 +263,11 @@ impl Session {
         let portal = name(portal);
         let Some(prepared) = self.registry.statement(name(statement)).cloned() else {
             return match gate::decide_unjudged(self.rules.mode) {
-                Decision::Forward(permit) => {
+                Ruling::Forward(permit) => {
                     self.pipeline.push(Entry::Bind(portal.into(), None));
                     ClientStep::Forward(permit)
                 }
-                Decision::Refuse => self.refuse_extended(absent(Missing::Statement), out),
+                Ruling::Refuse => self.refuse_extended(absent(Missing::Statement), out),
             };
         };
         if self.registry.is_full() && gate::refuses(self.rules.mode) {
@@ -271,30 +277,35 @@ impl Session {
         let arguments: Vec<Argument<'_>> = values
             .iter()
             .zip(types)
-            .map(|(form, type_oid)| Argument { type_oid, form: *form })
+            .map(|(form, type_oid)| Argument {
+                type_oid,
+                form: *form,
+            })
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
-        let judgement =
-            plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
+        let judgement = plan.map_or_else(Judgement::default, |plan| {
+            self.court().judge(plan, arguments)
+        });
         let Judgement { verdict, missing } = judgement;
-        let decision = self.decide(std::iter::once(&verdict), missing);
+        let ruling = self.decide(std::iter::once(&verdict), missing);
         let text = text_of(&prepared.statement);
         if let Some(plan) = plan {
-            let refused = matches!(decision, Decision::Refuse);
-            tell(plan.kind(), &verdict, text, refused, out);
+            let told = ruling.decision();
+            tell(plan.kind(), &verdict, text, told, out);
         }
-        match decision {
-            Decision::Forward(permit) => {
+        match ruling {
+            Ruling::Forward(permit) => {
                 let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
                 let tenant = self.predicted.current().clone();
                 let bound = Portal::new(prepared.statement.clone(), tenant, bound, false);
                 let bound = Arc::new(bound);
-                self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));
+                self.registry
+                    .put_portal(Side::Predicted, portal, Arc::clone(&bound));
                 self.pipeline.push(Entry::Bind(portal.into(), Some(bound)));
                 ClientStep::Forward(permit)
             }
-            Decision::Refuse => {
+            Ruling::Refuse => {
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
             }
         }
@@ -303,33 +314,34 @@ impl Session {
     fn execute(&mut self, given: &[u8], out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
             return match gate::decide_unjudged(self.rules.mode) {
-                Decision::Forward(permit) => {
+                Ruling::Forward(permit) => {
                     self.group_ran = true;
                     self.pipeline.push(Entry::Execute(None));
                     ClientStep::Forward(permit)
                 }
-                Decision::Refuse => self.refuse_extended(absent(Missing::Portal), out),
+                Ruling::Refuse => self.refuse_extended(absent(Missing::Portal), out),
             };
         };
         let Judgement { verdict, missing } = self.court().judge_execute(&portal);
         let text = text_of(&portal.statement);
         match self.decide(std::iter::once(&verdict), missing) {
-            Decision::Forward(permit) => {
+            Ruling::Forward(permit) => {
                 // Its effect happens at its first Execute only.
                 let again = portal.is_done()
                     || self.pipeline.iter().any(
                         |entry| matches!(entry, Entry::Execute(Some(it)) if Arc::ptr_eq(it, &portal)),
                     );
                 if !again {
-                    self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
+                    self.world(Side::Predicted)
+                        .ran(&portal.statement, portal.bound.as_ref(), None);
                 }
                 self.group_ran = true;
                 self.pipeline.push(Entry::Execute(Some(portal)));
                 ClientStep::Forward(permit)
             }
-            Decision::Refuse => {
+            Ruling::Refuse => {
                 if let Some(plan) = portal.statement.plan() {
-                    tell(plan.kind(), &verdict, text, true, out);
+                    tell(plan.kind(), &verdict, text, Decision::Refuse, out);
                 }
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
             }
@@ -344,15 +356,15 @@ impl Session {
             detail: "the FunctionCall message runs a function beside SQL".into(),
             hint: "call the function in a SELECT".into(),
         });
-        let decision = gate::decide(self.rules.mode, std::iter::once(&verdict));
-        let refused = matches!(decision, Decision::Refuse);
-        tell(Kind::NotUnderstood, &verdict, None, refused, out);
-        match decision {
-            Decision::Forward(permit) => {
+        let ruling = gate::decide(self.rules.mode, std::iter::once(&verdict));
+        let told = ruling.decision();
+        tell(Kind::NotUnderstood, &verdict, None, told, out);
+        match ruling {
+            Ruling::Forward(permit) => {
                 self.pipeline.push(Entry::FunctionCall);
                 ClientStep::Forward(permit)
             }
-            Decision::Refuse => self.refuse_query(refusal(&verdict, None, None), out),
+            Ruling::Refuse => self.refuse_query(refusal(&verdict, None, None), out),
         }
     }
 
@@ -360,10 +372,10 @@ impl Session {
         &self,
         verdicts: impl Iterator<Item = &'a Verdict>,
         missing: Option<Missing>,
-    ) -> Decision {
+    ) -> Ruling {
         match gate::decide(self.rules.mode, verdicts) {
-            Decision::Forward(_) if missing.is_some() => gate::decide_unjudged(self.rules.mode),
-            decision @ (Decision::Forward(_) | Decision::Refuse) => decision,
+            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.rules.mode),
+            ruling @ (Ruling::Forward(_) | Ruling::Refuse) => ruling,
         }
     }
 
@@ -394,9 +406,9 @@ impl Session {
     }
 }
 
-const fn forward(decision: Decision) -> ClientStep {
-    match decision {
-        Decision::Forward(permit) => ClientStep::Forward(permit),
-        Decision::Refuse => ClientStep::End,
+const fn forward(ruling: Ruling) -> ClientStep {
+    match ruling {
+        Ruling::Forward(permit) => ClientStep::Forward(permit),
+        Ruling::Refuse => ClientStep::End,
     }
 }

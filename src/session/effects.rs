@@ -99,7 +99,8 @@ impl World<'_> {
                     statement: StatementRef::Inner(Arc::clone(statement)),
                     types: Vec::new(),
                 };
-                self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
+                self.registry
+                    .put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }
             Effect::Deallocate(Some(name)) => {
                 self.registry.remove_statement(self.side, name.as_bytes());
@@ -110,7 +111,8 @@ impl World<'_> {
                 let portal = Portal::new(reference.clone(), tenant, None, *hold);
                 // Its query has no effect of its own.
                 portal.finish();
-                self.registry.put_portal(self.side, name.as_bytes(), Arc::new(portal));
+                self.registry
+                    .put_portal(self.side, name.as_bytes(), Arc::new(portal));
             }
             Effect::CloseCursor(Some(name)) => {
                 self.registry.remove_portal(self.side, name.as_bytes());

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::mode::Decision;
 use super::planned::Planned;
 use crate::analyze::{Advice, Kind, Outcome, Violation};
 
@@ -12,8 +13,8 @@ pub enum Event {
         kind: Kind,
         /// What was thought of it.
         outcome: Outcome,
-        /// Whether its message was refused.
-        refused: bool,
+        /// What was done with its message.
+        decision: Decision,
     },
     /// A violation of a judged statement; one for each rule and table.
     Violation {
@@ -21,8 +22,6 @@ pub enum Event {
         text: Option<Arc<Planned>>,
         /// The violation.
         violation: Violation,
-        /// Whether its message was refused.
-        refused: bool,
     },
     /// A weaker flaw of an admitted statement.
     Advice {

@@ -1,5 +1,5 @@
 use super::message::FromClient;
-use super::mode::Mode;
+use super::mode::{Decision, Mode};
 use crate::analyze::{Verdict, Violation};
 
 /// The key to send a client's message upstream. Only the gate makes one, and sending uses it up.
@@ -8,7 +8,7 @@ pub struct Permit(());
 
 /// A verdict under a mode.
 #[derive(Debug)]
-pub enum Decision {
+pub(super) enum Ruling {
     /// The message may be sent.
     Forward(Permit),
     /// It may not.
@@ -20,17 +20,35 @@ const fn mode_of(_violation: &Violation, session: Mode) -> Mode {
     session
 }
 
+impl Ruling {
+    /// What is told of it.
+    pub(super) const fn decision(&self) -> Decision {
+        match self {
+            Self::Forward(_) => Decision::Forward,
+            Self::Refuse => Decision::Refuse,
+        }
+    }
+}
+
 /// Decides on the verdicts of all statements of one message: the strictest mode wins.
-pub(super) fn decide<'a>(session: Mode, verdicts: impl Iterator<Item = &'a Verdict>) -> Decision {
+pub(super) fn decide<'a>(session: Mode, verdicts: impl Iterator<Item = &'a Verdict>) -> Ruling {
     let refused = verdicts
         .flat_map(|verdict| &verdict.violations)
         .any(|violation| refuses(mode_of(violation, session)));
-    if refused { Decision::Refuse } else { Decision::Forward(Permit(())) }
+    if refused {
+        Ruling::Refuse
+    } else {
+        Ruling::Forward(Permit(()))
+    }
 }
 
 /// Decides on what could not even be judged, such as a statement that does not exist.
-pub(super) fn decide_unjudged(session: Mode) -> Decision {
-    if refuses(session) { Decision::Refuse } else { Decision::Forward(Permit(())) }
+pub(super) fn decide_unjudged(session: Mode) -> Ruling {
+    if refuses(session) {
+        Ruling::Refuse
+    } else {
+        Ruling::Forward(Permit(()))
+    }
 }
 
 /// Whether a violation is refused in this mode.

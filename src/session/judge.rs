@@ -113,13 +113,7 @@ impl Court<'_> {
     }
 
     /// Judges an SQL EXECUTE by the statement that it runs.
-    fn judge_inner(
-        &self,
-        name: &str,
-        values: &[NewValue],
-        span: Span,
-        judgement: &mut Judgement,
-    ) {
+    fn judge_inner(&self, name: &str, values: &[NewValue], span: Span, judgement: &mut Judgement) {
         let Some(prepared) = self.registry.statement(name.as_bytes()) else {
             judgement.missing = Some(Missing::Statement);
             return;
@@ -131,7 +125,10 @@ impl Court<'_> {
         let verdict = inner.settle(self.tenant(), Arguments::Values(&arguments));
         // The statement's own position is in another text, so EXECUTE's is told.
         judgement.verdict.violations.extend(
-            verdict.violations.into_iter().map(|violation| Violation { span, ..violation }),
+            verdict
+                .violations
+                .into_iter()
+                .map(|violation| Violation { span, ..violation }),
         );
         judgement.verdict.advice.extend(verdict.advice);
         match inner.effect() {
@@ -168,13 +165,7 @@ impl Court<'_> {
         }
     }
 
-    fn judge_rebinding(
-        &self,
-        local: bool,
-        value: &Setting,
-        span: Span,
-        judgement: &mut Judgement,
-    ) {
+    fn judge_rebinding(&self, local: bool, value: &Setting, span: Span, judgement: &mut Judgement) {
         let (allowed, hint) = match self.rules.rebinding {
             Rebinding::Free => (true, ""),
             Rebinding::Never => (
@@ -225,7 +216,9 @@ impl Court<'_> {
 /// Whether a statement has anything to prove: it does not hold where a tenant is required and
 /// there is none.
 pub(super) fn is_guarded(statement: &StatementPlan) -> bool {
-    !statement.settle(SessionTenant::Required, Arguments::Unknown).holds()
+    !statement
+        .settle(SessionTenant::Required, Arguments::Unknown)
+        .holds()
 }
 
 /// The values of an SQL EXECUTE. Each is converted to its parameter's type by the server, so a
@@ -251,7 +244,8 @@ pub(super) fn inner_value<'a>(value: &'a NewValue, values: &'a [NewValue]) -> &'
     match value {
         NewValue::Parameter(number) => {
             let at = usize::from(*number).checked_sub(1);
-            at.and_then(|at| values.get(at)).unwrap_or(&NewValue::Unknown)
+            at.and_then(|at| values.get(at))
+                .unwrap_or(&NewValue::Unknown)
         }
         NewValue::Null | NewValue::Text(_) | NewValue::Unknown => value,
     }
@@ -259,7 +253,11 @@ pub(super) fn inner_value<'a>(value: &'a NewValue, values: &'a [NewValue]) -> &'
 
 /// The value that a statement's `SET tenant = $n` gets from its Bind; `None` if it has no such.
 pub(super) fn bound_value(effect: &Effect, arguments: Arguments<'_>) -> Option<NewValue> {
-    let Effect::SetTenant { value: NewValue::Parameter(number), .. } = effect else {
+    let Effect::SetTenant {
+        value: NewValue::Parameter(number),
+        ..
+    } = effect
+    else {
         return None;
     };
     let Arguments::Values(values) = arguments else {

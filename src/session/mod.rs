@@ -32,9 +32,9 @@ mod tests;
 use std::sync::Arc;
 
 pub use event::Event;
-pub use gate::{Decision, Permit};
+pub use gate::Permit;
 pub use message::{FromClient, FromServer, Status, Target};
-pub use mode::{Mode, Rebinding, TenantRules, UnknownTenant};
+pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use planned::{Planned, Planner};
 pub use refusal::{Refusal, fatal};
 

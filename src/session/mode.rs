@@ -21,6 +21,26 @@ impl Mode {
     }
 }
 
+/// What happens to one message: its verdict under the mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Sent on to the server.
+    Forward,
+    /// Answered by the guard; the server never sees it.
+    Refuse,
+}
+
+impl Decision {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 /// How often a session may change its tenant (`[tenant] rebinding`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rebinding {

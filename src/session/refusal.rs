@@ -8,8 +8,7 @@ pub(super) const FAILING_QUERY: &[u8] = b"Q\0\0\0\x21orgguard refused a statemen
 /// A Parse that fails in the reader of the server, so that it skips to Sync. Its name is never
 /// used: the text fails before the server looks at it, and the client's own unnamed statement
 /// stays.
-pub(super) const FAILING_PARSE: &[u8] =
-    b"P\0\0\0\x2corgguard\0orgguard refused a statement\0\0\0";
+pub(super) const FAILING_PARSE: &[u8] = b"P\0\0\0\x2corgguard\0orgguard refused a statement\0\0\0";
 
 /// Ends a COPY FROM STDIN in which the client sent something else, as the server itself would.
 pub(super) const FAILING_COPY: &[u8] = b"f\0\0\0\x28unexpected message during COPY data\0";
@@ -41,7 +40,11 @@ impl Refusal {
             detail.push_str(&format!("\nand {more} more"));
         }
         Some(Self {
-            code: if first.rule == Rule::NotUnderstood { "0A000" } else { "42501" },
+            code: if first.rule == Rule::NotUnderstood {
+                "0A000"
+            } else {
+                "42501"
+            },
             message: format!("orgguard: statement refused: {}", label(first)),
             detail: Some(detail),
             hint: (!first.hint.is_empty()).then(|| first.hint.to_string()),
@@ -51,7 +54,13 @@ impl Refusal {
 
     /// A refusal that is no violation of a rule.
     pub(super) fn plain(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None, hint: None, position: None }
+        Self {
+            code,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+        }
     }
 
     /// Its ErrorResponse (PostgreSQL documentation, 55.8).

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::event::Event;
 use super::judge::Missing;
+use super::mode::Decision;
 use super::planned::Planned;
 use super::refusal::Refusal;
 use super::registry::StatementRef;
@@ -13,23 +14,32 @@ pub(super) fn tell(
     kind: Kind,
     verdict: &Verdict,
     text: Option<&Arc<Planned>>,
-    refused: bool,
+    decision: Decision,
     out: &mut Output,
 ) {
-    out.events.push(Event::Judged { kind, outcome: verdict.outcome(), refused });
+    out.events.push(Event::Judged {
+        kind,
+        outcome: verdict.outcome(),
+        decision,
+    });
     for (at, violation) in verdict.violations.iter().enumerate() {
         let earlier = verdict.violations.iter().take(at);
-        if earlier.into_iter().any(|it| it.rule == violation.rule && it.table == violation.table) {
+        if earlier
+            .into_iter()
+            .any(|it| it.rule == violation.rule && it.table == violation.table)
+        {
             continue;
         }
         out.events.push(Event::Violation {
             text: text.cloned(),
             violation: violation.clone(),
-            refused,
         });
     }
     for advice in &verdict.advice {
-        out.events.push(Event::Advice { text: text.cloned(), advice: advice.clone() });
+        out.events.push(Event::Advice {
+            text: text.cloned(),
+            advice: advice.clone(),
+        });
     }
 }
 
@@ -56,7 +66,10 @@ pub(super) fn absent(missing: Missing) -> Refusal {
 
 /// The registry is full.
 pub(super) fn too_many() -> Refusal {
-    Refusal::plain("54000", "orgguard: too many prepared statements and portals in one session")
+    Refusal::plain(
+        "54000",
+        "orgguard: too many prepared statements and portals in one session",
+    )
 }
 
 /// Parse takes one statement only, as on the server.

@@ -1,0 +1,321 @@
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::guard::{convert_reading, convert_tables, lower};
+use super::problem::{Invalid, Place, Problem};
+use super::section::{Located, Section, Source};
+use super::tenant::convert_tenant;
+use super::{ClientTls, Config, Limits};
+use crate::policy::{Policy, Routines, Settings};
+use crate::session::Mode;
+use crate::tenant::TenantType;
+
+/// The port of this project's examples; PgBouncer's too.
+const LISTEN: &str = "127.0.0.1:6432";
+const UPSTREAM: &str = "127.0.0.1:5432";
+
+/// The largest length a message can announce (PostgreSQL documentation, 55.7: Int32).
+const MESSAGE_BYTES_MAX: usize = 0x7fff_ffff;
+
+/// Options of the command line that take the place of the file's values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--mode`.
+    pub mode: Option<String>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--upstream`.
+    pub upstream: Option<String>,
+    /// `--admin`.
+    pub admin: Option<String>,
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// With everything that is wrong with it, or that it could not be read.
+pub fn load(file: &Path, overrides: &Overrides) -> Result<Config, Invalid> {
+    let problems = match std::fs::read_to_string(file) {
+        Ok(text) => match parse(&text, overrides) {
+            Ok(config) => return Ok(config),
+            Err(problems) => problems,
+        },
+        Err(error) => {
+            vec![Problem {
+                place: Place::File,
+                message: format!("could not be read: {error}"),
+            }]
+        }
+    };
+    Err(Invalid {
+        file: file.to_owned(),
+        problems,
+    })
+}
+
+/// The configuration that `check` and `explain` use without a file: the conventions of the guarded
+/// applications, in enforce mode unless another is given.
+///
+/// # Errors
+/// If the overrides are wrong.
+pub fn standard(overrides: &Overrides) -> Result<Config, Invalid> {
+    let mut overrides = overrides.clone();
+    overrides
+        .mode
+        .get_or_insert_with(|| Mode::Enforce.name().to_owned());
+    parse("", &overrides).map_err(|problems| Invalid {
+        file: PathBuf::from("(no file)"),
+        problems,
+    })
+}
+
+/// Reads the text of a configuration file.
+///
+/// # Errors
+/// With everything that is wrong with it, by line.
+pub fn parse(text: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> {
+    let source = Source::new(text);
+    let (mut top, sound) = source.read();
+    let config = convert(&mut top, overrides);
+    top.finish();
+    let mut problems = source.into_problems();
+    if !sound {
+        // What could not be read may look missing, or be half a value.
+        let broken: Vec<_> = problems
+            .iter()
+            .filter(|p| is_syntax(p))
+            .map(|p| p.place)
+            .collect();
+        problems.retain(|p| is_syntax(p) || p.place != Place::File && !broken.contains(&p.place));
+    }
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        Some(_) => Err(problems),
+        None if problems.is_empty() => {
+            // Every `None` above comes with a report; should one be forgotten, still refuse.
+            Err(vec![Problem {
+                place: Place::File,
+                message: "not understood".to_owned(),
+            }])
+        }
+        None => Err(problems),
+    }
+}
+
+fn is_syntax(problem: &Problem) -> bool {
+    problem.message.starts_with("not TOML")
+}
+
+/// Converts every section, so that each reports its problems, before giving up.
+fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
+    let mode = convert_mode(top, overrides);
+    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
+        .unwrap_or_else(|| default_address(LISTEN));
+    let listen_address = address(top, "listen", &listen);
+    let upstream = given(top, "upstream", "--upstream", overrides.upstream.as_ref())
+        .unwrap_or_else(|| default_address(UPSTREAM));
+    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
+    let admin_address = match &admin {
+        None => Some(None),
+        Some(admin) => address(top, "admin", admin).map(Some),
+    };
+    if !is_host_and_port(&upstream.value) {
+        top.report(upstream.place, "`upstream` must be HOST:PORT");
+    }
+    if upstream.value == listen.value {
+        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
+    }
+    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
+        && Some(address) == listen_address
+        && address.port() != 0
+    {
+        top.report(
+            admin.place,
+            "`admin` and `listen` must be different addresses",
+        );
+    }
+
+    let mut guard = top.section("guard");
+    let tables = convert_tables(&mut guard);
+    let tenant_type = guard
+        .choice(
+            "tenant_type",
+            &[
+                ("uuid", TenantType::Uuid),
+                ("bigint", TenantType::Bigint),
+                ("text", TenantType::Text),
+            ],
+        )
+        .unwrap_or(TenantType::Uuid);
+    let reading = convert_reading(guard.section("reading"));
+    guard.finish();
+    let tenant = convert_tenant(top.section("tenant"));
+    let (settings, routines) = convert_lists(top);
+    let limits = convert_limits(top.section("limits"));
+    let client_tls = convert_tls(top);
+
+    let tenant = tenant?;
+    Some(Config {
+        mode: mode?,
+        listen: listen_address?,
+        upstream: upstream.value,
+        admin: admin_address?,
+        policy: Arc::new(Policy {
+            tables: tables?,
+            tenant_type,
+            tenant_setting: tenant.setting.clone(),
+            settings,
+            routines,
+            limits: reading,
+        }),
+        tenant,
+        limits,
+        client_tls: client_tls?,
+    })
+}
+
+fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode> {
+    let written = top.has("mode");
+    let Some(text) = given(top, "mode", "--mode", overrides.mode.as_ref()) else {
+        if !written {
+            top.report(
+                Place::File,
+                r#"`mode` is missing: write mode = "audit" (log only) or mode = "enforce" (refuse)"#,
+            );
+        }
+        return None;
+    };
+    let words = [
+        ("audit", Mode::Audit),
+        ("enforce", Mode::Enforce),
+        ("rewrite", Mode::Rewrite),
+    ];
+    let mode = top.choose("mode", &text, &words)?;
+    if mode == Mode::Rewrite {
+        let message = r#"mode "rewrite" is not available before part 4: use "audit" or "enforce""#;
+        top.report(text.place, message);
+        return None;
+    }
+    Some(mode)
+}
+
+/// The option of the command line if it was given, else the file's value.
+fn given(
+    top: &mut Section<'_, '_>,
+    key: &'static str,
+    option: &'static str,
+    value: Option<&String>,
+) -> Option<Located<String>> {
+    let own = top.text(key);
+    match value {
+        Some(value) => Some(Located {
+            value: value.clone(),
+            place: Place::Option(option),
+        }),
+        None => own,
+    }
+}
+
+fn default_address(text: &str) -> Located<String> {
+    Located {
+        value: text.to_owned(),
+        place: Place::File,
+    }
+}
+
+/// An address to listen on; a host name is looked up.
+fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<SocketAddr> {
+    let found = text
+        .value
+        .to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next());
+    if found.is_none() {
+        top.report(
+            text.place,
+            format!("`{key}` must be HOST:PORT, not {:?}", text.value),
+        );
+    }
+    found
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let host_is_name = !host.is_empty() && !host.contains([':', '/', '@', ' ', '[', ']']);
+    let host_is_v6 = bare.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
+    (host_is_name || host_is_v6) && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
+    let mut session = top.section("session");
+    let settings = Settings {
+        allowed: lower(session.list("settings")),
+        search_path: lower(session.list("search_path")),
+    };
+    session.finish();
+    let mut routines = top.section("routines");
+    let allowed = lower(routines.list("allow")).into_iter().collect();
+    routines.finish();
+    (settings, Routines { allowed })
+}
+
+fn convert_limits(mut limits: Section<'_, '_>) -> Limits {
+    let standard = Limits::default();
+    let sizes = 1_024..=MESSAGE_BYTES_MAX;
+    let converted = Limits {
+        connections: limits
+            .number("connections", 1..=1_000_000)
+            .unwrap_or(standard.connections),
+        login_timeout: limits
+            .duration("login_timeout")
+            .unwrap_or(standard.login_timeout),
+        message_bytes: limits
+            .number("message_bytes", sizes)
+            .unwrap_or(standard.message_bytes),
+        startup_bytes: limits
+            .number("startup_bytes", 128..=1 << 20)
+            .unwrap_or(standard.startup_bytes),
+        statements_per_session: limits
+            .number("statements_per_session", 1..=1_000_000)
+            .unwrap_or(standard.statements_per_session),
+        plan_cache_bytes: limits
+            .number("plan_cache_bytes", 0..=1 << 40)
+            .unwrap_or(standard.plan_cache_bytes),
+        drain: limits.duration("drain").unwrap_or(standard.drain),
+    };
+    limits.finish();
+    converted
+}
+
+/// The outer `None` is a problem, the inner one a configuration without TLS.
+fn convert_tls(top: &mut Section<'_, '_>) -> Option<Option<ClientTls>> {
+    if !top.has("client_tls") {
+        // Asked for all the same, so that the list of known keys is whole.
+        top.section("client_tls").finish();
+        return Some(None);
+    }
+    let mut tls = top.section("client_tls");
+    let mut path = |key: &'static str| {
+        let written = tls.has(key);
+        let name = tls.name(key);
+        if !written {
+            tls.report(Place::File, format!("`{key}` is missing in [client_tls]"));
+        }
+        name.map(|name| PathBuf::from(name.value))
+    };
+    let certificate = path("certificate");
+    let key = path("key");
+    let required = tls.flag("required").unwrap_or(false);
+    tls.finish();
+    Some(Some(ClientTls {
+        certificate: certificate?,
+        key: key?,
+        required,
+    }))
+}

@@ -1,0 +1,134 @@
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::telemetry::Telemetry;
+
+/// `/readyz` is asked often and by something that has a deadline itself.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How far the listener for clients has come. Cheap to clone; all clones tell the same.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    stage: watch::Sender<Stage>,
+}
+
+/// How far the listener for clients has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Not listening yet.
+    Starting,
+    /// Clients may connect here.
+    Listening(SocketAddr),
+    /// No new clients; waiting for those that are there.
+    Draining,
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self {
+            stage: watch::Sender::new(Stage::Starting),
+        }
+    }
+}
+
+impl Readiness {
+    /// Tells how far the listener has come.
+    pub fn set(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// How far the listener has come.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        *self.stage.borrow()
+    }
+
+    /// Waits until clients may connect, and tells where. Never ends if that does not come.
+    pub async fn listening(&self) -> SocketAddr {
+        let mut stages = self.stage.subscribe();
+        loop {
+            if let Stage::Listening(address) = *stages.borrow_and_update() {
+                return address;
+            }
+            if stages.changed().await.is_err() {
+                // `self` holds the sender, so this does not happen; there is nothing to wait for.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// What the admin port tells about.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The metrics.
+    pub telemetry: Telemetry,
+    /// The listener for clients.
+    pub readiness: Readiness,
+    /// The database server, as `host:port`.
+    pub upstream: String,
+}
+
+impl Admin {
+    /// Answers `/metrics`, `/healthz` and `/readyz` until the task is dropped.
+    ///
+    /// # Errors
+    /// If the listener fails.
+    pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let routes = Router::new()
+            .route("/metrics", get(metrics))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
+            .with_state(self);
+        axum::serve(listener, routes).await
+    }
+
+    /// Why clients could not work now, if they could not.
+    async fn not_ready(&self) -> Option<String> {
+        match self.readiness.stage() {
+            Stage::Starting => return Some("not listening yet".to_owned()),
+            Stage::Draining => return Some("draining".to_owned()),
+            Stage::Listening(_) => {}
+        }
+        match timeout(UPSTREAM_TIMEOUT, TcpStream::connect(&*self.upstream)).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(format!("upstream {}: {error}", self.upstream)),
+            Err(_) => Some(format!("upstream {}: no answer", self.upstream)),
+        }
+    }
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    match admin.not_ready().await {
+        None => "ready\n".into_response(),
+        Some(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {why}\n"),
+        )
+            .into_response(),
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    match admin.telemetry.render() {
+        Ok(text) => {
+            // The version of the text format (Prometheus documentation, exposition formats).
+            let kind = [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )];
+            (kind, text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}

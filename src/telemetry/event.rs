@@ -1,0 +1,351 @@
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::metrics::Telemetry;
+use super::normal::normalize;
+use super::pace::Turn;
+use crate::analyze::{Advice, Kind, Outcome, Violation};
+use crate::session::{Decision, Mode};
+
+/// What a log says about the session an event belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionLabels {
+    /// The database role that the client logged in as.
+    pub role: Box<str>,
+    /// The database.
+    pub database: Box<str>,
+    /// `application_name` as the client gave it; empty if it gave none.
+    pub application_name: Box<str>,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+/// A statement got its verdict and its decision.
+#[derive(Clone, Copy, Debug)]
+pub struct StatementJudged {
+    /// The kind of statement.
+    pub kind: Kind,
+    /// The verdict in one word.
+    pub outcome: Outcome,
+    /// What was done.
+    pub decision: Decision,
+}
+
+impl StatementJudged {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_statement(self.kind, self.outcome, self.decision);
+    }
+}
+
+/// A statement that was to run violates a rule.
+#[derive(Clone, Copy, Debug)]
+pub struct ViolationFound<'a> {
+    /// The violation.
+    pub violation: &'a Violation,
+    /// The mode under which it was found.
+    pub mode: Mode,
+    /// The session.
+    pub session: &'a SessionLabels,
+    /// Where in the statement: 1-based, in characters.
+    pub position: usize,
+    /// The whole text. Its literals are removed here, before anything is logged.
+    pub statement: &'a str,
+}
+
+impl ViolationFound<'_> {
+    /// Counts it, and logs it unless the same statement was logged a moment ago.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let Violation {
+            rule,
+            table,
+            span: _,
+            detail: _,
+            hint: _,
+        } = self.violation;
+        let table = table.as_deref();
+        telemetry.count_violation(rule.name(), table, self.mode);
+        let normal = normalize(self.statement);
+        let key = [rule.name(), table.unwrap_or_default()];
+        let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
+            return;
+        };
+        tracing::warn!(
+            target: "orgguard::violation",
+            rule = rule.name(),
+            table = table.unwrap_or_default(),
+            position = self.position,
+            mode = self.mode.name(),
+            role = &*self.session.role,
+            database = &*self.session.database,
+            application_name = &*self.session.application_name,
+            client = %self.session.client,
+            statement = &*normal.text,
+            fingerprint = format_args!("{:016x}", normal.fingerprint),
+            suppressed,
+            "violation"
+        );
+    }
+}
+
+/// A statement was admitted with an advice.
+#[derive(Clone, Copy, Debug)]
+pub struct AdviceGiven<'a> {
+    /// The advice.
+    pub advice: &'a Advice,
+    /// The session.
+    pub session: &'a SessionLabels,
+    /// Where in the statement: 1-based, in characters.
+    pub position: usize,
+    /// The whole text. Its literals are removed here, before anything is logged.
+    pub statement: &'a str,
+}
+
+impl AdviceGiven<'_> {
+    /// Counts it, and logs it unless the same statement was logged a moment ago.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let Advice {
+            rule,
+            table,
+            span: _,
+            detail,
+        } = self.advice;
+        telemetry.count_advice(rule.name());
+        let normal = normalize(self.statement);
+        let key = ["advice", rule.name(), table];
+        let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
+            return;
+        };
+        tracing::info!(
+            target: "orgguard::advice",
+            rule = rule.name(),
+            table = &**table,
+            detail = &**detail,
+            position = self.position,
+            role = &*self.session.role,
+            database = &*self.session.database,
+            application_name = &*self.session.application_name,
+            client = %self.session.client,
+            statement = &*normal.text,
+            fingerprint = format_args!("{:016x}", normal.fingerprint),
+            suppressed,
+            "advice"
+        );
+    }
+}
+
+/// A client connected.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionOpened {
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl ConnectionOpened {
+    /// Counts the connection until the returned value is dropped.
+    #[must_use = "the connection counts as open until this is dropped"]
+    pub fn emit(&self, telemetry: &Telemetry) -> OpenConnection {
+        telemetry.handles().connections.inc();
+        telemetry.handles().connections_opened.inc();
+        tracing::debug!(target: "orgguard::connection", client = %self.client, "opened");
+        OpenConnection {
+            telemetry: telemetry.clone(),
+            client: self.client,
+        }
+    }
+}
+
+/// A connection counted as open; dropping it counts it as closed.
+#[derive(Debug)]
+pub struct OpenConnection {
+    telemetry: Telemetry,
+    client: SocketAddr,
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.telemetry.handles().connections.dec();
+        tracing::debug!(target: "orgguard::connection", client = %self.client, "closed");
+    }
+}
+
+/// Why a client connection was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedReason {
+    /// The guard is shutting down.
+    Draining,
+    /// As many connections as the limit allows.
+    Limit,
+    /// Not ready in time.
+    LoginTimeout,
+    /// Bytes that are not the protocol.
+    Protocol,
+    /// A startup parameter that the guard does not let through.
+    Startup,
+    /// The TLS handshake failed.
+    Tls,
+    /// TLS is required and the client did not ask for it.
+    TlsRequired,
+    /// The server could not be reached.
+    Upstream,
+}
+
+impl RefusedReason {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Limit => "limit",
+            Self::LoginTimeout => "login_timeout",
+            Self::Protocol => "protocol",
+            Self::Startup => "startup",
+            Self::Tls => "tls",
+            Self::TlsRequired => "tls_required",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
+/// A client connection was refused, or given up before it was ready.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionRefused {
+    /// Why.
+    pub reason: RefusedReason,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl ConnectionRefused {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_refused_connection(self.reason.name());
+        tracing::warn!(
+            target: "orgguard::connection",
+            reason = self.reason.name(),
+            client = %self.client,
+            "refused"
+        );
+    }
+}
+
+/// From where bytes came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Client to server.
+    FromClient,
+    /// Server to client.
+    FromServer,
+}
+
+/// Bytes were relayed.
+#[derive(Clone, Copy, Debug)]
+pub struct BytesRelayed {
+    /// From where.
+    pub direction: Direction,
+    /// How many.
+    pub bytes: u64,
+}
+
+impl BytesRelayed {
+    /// Counts them.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let handles = telemetry.handles();
+        match self.direction {
+            Direction::FromClient => handles.bytes_from_client.inc_by(self.bytes),
+            Direction::FromServer => handles.bytes_from_server.inc_by(self.bytes),
+        }
+    }
+}
+
+/// An audited session cannot be followed any more: its bytes pass, nothing is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct FramingLost {
+    /// From where the bytes came that could not be followed.
+    pub direction: Direction,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl FramingLost {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.handles().framing_lost.inc();
+        tracing::warn!(
+            target: "orgguard::connection",
+            direction = ?self.direction,
+            client = %self.client,
+            "framing lost, relaying blindly"
+        );
+    }
+}
+
+/// Why a message passed in audit mode without a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnjudgedReason {
+    /// Larger than the message limit.
+    Oversized,
+    /// The queue of messages to judge was full.
+    QueueFull,
+}
+
+impl UnjudgedReason {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Oversized => "oversized",
+            Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+/// A message passed in audit mode without a verdict.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageUnjudged {
+    /// Why.
+    pub reason: UnjudgedReason,
+}
+
+impl MessageUnjudged {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_unjudged(self.reason.name());
+    }
+}
+
+/// A text was looked up in the plan cache.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanCached {
+    /// Whether it was there.
+    pub hit: bool,
+}
+
+impl PlanCached {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let handles = telemetry.handles();
+        if self.hit {
+            handles.plan_cache_hits.inc();
+        } else {
+            handles.plan_cache_misses.inc();
+        }
+    }
+}
+
+/// A text was planned.
+#[derive(Clone, Copy, Debug)]
+pub struct AnalysisTook {
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl AnalysisTook {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry
+            .handles()
+            .analysis
+            .observe(self.duration.as_secs_f64());
+    }
+}

@@ -1,0 +1,279 @@
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use prometheus::{
+    Encoder, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+use super::pace::Pace;
+use crate::analyze::{Kind, Outcome};
+use crate::policy::Policy;
+use crate::session::{Decision, Mode};
+
+/// Distinct guarded names that get a metric label of their own; a prefix pattern guards whatever
+/// name a client thinks of, so without a limit a client could fill the memory of both ends.
+const TABLE_LABELS: usize = 200;
+
+/// The label of every further name, and of names that are not guarded tables.
+const OTHER_TABLE: &str = "other";
+
+/// From one cache line of work to a statement near the reading limits, in seconds.
+const ANALYSIS_BUCKETS: [f64; 11] = [
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 1.0,
+];
+
+/// Cells of the statement counter: two decisions, three outcomes, and room for the kinds.
+const KINDS: usize = 16;
+const OUTCOMES: usize = 3;
+const DECISIONS: usize = 2;
+
+/// Where events go: the metrics of one process and the pace of its violation log. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    policy: Arc<Policy>,
+    statements: IntCounterVec,
+    statement_cells: Vec<OnceLock<IntCounter>>,
+    violations: IntCounterVec,
+    advice: IntCounterVec,
+    unjudged: IntCounterVec,
+    refused_connections: IntCounterVec,
+    tables: Mutex<HashSet<Box<str>>>,
+    pace: Pace,
+    handles: Handles,
+}
+
+/// Metrics without labels, or with labels that were resolved at the start.
+pub(super) struct Handles {
+    pub(super) connections: IntGauge,
+    pub(super) connections_opened: IntCounter,
+    pub(super) bytes_from_client: IntCounter,
+    pub(super) bytes_from_server: IntCounter,
+    pub(super) framing_lost: IntCounter,
+    pub(super) plan_cache_hits: IntCounter,
+    pub(super) plan_cache_misses: IntCounter,
+    pub(super) analysis: Histogram,
+}
+
+impl Telemetry {
+    /// New metrics, all at zero. Events about tables are labelled by what the policy guards.
+    ///
+    /// # Errors
+    /// If a metric cannot be registered, which only a mistake in this file can cause.
+    pub fn new(mode: Mode, policy: Arc<Policy>) -> Result<Self, Error> {
+        let registry = Registry::new();
+        let vector = |name: &str, help: &str, labels: &[&str]| {
+            let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vector.clone()))?;
+            Ok::<_, Error>(vector)
+        };
+        let statements = vector(
+            "orgguard_statements_total",
+            "Statements judged, by what was done, the kind of statement and the verdict.",
+            &["decision", "kind", "verdict"],
+        )?;
+        let violations = vector(
+            "orgguard_violations_total",
+            "Violations found, by rule and table; once for each attempt to run.",
+            &["rule", "table", "mode"],
+        )?;
+        let advice = vector("orgguard_advice_total", "Weaker flaws admitted.", &["rule"])?;
+        let unjudged = vector(
+            "orgguard_unjudged_messages_total",
+            "Messages that passed in audit mode without a verdict.",
+            &["reason"],
+        )?;
+        let refused_connections = vector(
+            "orgguard_refused_connections_total",
+            "Client connections refused or given up before they were ready.",
+            &["reason"],
+        )?;
+        let constants = [
+            (
+                "orgguard_build_info",
+                "The version that runs.",
+                "version",
+                env!("CARGO_PKG_VERSION"),
+            ),
+            (
+                "orgguard_config_info",
+                "The configuration that runs.",
+                "mode",
+                mode.name(),
+            ),
+        ];
+        for (name, help, label, value) in constants {
+            let gauge = IntGauge::with_opts(Opts::new(name, help).const_label(label, value))?;
+            gauge.set(1);
+            registry.register(Box::new(gauge))?;
+        }
+        let handles = Handles::new(&registry)?;
+        let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                registry,
+                policy,
+                statements,
+                statement_cells: std::iter::repeat_with(OnceLock::new).take(cells).collect(),
+                violations,
+                advice,
+                unjudged,
+                refused_connections,
+                tables: Mutex::default(),
+                pace: Pace::default(),
+                handles,
+            }),
+        })
+    }
+
+    /// The metrics in Prometheus's text format.
+    ///
+    /// # Errors
+    /// If the encoder finds a metric that is not consistent.
+    pub fn render(&self) -> Result<Vec<u8>, Error> {
+        let mut text = Vec::with_capacity(4096);
+        TextEncoder::new().encode(&self.inner.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    pub(super) fn handles(&self) -> &Handles {
+        &self.inner.handles
+    }
+
+    pub(super) fn pace(&self) -> &Pace {
+        &self.inner.pace
+    }
+
+    pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {
+        let make = || {
+            let labels = [decision.name(), kind.name(), outcome.name()];
+            self.inner
+                .statements
+                .get_metric_with_label_values(&labels)
+                .ok()
+        };
+        // The handle is looked up once for each combination, not once for each statement.
+        let row = (kind as usize)
+            .saturating_mul(OUTCOMES)
+            .saturating_add(outcome as usize);
+        let at = row
+            .saturating_mul(DECISIONS)
+            .saturating_add(decision as usize);
+        match self.inner.statement_cells.get(at) {
+            Some(cell) => {
+                if let Some(counter) = cell.get() {
+                    counter.inc();
+                } else if let Some(counter) = make() {
+                    cell.get_or_init(|| counter).inc();
+                }
+            }
+            None => {
+                if let Some(counter) = make() {
+                    counter.inc();
+                }
+            }
+        }
+    }
+
+    pub(super) fn count_violation(&self, rule: &str, table: Option<&str>, mode: Mode) {
+        let labels = [rule, &*self.table_label(table), mode.name()];
+        increment(&self.inner.violations, &labels);
+    }
+
+    pub(super) fn count_advice(&self, rule: &str) {
+        increment(&self.inner.advice, &[rule]);
+    }
+
+    pub(super) fn count_unjudged(&self, reason: &str) {
+        increment(&self.inner.unjudged, &[reason]);
+    }
+
+    pub(super) fn count_refused_connection(&self, reason: &str) {
+        increment(&self.inner.refused_connections, &[reason]);
+    }
+
+    /// The bounded label of a table. Routines and settings, whose names a client also chooses,
+    /// never take the place of a guarded table.
+    fn table_label(&self, table: Option<&str>) -> Box<str> {
+        let Some(name) = table.filter(|name| self.inner.policy.tables.guard(name).is_some()) else {
+            return OTHER_TABLE.into();
+        };
+        let mut known = self
+            .inner
+            .tables
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if known.contains(name) {
+            return name.into();
+        }
+        if known.len() >= TABLE_LABELS {
+            return OTHER_TABLE.into();
+        }
+        known.insert(name.into());
+        name.into()
+    }
+}
+
+impl Handles {
+    fn new(registry: &Registry) -> Result<Self, Error> {
+        let counter = |opts: Opts| {
+            let counter = IntCounter::with_opts(opts)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, Error>(counter)
+        };
+        let bytes = |direction: &str| {
+            let help = "Bytes relayed after login.";
+            counter(Opts::new("orgguard_bytes_total", help).const_label("direction", direction))
+        };
+        let connections = IntGauge::new("orgguard_connections", "Client connections open now.")?;
+        registry.register(Box::new(connections.clone()))?;
+        let analysis = Histogram::with_opts(
+            HistogramOpts::new(
+                "orgguard_analysis_seconds",
+                "Time to plan a text not yet known.",
+            )
+            .buckets(ANALYSIS_BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(analysis.clone()))?;
+        Ok(Self {
+            connections,
+            connections_opened: counter(Opts::new(
+                "orgguard_connections_opened_total",
+                "Client connections accepted.",
+            ))?,
+            bytes_from_client: bytes("from_client")?,
+            bytes_from_server: bytes("from_server")?,
+            framing_lost: counter(Opts::new(
+                "orgguard_framing_lost_total",
+                "Audited sessions that became a blind relay.",
+            ))?,
+            plan_cache_hits: counter(Opts::new(
+                "orgguard_plan_cache_hits_total",
+                "Texts whose plan was known.",
+            ))?,
+            plan_cache_misses: counter(Opts::new(
+                "orgguard_plan_cache_misses_total",
+                "Texts that had to be planned.",
+            ))?,
+            analysis,
+        })
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+fn increment(vector: &IntCounterVec, labels: &[&str]) {
+    if let Ok(counter) = vector.get_metric_with_label_values(labels) {
+        counter.inc();
+    }
+}
