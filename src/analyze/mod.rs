@@ -5,11 +5,20 @@
 //! looked at, and only a positive proof clears it. A missed proof is a false alarm.
 
 mod arguments;
+mod array;
+mod build;
 mod effect;
+mod explain;
+mod graph;
+mod judge;
 mod plan;
+mod settle;
+mod solve;
+mod statement;
 mod verdict;
 
 pub use arguments::{Argument, Arguments, Form};
 pub use effect::{Effect, NewValue};
+pub use explain::Explained;
 pub use plan::{Kind, Plan, SessionTenant, StatementPlan, plan};
 pub use verdict::{Advice, Outcome, Rule, Verdict, Violation};

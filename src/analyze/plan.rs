@@ -1,9 +1,16 @@
 use super::arguments::Arguments;
-use super::effect::Effect;
-use super::verdict::Verdict;
+use super::build::{Built, build};
+use super::effect::{Effect, NewValue};
+use super::explain::Explained;
+use super::graph::{Graph, Obligation};
+use super::judge;
+use super::settle::Structure;
+use super::solve::Solver;
+use super::statement::{self, Outline};
+use super::verdict::{Rule, Verdict, Violation};
 use crate::policy::Policy;
-use crate::sql::Span;
-use crate::tenant::Tenant;
+use crate::sql::{self, NotUnderstood, Span, Statement};
+use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
 ///
@@ -72,6 +79,12 @@ pub struct StatementPlan {
     kind: Kind,
     span: Span,
     effect: Effect,
+    tenant_type: TenantType,
+    graph: Graph,
+    /// Violations whatever the tenant.
+    violations: Vec<Violation>,
+    /// For each obligation, whether some values of its operands would prove it.
+    provable: Vec<bool>,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -105,17 +118,113 @@ impl StatementPlan {
         &self.effect
     }
 
+    /// Whether it has anything to do with a guarded table.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        !self.graph.obligations.is_empty()
+    }
+
     /// Compares the plan's operands with the tenant.
     #[must_use]
-    pub fn settle(&self, _tenant: SessionTenant<'_>, _arguments: Arguments<'_>) -> Verdict {
-        Verdict::default()
+    pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
+        let mut verdict = Verdict { violations: self.violations.clone(), advice: Vec::new() };
+        if !self.graph.obligations.is_empty() {
+            let judged = judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            verdict.violations.extend(judged.violations);
+            verdict.advice.extend(judged.advice);
+        }
+        verdict.violations.sort_by_key(|violation| violation.span.start);
+        verdict
+    }
+
+    /// What each guarded reference owes and whether it can be proved, for a reader.
+    #[must_use]
+    pub fn explain(&self) -> Vec<Explained> {
+        super::explain::explain(&self.graph, &self.provable)
     }
 }
 
 /// Reads a text and plans each of its statements.
 #[must_use]
-pub fn plan(_text: &str, _policy: &Policy) -> Plan {
-    Plan {
-        statements: Vec::new(),
+pub fn plan(text: &str, policy: &Policy) -> Plan {
+    let statements = match sql::read(text, &policy.limits) {
+        Ok(statements) => statements.iter().map(|statement| plan_statement(statement, policy)).collect(),
+        Err(refused) => vec![not_understood(refused, policy)],
+    };
+    Plan { statements }
+}
+
+/// A text of which nothing may be believed.
+fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
+    let violation = Violation {
+        rule: Rule::NotUnderstood,
+        table: None,
+        span: refused.span,
+        detail: refused.reason.into(),
+        hint: "write it in a form that the guard reads, or send it on a direct connection".into(),
+    };
+    StatementPlan {
+        kind: Kind::NotUnderstood,
+        span: refused.span,
+        effect: Effect::None,
+        tenant_type: policy.tenant_type,
+        graph: Graph::default(),
+        violations: vec![violation],
+        provable: Vec::new(),
+    }
+}
+
+pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
+    let Outline { kind, effect, mut violations, query, explained } = statement::outline(statement, policy);
+    let mut graph = Graph::default();
+    if let Some(query) = query {
+        let built = build(query, policy);
+        let Built { graph: own, violations: more } = built;
+        graph = own;
+        violations.extend(more);
+    }
+    if let Some(span) = explained
+        && !graph.obligations.is_empty()
+    {
+        violations.push(Violation {
+            rule: Rule::StatisticsLeak,
+            table: None,
+            span,
+            detail: "the row estimates of EXPLAIN come from the statistics of all tenants".into(),
+            hint: "write EXPLAIN (COSTS OFF …)".into(),
+        });
+    }
+    let solver = Solver::new(&graph, &Structure);
+    let solution = solver.solve();
+    let provable = graph
+        .obligations
+        .iter()
+        .map(|obligation| match obligation {
+            Obligation::Bound { reference, conflict: _ } => solver.is_bound(*reference, &solution),
+            Obligation::Live { reference, conflict: _ } => solver.is_live(*reference, false),
+            Obligation::Written { values, .. } => {
+                !values.is_empty() && values.iter().all(|value| solver.is_written(value, &solution))
+            }
+            Obligation::Kept { value, .. } => solver.is_written(value, &solution),
+        })
+        .collect();
+    StatementPlan {
+        kind,
+        span: statement.span,
+        effect,
+        tenant_type: policy.tenant_type,
+        graph,
+        violations,
+        provable,
+    }
+}
+
+impl From<&sql::Operand> for NewValue {
+    fn from(operand: &sql::Operand) -> Self {
+        match operand {
+            sql::Operand::Null => Self::Null,
+            sql::Operand::Text(text) => Self::Text(text.clone()),
+            sql::Operand::Parameter(number) => Self::Parameter(*number),
+        }
     }
 }

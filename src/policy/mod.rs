@@ -9,9 +9,9 @@ mod setting;
 mod table;
 
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
-pub use routine::{Routine, Routines};
+pub use routine::{Routine, Routines, is_harmless_routine};
 pub use setting::{SettingClass, Settings};
-pub use table::{Guard, TableOverride, Tables};
+pub use table::{Guard, TableOverride, Tables, statistics_relation};
 
 use crate::tenant::TenantType;
 

@@ -1,24 +1,98 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 /// What is known of a routine that a statement calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Routine {
-    /// Computes from its arguments alone.
+    /// Computes from its arguments, or reads the catalogue alone.
     Harmless,
     /// Harmless, but has an effect or another result at each call, so that it must not see rows
     /// that are not the tenant's (design, trap 2).
     Volatile,
-    /// Reads settings or sets them: the caller looks at its arguments.
-    Setting,
-    /// Runs SQL text, or reads rows or files beside the guard.
-    Dangerous,
-    /// Not known: refused unless the configuration names it.
+    /// `current_setting`.
+    ReadsSetting,
+    /// `set_config`: the caller looks at its arguments.
+    SetsSetting,
+    /// Runs SQL text, reads beside the guard, or is not known: refused unless the configuration
+    /// vouches for it.
     Unknown,
 }
 
 /// Which routines a statement may call.
 #[derive(Clone, Debug, Default)]
 pub struct Routines {
-    /// `[routines] allow`: routines that the configuration vouches for, in lower case.
+    /// `[routines] allow`: routines that the configuration vouches for, in lower case, with or
+    /// without a schema.
     pub allowed: HashSet<Box<str>>,
+}
+
+impl Routines {
+    /// What is known of a routine by its (folded) schema, if it is qualified, and name.
+    #[must_use]
+    pub fn class(&self, schema: Option<&str>, name: &str) -> Routine {
+        let qualified = schema.map(|schema| format!("{schema}.{name}"));
+        if qualified.as_deref().is_some_and(|full| self.allowed.contains(full)) {
+            return Routine::Harmless;
+        }
+        if schema.is_some_and(|schema| schema != "pg_catalog") {
+            return Routine::Unknown;
+        }
+        if self.allowed.contains(name) {
+            return Routine::Harmless;
+        }
+        match name {
+            "current_setting" => Routine::ReadsSetting,
+            "set_config" => Routine::SetsSetting,
+            _ => match BUILT_IN.get(name) {
+                Some(true) => Routine::Volatile,
+                Some(false) => Routine::Harmless,
+                None => Routine::Unknown,
+            },
+        }
+    }
+}
+
+/// Whether PostgreSQL itself has a routine of this name that is harmless and has no effect.
+#[must_use]
+pub fn is_harmless_routine(name: &str) -> bool {
+    BUILT_IN.contains_key(name)
+}
+
+/// Name to whether it is volatile.
+static BUILT_IN: LazyLock<HashMap<&'static str, bool>> = LazyLock::new(|| {
+    include_str!("routines.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.strip_suffix(" v").map_or((line, false), |name| (name, true)))
+        .collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_runs_sql_text_is_harmless() {
+        let routines = Routines::default();
+        for name in [
+            "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml",
+            "ts_stat", "ts_rewrite", "crosstab", "connectby", "xpath_table", "dblink", "pg_read_file",
+            "lo_get", "lo_export", "pg_logical_slot_get_changes", "f_exec",
+        ] {
+            assert_eq!(routines.class(None, name), Routine::Unknown, "{name}");
+        }
+        assert_eq!(routines.class(Some("evil"), "lower"), Routine::Unknown);
+        assert_eq!(routines.class(Some("pg_catalog"), "lower"), Routine::Harmless);
+        assert_eq!(routines.class(None, "pg_notify"), Routine::Volatile);
+    }
+
+    #[test]
+    fn what_the_configuration_vouches_for() {
+        let allowed = ["app.tax".into(), "slugify".into()].into_iter().collect();
+        let routines = Routines { allowed };
+        assert_eq!(routines.class(Some("app"), "tax"), Routine::Harmless);
+        assert_eq!(routines.class(Some("evil"), "tax"), Routine::Unknown);
+        assert_eq!(routines.class(None, "slugify"), Routine::Harmless);
+        assert_eq!(routines.class(Some("evil"), "slugify"), Routine::Unknown);
+    }
 }

@@ -57,3 +57,11 @@ impl Tables {
         })
     }
 }
+
+/// Whether a relation of the catalogue shows values of every tenant: column statistics, or the
+/// statements of other sessions.
+#[must_use]
+pub fn statistics_relation(name: &str) -> bool {
+    // pg_statistic_ext only says which extended statistics exist; psql's \d reads it.
+    (name.starts_with("pg_stat") && name != "pg_statistic_ext") || matches!(name, "pg_largeobject" | "pg_locks")
+}

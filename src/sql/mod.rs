@@ -1,5 +1,17 @@
-//! Reading SQL. The only room that names the SQL parser.
+//! Reading SQL. The only room that names the SQL parser; what leaves it is our own model.
+//!
+//! A text is read twice here: as bytes and tokens, and as the parser's tree lowered into the
+//! [`model`]. Each reading can refuse; neither asks the other to be right.
 
+mod keyword;
+mod lower;
+pub mod model;
+mod not_understood;
 mod span;
+mod statement;
+mod token;
+mod utility;
 
+pub use not_understood::NotUnderstood;
 pub use span::Span;
+pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};

@@ -1,0 +1,137 @@
+//! Routines: which may be called, and where.
+
+use super::super::graph::{Operand, Source as GraphSource};
+use super::super::verdict::Rule;
+use super::{Builder, Clause, Scope};
+use crate::policy::{Routine, SettingClass};
+use crate::sql::Span;
+use crate::sql::model::{Body, Call, Constant, Expr, Item, Query};
+
+/// Where `set_config` stands if it is the one item of a SELECT without FROM and WHERE.
+pub(super) fn sole_item(query: &Query) -> Option<Span> {
+    let Body::Block(block) = &query.body else {
+        return None;
+    };
+    match block.items.as_slice() {
+        [Item::Expr { expr: Expr::Call(call), label: _ }]
+            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
+        {
+            Some(call.name.span)
+        }
+        _ => None,
+    }
+}
+
+impl Builder<'_> {
+    pub(super) fn call(&mut self, call: &Call, scope: &Scope<'_>, clause: Clause) {
+        let name = &*call.name.text;
+        let span = call.name.span;
+        let schema = call.qualifier.last().map(|schema| &*schema.text);
+        match self.policy.routines.class(schema, name) {
+            Routine::Harmless | Routine::ReadsSetting => {}
+            Routine::Volatile => {
+                if clause == Clause::Filter && self.sees_guarded_columns(call, scope) {
+                    self.violate(
+                        Rule::OpaqueSql,
+                        Some(name),
+                        span,
+                        "a volatile routine in a filter can see rows before the tenant predicate does".to_owned(),
+                        "call it in the select list of a query that is bound to one tenant",
+                    );
+                }
+            }
+            Routine::SetsSetting => self.set_config(call, span),
+            Routine::Unknown => self.violate(
+                Rule::OpaqueSql,
+                Some(name),
+                span,
+                "a routine that is not known to be harmless".to_owned(),
+                "name it under [routines] allow if it reads no guarded table",
+            ),
+        }
+    }
+
+    /// `set_config` anywhere: the setting must be named by a constant and be harmless. The
+    /// tenant's own setting only as the whole of a statement, so that it changes between
+    /// statements and never inside one.
+    fn set_config(&mut self, call: &Call, span: Span) {
+        let (name, value) = match call.arguments.as_slice() {
+            [Expr::Constant(Constant::Text(name)), value, _] => (name.to_ascii_lowercase(), value),
+            _ => {
+                self.escape(span, "a setting whose name is computed");
+                return;
+            }
+        };
+        let is_tenant = self.policy.tenant_setting.as_deref() == Some(name.as_str());
+        if is_tenant {
+            if self.sole_item != Some(span) {
+                self.escape(span, "the tenant is set inside a statement that does something else");
+            }
+            return;
+        }
+        let class = match value {
+            Expr::Constant(Constant::Text(value)) => self.policy.settings.class(&name, &[value]),
+            _ => match self.policy.settings.class(&name, &["\u{0}"]) {
+                SettingClass::PinnedHolds => SettingClass::PinnedBroken,
+                other => other,
+            },
+        };
+        match class {
+            SettingClass::Harmless | SettingClass::PinnedHolds => {}
+            SettingClass::PinnedBroken | SettingClass::Unknown => {
+                self.escape(span, "a setting that the guard relies on, or does not know");
+            }
+        }
+    }
+
+    fn escape(&mut self, span: Span, detail: &str) {
+        self.violate(
+            Rule::SessionEscape,
+            None,
+            span,
+            detail.to_owned(),
+            "set it as a statement of its own, by a constant name, to a value that the guard allows",
+        );
+    }
+
+    /// Whether any column below could be of a guarded table.
+    fn sees_guarded_columns(&mut self, call: &Call, scope: &Scope<'_>) -> bool {
+        let guarded_here = self.any_guarded(scope);
+        guarded_here && call.arguments.iter().any(mentions_column)
+    }
+
+    fn any_guarded(&self, scope: &Scope<'_>) -> bool {
+        let here = scope.references.iter().any(|reference| {
+            !matches!(self.source_of(*reference), Some(GraphSource::Unknown))
+        });
+        here || scope.outer.is_some_and(|outer| self.any_guarded(outer))
+    }
+
+    /// `current_setting('…'[, true])` and `nullif(that, '')` of the tenant's setting.
+    pub(super) fn setting_operand(&self, call: &Call) -> Option<Operand> {
+        let setting = self.policy.tenant_setting.as_deref()?;
+        if call.qualifier.iter().any(|schema| &*schema.text != "pg_catalog") || call.over.is_some() {
+            return None;
+        }
+        match (&*call.name.text, call.arguments.as_slice()) {
+            ("current_setting", [Expr::Constant(Constant::Text(name))])
+            | ("current_setting", [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))]) => {
+                name.eq_ignore_ascii_case(setting).then_some(Operand::Setting)
+            }
+            ("nullif", [inner, Expr::Constant(Constant::Text(empty))]) if empty.is_empty() => match inner {
+                Expr::Call(inner) => self.setting_operand(inner),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+fn mentions_column(expr: &Expr) -> bool {
+    if let Expr::Column(_) = expr {
+        return true;
+    }
+    let (mut found, mut has_query) = (false, false);
+    expr.parts(&mut |part| found = found || mentions_column(part), &mut |_| has_query = true);
+    found || has_query
+}

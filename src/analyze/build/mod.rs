@@ -1,0 +1,274 @@
+//! From the model of a statement to its graph: obligations first, then facts.
+
+mod call;
+mod join;
+mod predicate;
+mod query;
+mod strict;
+mod write;
+
+use super::graph::{
+    ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
+};
+use super::verdict::{Rule, Violation};
+use crate::policy::Policy;
+use crate::sql::Span;
+use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
+
+/// What a statement is made into.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) graph: Graph,
+    /// Violations whatever the tenant.
+    pub(super) violations: Vec<Violation>,
+}
+
+/// Builds the graph of a query or write.
+pub(super) fn build(query: &Query, policy: &Policy) -> Built {
+    let mut builder = Builder { policy, graph: Graph::default(), violations: Vec::new(), sole_item: None };
+    builder.sole_item = call::sole_item(query);
+    let root = builder.graph.context(None, Vec::new());
+    builder.query(query, root, None);
+    let Builder { policy: _, graph, violations, sole_item: _ } = builder;
+    Built { graph, violations }
+}
+
+struct Builder<'p> {
+    policy: &'p Policy,
+    graph: Graph,
+    violations: Vec<Violation>,
+    /// Where `SELECT set_config(…)` stands as the whole of a statement.
+    sole_item: Option<Span>,
+}
+
+/// What names mean at one level of a statement, and outside it.
+#[derive(Debug, Default)]
+struct Scope<'s> {
+    references: Vec<ReferenceId>,
+    /// Columns merged by USING; `None` if the merged column is no column of one side.
+    merged: Vec<(Box<str>, Option<ColumnId>)>,
+    /// A NATURAL join merged columns that are not known.
+    natural: bool,
+    ctes: Vec<(Box<str>, CteEntry)>,
+    outer: Option<&'s Scope<'s>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum CteEntry {
+    Output(OutputId),
+    Recursion(OutputId),
+}
+
+impl<'s> Scope<'s> {
+    fn inside(outer: Option<&'s Self>) -> Self {
+        Self { outer, ..Self::default() }
+    }
+
+    /// The CTE of this name, from the inside out.
+    fn cte(&self, name: &str) -> Option<CteEntry> {
+        let here = self.ctes.iter().rev().find(|(own, _)| **own == *name).map(|(_, entry)| *entry);
+        here.or_else(|| self.outer?.cte(name))
+    }
+
+    fn has_outer_references(&self) -> bool {
+        self.outer.is_some_and(|outer| !outer.references.is_empty() || outer.has_outer_references())
+    }
+}
+
+/// Where an expression stands, as far as its routines are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clause {
+    /// WHERE, ON, or anything evaluated before rows are known to be the tenant's.
+    Filter,
+    /// Anything else.
+    Value,
+}
+
+impl Builder<'_> {
+    fn violate(&mut self, rule: Rule, name: Option<&str>, span: Span, detail: String, hint: &str) {
+        self.violations.push(Violation {
+            rule,
+            table: name.map(Into::into),
+            span,
+            detail: detail.into(),
+            hint: hint.into(),
+        });
+    }
+
+    /// The column that a name means; `None` if that is not certain.
+    fn resolve(&mut self, parts: &[Name], scope: &Scope<'_>) -> Option<ColumnId> {
+        match parts {
+            [name] => self.resolve_bare(&name.text, scope),
+            [qualifier, name] => {
+                let reference = self.by_alias(&qualifier.text, scope)?;
+                Some(self.graph.column(reference, &name.text))
+            }
+            [_, table, name] => {
+                let reference = self.by_table(&table.text, scope)?;
+                Some(self.graph.column(reference, &name.text))
+            }
+            _ => None,
+        }
+    }
+
+    /// An unqualified name is a column of the innermost level that has one. A level with two is an
+    /// error to PostgreSQL, so one that surely has it decides, whatever others may have.
+    fn resolve_bare(&mut self, name: &str, scope: &Scope<'_>) -> Option<ColumnId> {
+        if scope.natural {
+            return None;
+        }
+        if let Some((_, merged)) = scope.merged.iter().rev().find(|(own, _)| **own == *name) {
+            return *merged;
+        }
+        let mut sure = None;
+        let mut maybe = false;
+        for reference in &scope.references {
+            match self.graph.has(*reference, name) {
+                Has::No => {}
+                Has::Maybe => maybe = true,
+                Has::Sure if sure.is_some() => return None,
+                Has::Sure => sure = Some(*reference),
+            }
+        }
+        if let Some(reference) = sure {
+            return Some(self.graph.column(reference, name));
+        }
+        if maybe {
+            return match scope.references.as_slice() {
+                [only] if !scope.has_outer_references() => Some(self.graph.column(*only, name)),
+                _ => None,
+            };
+        }
+        self.resolve_bare(name, scope.outer?)
+    }
+
+    fn by_alias(&self, alias: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
+        self.find(scope, &|reference| *reference.alias == *alias)
+    }
+
+    /// `schema.table.column` means a reference without an alias.
+    fn by_table(&self, table: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
+        self.find(scope, &|reference| !reference.aliased && *reference.table == *table)
+    }
+
+    fn find(&self, scope: &Scope<'_>, wanted: &dyn Fn(&super::graph::Reference) -> bool) -> Option<ReferenceId> {
+        let mut found = scope
+            .references
+            .iter()
+            .copied()
+            .filter(|id| self.graph.references.get(*id).is_some_and(wanted));
+        match (found.next(), found.next()) {
+            (Some(only), None) => Some(only),
+            (Some(_), Some(_)) => None,
+            (None, _) => self.find(scope.outer?, wanted),
+        }
+    }
+
+    /// An operand of an equality: a bare column, or a value of the tenant's type.
+    fn term(&mut self, expr: &Expr, scope: &Scope<'_>) -> Option<Term> {
+        if let Expr::Column(parts) = expr {
+            return self.resolve(parts, scope).map(Term::Column);
+        }
+        self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
+    }
+
+    /// A constant, a parameter or the tenant's setting, with casts that keep its type.
+    fn value(&self, expr: &Expr) -> Option<Operand> {
+        let tenant_type = self.policy.tenant_type;
+        match expr {
+            Expr::Constant(Constant::Text(text)) => Some(Operand::Constant(tenant_type.parse(text))),
+            Expr::Constant(Constant::Number(digits)) if tenant_type == crate::tenant::TenantType::Bigint => {
+                tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
+            }
+            Expr::Constant(Constant::Null) => Some(Operand::Null),
+            Expr::Parameter(number) => Some(Operand::Parameter { number: *number, cast: false }),
+            Expr::Cast { expr, target } if self.keeps_type(target) => match self.value(expr)? {
+                Operand::Parameter { number, cast: false } => Some(Operand::Parameter { number, cast: true }),
+                other => Some(other),
+            },
+            // A text on its way to the tenant's type.
+            Expr::Cast { expr, target: TypeName::Plain("text") } => match (&**expr, self.value(expr)?) {
+                (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
+                (_, _) => None,
+            },
+            Expr::Call(call) => self.setting_operand(call),
+            Expr::Subquery(query) => self.value(sole_value(query)?),
+            _ => None,
+        }
+    }
+
+    fn keeps_type(&self, target: &TypeName) -> bool {
+        match (self.policy.tenant_type, target) {
+            (crate::tenant::TenantType::Uuid, TypeName::Plain("uuid"))
+            | (crate::tenant::TenantType::Text, TypeName::Plain("text" | "varchar"))
+            | (crate::tenant::TenantType::Bigint, TypeName::Plain("bigint" | "integer" | "smallint")) => true,
+            (_, TypeName::Plain(_) | TypeName::Array(_) | TypeName::Other) => false,
+        }
+    }
+
+    /// The array of `= ANY(…)`: each of its elements is compared.
+    fn elements(&self, expr: &Expr) -> Option<Operand> {
+        match expr {
+            Expr::Array(elements) => elements.iter().map(|e| self.value(e)).collect::<Option<_>>().map(Operand::All),
+            Expr::Parameter(number) => Some(Operand::Elements { number: *number, cast: false }),
+            Expr::Cast { expr, target: TypeName::Array(name) } if self.keeps_type(&TypeName::Plain(name)) => {
+                match self.elements(expr)? {
+                    Operand::Elements { number, cast: false } => Some(Operand::Elements { number, cast: true }),
+                    other => Some(other),
+                }
+            }
+            Expr::Constant(Constant::Text(text)) => {
+                let elements = super::array::text_elements(text)?;
+                Some(Operand::All(
+                    elements
+                        .into_iter()
+                        .map(|element| match element {
+                            Some(text) => Operand::Constant(self.policy.tenant_type.parse(&text)),
+                            None => Operand::Null,
+                        })
+                        .collect(),
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    fn source_of(&self, reference: ReferenceId) -> Option<&GraphSource> {
+        self.graph.references.get(reference).map(|reference| &reference.source)
+    }
+
+    /// Visits an expression for its subqueries and routines.
+    fn walk(&mut self, expr: &Expr, scope: &Scope<'_>, context: ContextId, clause: Clause) {
+        if let Expr::Call(call) = expr {
+            self.call(call, scope, clause);
+        }
+        let mut parts = Vec::new();
+        let mut queries = Vec::new();
+        expr.parts(&mut |part| parts.push(part), &mut |query| queries.push(query));
+        for part in parts {
+            self.walk(part, scope, context, clause);
+        }
+        for query in queries {
+            self.query(query, context, Some(scope));
+        }
+    }
+}
+
+/// The one value of `(SELECT value)`, a query without anything else.
+fn sole_value(query: &Query) -> Option<&Expr> {
+    use crate::sql::model::{Body, Grouping, Item};
+    let Body::Block(block) = &query.body else {
+        return None;
+    };
+    let plain = query.with.is_empty()
+        && query.order_by.is_empty()
+        && !query.limited
+        && block.from.is_empty()
+        && block.filter.is_none()
+        && block.having.is_none()
+        && matches!(block.grouping, Grouping::None);
+    match block.items.as_slice() {
+        [Item::Expr { expr, label: _ }] if plain => Some(expr),
+        _ => None,
+    }
+}

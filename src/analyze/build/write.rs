@@ -1,0 +1,240 @@
+//! INSERT, UPDATE and DELETE.
+
+use super::super::graph::{
+    Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
+    Source as GraphSource, Term, Written, WrittenValue,
+};
+use super::super::verdict::Rule;
+use super::join::{Level, Tree};
+use super::{Builder, Clause, Scope};
+use crate::sql::model::{
+    Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Name, Query,
+    Target, Update, Write,
+};
+
+impl Builder<'_> {
+    /// A write, and what RETURNING gives out of it.
+    pub(super) fn write(&mut self, write: &Write, outer: &Scope<'_>) -> Arm {
+        match write {
+            Write::Insert(insert) => self.insert(insert, outer),
+            Write::Update(Update { target, assignments, from, filter, returning }) => {
+                self.change(target, from, filter.as_ref(), assignments, returning, outer)
+            }
+            Write::Delete(Delete { target, using, filter, returning }) => {
+                self.change(target, using, filter.as_ref(), &[], returning, outer)
+            }
+        }
+    }
+
+    /// A write's target is never a CTE.
+    fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
+        let Target { qualifier: _, name, alias } = target;
+        if &*name.text == "pg_settings" {
+            self.violate(
+                Rule::SessionEscape,
+                Some(&name.text),
+                name.span,
+                "a write to pg_settings sets a setting".to_owned(),
+                "use SET",
+            );
+        }
+        let source = self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded);
+        self.graph.reference(Reference {
+            alias: alias.as_ref().map_or_else(|| name.text.clone(), |alias| alias.text.clone()),
+            aliased: alias.is_some(),
+            table: name.text.clone(),
+            span: name.span,
+            source,
+            context,
+            aliases: Vec::new(),
+        })
+    }
+
+    fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
+        match self.source_of(reference)? {
+            GraphSource::Guarded(guarded) => Some(guarded.tenant.clone()),
+            GraphSource::Unknown | GraphSource::Output(_) | GraphSource::Recursion(_) => None,
+        }
+    }
+
+    fn change(
+        &mut self,
+        target: &Target,
+        from: &[JoinTree],
+        filter: Option<&Expr>,
+        assignments: &[Assignment],
+        returning: &[Item],
+        outer: &Scope<'_>,
+    ) -> Arm {
+        let context = self.graph.context(None, Vec::new());
+        let own = self.graph.context(None, Vec::new());
+        let reference = self.target(target, own);
+        self.owe(reference, false);
+        let level = Level { references: vec![reference], ..Level::default() };
+        // FROM and USING items do not see the target, save in LATERAL ones.
+        let (mut trees, level) = self.from(from, level, Some(outer));
+        trees.push(Tree::Leaf(reference));
+        let scope = level.scope(Some(outer));
+        if let Some(filter) = filter {
+            let facts = self.predicate(filter, true, &scope, context);
+            self.graph.add_facts(context, facts);
+        }
+        self.place(&mut trees, context, filter.map(|filter| (filter, &level)), Some(outer));
+        self.assignments(assignments, target, reference, &scope, context);
+        let columns = self.items(returning, &scope, context);
+        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+    }
+
+    /// SET: every new value of the tenant column must be the tenant.
+    fn assignments(
+        &mut self,
+        assignments: &[Assignment],
+        target: &Target,
+        reference: ReferenceId,
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) {
+        let tenant = self.tenant_column(reference);
+        for Assignment { columns, value } in assignments {
+            let position = columns.iter().position(|column| tenant.as_ref() == Some(&column.text));
+            let written = match (value, position) {
+                (Expr::Subquery(query), Some(position)) => {
+                    let output = self.query(query, context, Some(scope));
+                    Some(WrittenValue::Output(output, position))
+                }
+                (value, None) => {
+                    self.walk(value, scope, context, Clause::Value);
+                    continue;
+                }
+                (value, Some(position)) => {
+                    self.walk(value, scope, context, Clause::Value);
+                    let value = match value {
+                        Expr::Row(parts) if columns.len() > 1 => parts.get(position),
+                        single if columns.len() == 1 => Some(single),
+                        _ => None,
+                    };
+                    value.and_then(|value| self.term(value, scope)).map(WrittenValue::Term)
+                }
+            };
+            let span = columns.get(position.unwrap_or_default()).map_or(target.name.span, |name| name.span);
+            self.graph.obligations.push(Obligation::Kept {
+                table: target.name.text.clone(),
+                span,
+                column: tenant.clone().unwrap_or_default(),
+                value: Written { context, value: written },
+            });
+        }
+    }
+
+    fn insert(&mut self, insert: &Insert, outer: &Scope<'_>) -> Arm {
+        let Insert { target, columns, source, conflict, returning } = insert;
+        let context = self.graph.context(None, Vec::new());
+        // The target is written, not read: it owes the values written instead of a predicate.
+        let reference = self.target(target, context);
+        let tenant = self.tenant_column(reference);
+        let position = tenant.as_ref().and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
+        let values = self.written(source.as_ref(), position, outer);
+        if let Some(tenant) = &tenant {
+            self.graph.obligations.push(Obligation::Written {
+                table: target.name.text.clone(),
+                span: target.name.span,
+                column: tenant.clone(),
+                values: values.clone(),
+            });
+        }
+        let scope = Scope { references: vec![reference], ..Scope::inside(Some(outer)) };
+        if let Some(Conflict { arbiter, update: Some(update) }) = conflict {
+            self.conflict_update(target, arbiter, update, &values, outer);
+        }
+        let columns = self.items(returning, &scope, context);
+        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+    }
+
+    /// The values of the tenant column, one for each row of VALUES or one for a whole query.
+    fn written(&mut self, source: Option<&Query>, position: Option<usize>, outer: &Scope<'_>) -> Vec<Written> {
+        let context = self.graph.context(None, Vec::new());
+        match source {
+            None => vec![Written { context, value: None }],
+            Some(Query { with, body: Body::Values(rows), order_by, limits, .. })
+                if with.is_empty() && order_by.is_empty() && limits.is_empty() =>
+            {
+                let mut values = Vec::with_capacity(rows.len());
+                for row in rows {
+                    for value in row {
+                        self.walk(value, outer, context, Clause::Value);
+                    }
+                    let value = position.and_then(|position| row.get(position));
+                    let value = value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
+                    values.push(Written { context, value });
+                }
+                values
+            }
+            Some(query) => {
+                let output = self.query(query, context, Some(outer));
+                let value = position.map(|position| WrittenValue::Output(output, position));
+                vec![Written { context, value }]
+            }
+        }
+    }
+
+    /// ON CONFLICT DO UPDATE changes a row that is there already: it owes what an UPDATE owes.
+    fn conflict_update(
+        &mut self,
+        target: &Target,
+        arbiter: &[Name],
+        update: &ConflictUpdate,
+        values: &[Written],
+        outer: &Scope<'_>,
+    ) {
+        let context = self.graph.context(None, Vec::new());
+        let reference = self.target(target, context);
+        self.owe(reference, true);
+        let excluded = self.graph.reference(Reference {
+            alias: "excluded".into(),
+            aliased: true,
+            table: "excluded".into(),
+            span: target.name.span,
+            source: GraphSource::Unknown,
+            context,
+            aliases: Vec::new(),
+        });
+        if let Some(tenant) = self.tenant_column(reference) {
+            let new = self.graph.column(excluded, &tenant);
+            let facts = self.excluded(new, values);
+            self.graph.add_facts(context, facts);
+            // A conflict on an index with the tenant column is with a row of the same tenant.
+            if arbiter.iter().any(|column| column.text == tenant) {
+                let old = self.graph.column(reference, &tenant);
+                self.graph.add_facts(context, vec![Fact::Equal(Term::Column(old), Term::Column(new))]);
+            }
+        }
+        let scope = Scope { references: vec![reference, excluded], ..Scope::inside(Some(outer)) };
+        let ConflictUpdate { assignments, filter } = update;
+        if let Some(filter) = filter {
+            let facts = self.predicate(filter, true, &scope, context);
+            self.graph.add_facts(context, facts);
+        }
+        self.assignments(assignments, target, reference, &scope, context);
+    }
+
+    /// What `excluded.tenant` is: one of the values written.
+    fn excluded(&mut self, column: usize, values: &[Written]) -> Vec<Fact> {
+        let mut operands: Vec<Operand> = Vec::new();
+        let mut outputs: Vec<(OutputId, usize)> = Vec::new();
+        for Written { context: _, value } in values {
+            match value {
+                Some(WrittenValue::Term(Term::Operand(id))) => operands.extend(self.graph.operands.get(*id).cloned()),
+                Some(WrittenValue::Output(output, position)) => outputs.push((*output, *position)),
+                Some(WrittenValue::Term(Term::Column(_))) | None => return Vec::new(),
+            }
+        }
+        match (operands.is_empty(), outputs.as_slice()) {
+            (false, []) => {
+                let all = self.graph.operand(Operand::All(operands));
+                vec![Fact::Equal(Term::Column(column), Term::Operand(all))]
+            }
+            (true, [(output, position)]) => vec![Fact::Member(column, *output, *position)],
+            (_, _) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! What the analysis knows of one statement: its references, the facts that hold for the rows of
+//! each, and the obligations that they owe. Built once, tenant-free; solved for each tenant.
+
+use crate::sql::Span;
+
+pub(super) type ReferenceId = usize;
+pub(super) type ContextId = usize;
+pub(super) type ColumnId = usize;
+pub(super) type OutputId = usize;
+pub(super) type OperandId = usize;
+
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    pub(super) references: Vec<Reference>,
+    pub(super) contexts: Vec<Context>,
+    pub(super) columns: Vec<Column>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) operands: Vec<Operand>,
+    pub(super) obligations: Vec<Obligation>,
+}
+
+/// One use of a relation.
+#[derive(Debug)]
+pub(super) struct Reference {
+    /// The name by which columns may be qualified.
+    pub(super) alias: Box<str>,
+    /// Whether the alias is written, so that the relation's own name is hidden.
+    pub(super) aliased: bool,
+    /// The relation's own name.
+    pub(super) table: Box<str>,
+    pub(super) span: Span,
+    pub(super) source: Source,
+    /// The facts that hold for those of its rows that matter.
+    pub(super) context: ContextId,
+    /// Column aliases, by position.
+    pub(super) aliases: Vec<Box<str>>,
+}
+
+/// What a reference refers to.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A guarded table.
+    Guarded(Guarded),
+    /// Any other table, or a function: its columns are not known.
+    Unknown,
+    /// A derived table or CTE.
+    Output(OutputId),
+    /// A recursive CTE inside its own recursive term.
+    Recursion(OutputId),
+}
+
+/// The columns of a guarded table that matter.
+#[derive(Clone, Debug)]
+pub(super) struct Guarded {
+    pub(super) tenant: Box<str>,
+    pub(super) live: Option<Box<str>>,
+    pub(super) bound_by: Vec<Box<str>>,
+}
+
+impl Guarded {
+    pub(super) fn has(&self, column: &str) -> bool {
+        *self.tenant == *column
+            || self.live.as_deref() == Some(column)
+            || self.bound_by.iter().any(|name| **name == *column)
+    }
+}
+
+/// A place where facts hold: the rows that reach it are only those for which each fact is true.
+#[derive(Debug, Default)]
+pub(super) struct Context {
+    /// Whose facts hold here too …
+    pub(super) parent: Option<ContextId>,
+    /// … except those about these references, which are null-extended between there and here.
+    pub(super) masked: Vec<ReferenceId>,
+    pub(super) facts: Vec<Fact>,
+}
+
+/// What is true of every row in a context.
+#[derive(Clone, Debug)]
+pub(super) enum Fact {
+    /// Both are equal and neither is NULL.
+    Equal(Term, Term),
+    /// The column is NULL.
+    Null(ColumnId),
+    /// The column equals some value of an output's column, by position.
+    Member(ColumnId, OutputId, usize),
+    /// All facts of at least one arm are true.
+    Any(Vec<Vec<Self>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Term {
+    Column(ColumnId),
+    Operand(OperandId),
+}
+
+/// A column of one reference.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) reference: ReferenceId,
+    pub(super) name: Box<str>,
+    /// What it is in each arm of the output that the reference refers to; empty for others.
+    pub(super) links: Vec<Option<Term>>,
+    /// Its position in the output, if known.
+    pub(super) position: Option<usize>,
+}
+
+/// The rows of a query.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) arms: Vec<Arm>,
+    /// Names from WITH, by position, instead of the first arm's.
+    pub(super) names: Vec<Box<str>>,
+    /// Every reference to it; only if all filter may a filter be pushed in.
+    pub(super) uses: Vec<ReferenceId>,
+    /// Whether a filter of its uses may be pushed in at all.
+    pub(super) pushable: bool,
+    /// For a recursive CTE: the number of arms of its non-recursive term.
+    pub(super) base_arms: Option<usize>,
+}
+
+/// One arm of a set operation, or the whole of a plain query.
+#[derive(Debug)]
+pub(super) struct Arm {
+    pub(super) context: ContextId,
+    pub(super) columns: Vec<ArmColumn>,
+    /// Column sets by which the arm groups: a filter passes only on columns that are in each.
+    pub(super) keys: Vec<Vec<Term>>,
+    /// No filter passes (LIMIT, GROUPING SETS).
+    pub(super) closed: bool,
+    /// Whether its rows come out (not the right arm of INTERSECT or EXCEPT).
+    pub(super) comes_out: bool,
+    /// Whether a row out means that some row has passed its context (not so for an aggregate
+    /// without GROUP BY).
+    pub(super) witness: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum ArmColumn {
+    /// One column.
+    One {
+        name: Option<Box<str>>,
+        term: Option<Term>,
+    },
+    /// All columns of a reference whose columns are not all known.
+    Rest(ReferenceId),
+}
+
+/// A value that a column is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Operand {
+    /// A constant of the tenant's type, or one that is no value of it (`None`).
+    Constant(Option<crate::tenant::Tenant>),
+    /// NULL.
+    Null,
+    /// `$n`; whether it is cast to the tenant's type.
+    Parameter { number: u16, cast: bool },
+    /// `$n` as an array, each element of which is compared.
+    Elements { number: u16, cast: bool },
+    /// The setting that holds the session's tenant.
+    Setting,
+    /// Each of several.
+    All(Vec<Self>),
+    /// As the value, but NULL equals NULL (IS NOT DISTINCT FROM).
+    NotNull(Box<Self>),
+}
+
+/// What a statement owes.
+#[derive(Debug)]
+pub(super) enum Obligation {
+    /// Rows of the reference that matter are the tenant's.
+    Bound { reference: ReferenceId, conflict: bool },
+    /// Rows of the reference that matter are not soft-deleted.
+    Live { reference: ReferenceId, conflict: bool },
+    /// Every row written carries the tenant.
+    Written { table: Box<str>, span: Span, column: Box<str>, values: Vec<Written> },
+    /// A new value of the tenant column is the tenant.
+    Kept { table: Box<str>, span: Span, column: Box<str>, value: Written },
+}
+
+/// A value written, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) context: ContextId,
+    /// `None` if nothing is known of it.
+    pub(super) value: Option<WrittenValue>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WrittenValue {
+    Term(Term),
+    /// A column of a query, by position.
+    Output(OutputId, usize),
+}
+
+impl Graph {
+    pub(super) fn context(&mut self, parent: Option<ContextId>, masked: Vec<ReferenceId>) -> ContextId {
+        self.contexts.push(Context { parent, masked, facts: Vec::new() });
+        self.contexts.len().saturating_sub(1)
+    }
+
+    pub(super) fn operand(&mut self, operand: Operand) -> OperandId {
+        self.operands.push(operand);
+        self.operands.len().saturating_sub(1)
+    }
+
+    pub(super) fn output(&mut self, output: Output) -> OutputId {
+        self.outputs.push(output);
+        self.outputs.len().saturating_sub(1)
+    }
+
+    pub(super) fn reference(&mut self, reference: Reference) -> ReferenceId {
+        self.references.push(reference);
+        self.references.len().saturating_sub(1)
+    }
+
+    pub(super) fn add_facts(&mut self, context: ContextId, facts: Vec<Fact>) {
+        if let Some(context) = self.contexts.get_mut(context) {
+            context.facts.extend(facts);
+        }
+    }
+
+    /// The column of a reference, made when it is first asked for.
+    pub(super) fn column(&mut self, reference: ReferenceId, name: &str) -> ColumnId {
+        let found = self.columns.iter().position(|c| c.reference == reference && *c.name == *name);
+        if let Some(found) = found {
+            return found;
+        }
+        let (links, position) = match self.references.get(reference) {
+            Some(Reference { source: Source::Output(output) | Source::Recursion(output), aliases, .. }) => {
+                let (output, aliases) = (*output, aliases.clone());
+                self.links(output, &aliases, name)
+            }
+            Some(_) | None => (Vec::new(), None),
+        };
+        self.columns.push(Column { reference, name: name.into(), links, position });
+        self.columns.len().saturating_sub(1)
+    }
+
+    /// What a column of an output is in each arm.
+    fn links(&mut self, output: OutputId, aliases: &[Box<str>], name: &str) -> (Vec<Option<Term>>, Option<usize>) {
+        let position = self.position(output, aliases, name);
+        let arms = self.outputs.get(output).map_or(0, |output| output.arms.len());
+        let mut links = Vec::with_capacity(arms);
+        for arm in 0..arms {
+            let link = match position {
+                Some(position) => self.at(output, arm, position),
+                // Not at a known position: through a wildcard, which has no renames and only one arm.
+                None if arms == 1 && aliases.is_empty() => self.through_wildcard(output, name),
+                None => None,
+            };
+            links.push(link);
+        }
+        (links, position)
+    }
+
+    /// The term at a position of an arm, if every column before it is known.
+    pub(super) fn at(&self, output: OutputId, arm: usize, position: usize) -> Option<Term> {
+        let columns = &self.outputs.get(output)?.arms.get(arm)?.columns;
+        let before = columns.get(..=position)?;
+        if before.iter().any(|column| matches!(column, ArmColumn::Rest(_))) {
+            return None;
+        }
+        match before.last()? {
+            ArmColumn::One { term, name: _ } => *term,
+            ArmColumn::Rest(_) => None,
+        }
+    }
+
+    /// Where a name stands in an output, given the aliases of the reference.
+    pub(super) fn position(&self, output: OutputId, aliases: &[Box<str>], name: &str) -> Option<usize> {
+        let output = self.outputs.get(output)?;
+        if let Some(position) = aliases.iter().position(|alias| **alias == *name) {
+            return Some(position);
+        }
+        if let Some(position) = output.names.iter().position(|own| **own == *name) {
+            return (position >= aliases.len()).then_some(position);
+        }
+        let columns = &output.arms.first()?.columns;
+        let renamed = aliases.len().max(output.names.len());
+        let mut found = columns.iter().enumerate().skip(renamed).filter(|(_, column)| {
+            matches!(column, ArmColumn::One { name: Some(own), term: _ } if **own == *name)
+        });
+        let (position, _) = found.next()?;
+        let rest = columns.get(..position)?.iter().any(|column| matches!(column, ArmColumn::Rest(_)));
+        (found.next().is_none() && !rest).then_some(position)
+    }
+
+    /// What a name is if it comes out through `*`.
+    fn through_wildcard(&mut self, output: OutputId, name: &str) -> Option<Term> {
+        let output = self.outputs.get(output)?;
+        if !output.names.is_empty() {
+            return None;
+        }
+        let columns = &output.arms.first()?.columns;
+        let named: Vec<Option<Term>> = columns
+            .iter()
+            .filter_map(|column| match column {
+                ArmColumn::One { name: Some(own), term } if **own == *name => Some(*term),
+                ArmColumn::One { .. } | ArmColumn::Rest(_) => None,
+            })
+            .collect();
+        let rests: Vec<ReferenceId> = columns
+            .iter()
+            .filter_map(|column| match column {
+                ArmColumn::Rest(reference) => Some(*reference),
+                ArmColumn::One { .. } => None,
+            })
+            .collect();
+        // A name that is given twice is an error to PostgreSQL when it is asked for.
+        if let [only] = named.as_slice() {
+            return *only;
+        }
+        let sure: Vec<ReferenceId> =
+            rests.iter().copied().filter(|r| self.has(*r, name) == Has::Sure).collect();
+        match (sure.as_slice(), rests.as_slice()) {
+            ([only], _) | ([], [only]) => Some(Term::Column(self.column(*only, name))),
+            (_, _) => None,
+        }
+    }
+
+    /// Whether a reference has a column of this name.
+    pub(super) fn has(&self, reference: ReferenceId, name: &str) -> Has {
+        let Some(reference) = self.references.get(reference) else {
+            return Has::Maybe;
+        };
+        if reference.aliases.iter().any(|alias| **alias == *name) {
+            return Has::Sure;
+        }
+        match &reference.source {
+            Source::Guarded(guarded) if guarded.has(name) && reference.aliases.is_empty() => Has::Sure,
+            Source::Guarded(_) | Source::Unknown => Has::Maybe,
+            Source::Output(output) | Source::Recursion(output) => self.output_has(*output, &reference.aliases, name),
+        }
+    }
+
+    fn output_has(&self, output: OutputId, aliases: &[Box<str>], name: &str) -> Has {
+        let Some(found) = self.outputs.get(output) else {
+            return Has::Maybe;
+        };
+        if self.position(output, aliases, name).is_some() {
+            return Has::Sure;
+        }
+        let Some(arm) = found.arms.first() else {
+            return Has::Maybe;
+        };
+        let mut best = Has::No;
+        for column in &arm.columns {
+            match column {
+                ArmColumn::One { name: Some(own), term: _ } if **own == *name => best = best.max(Has::Maybe),
+                ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
+                ArmColumn::One { .. } => {}
+                ArmColumn::Rest(reference) => best = best.max(self.has(*reference, name)),
+            }
+        }
+        if aliases.is_empty() && found.names.is_empty() { best } else { best.min(Has::Maybe) }
+    }
+}
+
+/// Whether a reference has a column, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Has {
+    No,
+    Maybe,
+    Sure,
+}

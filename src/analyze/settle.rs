@@ -1,0 +1,203 @@
+//! Operands against the session's tenant.
+
+use super::arguments::{Argument, Arguments, Form};
+use super::array::{binary_elements, text_elements};
+use super::graph::{Graph, Operand, OperandId};
+use super::solve::Truth;
+use crate::tenant::{Tenant, TenantType, Uuid};
+
+/// Every operand is taken for the tenant: what the structure alone can prove.
+pub(super) struct Structure;
+
+impl Truth for Structure {
+    fn matches(&self, _: OperandId) -> bool {
+        true
+    }
+
+    fn is_tenant(&self, _: OperandId) -> bool {
+        true
+    }
+}
+
+/// Operands compared with one tenant.
+pub(super) struct Compared<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) tenant_type: TenantType,
+    pub(super) tenant: &'a Tenant,
+    pub(super) arguments: Arguments<'a>,
+}
+
+/// What an operand's value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    Null,
+    /// Not known, and allowed to be anything.
+    Free,
+    /// A value that is no tenant, or that cannot be read.
+    Foreign,
+    Tenant(Tenant),
+}
+
+impl Truth for Compared<'_> {
+    fn matches(&self, operand: OperandId) -> bool {
+        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, true))
+    }
+
+    fn is_tenant(&self, operand: OperandId) -> bool {
+        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, false))
+    }
+}
+
+impl Compared<'_> {
+    fn compare(&self, operand: &Operand, null_matches: bool) -> bool {
+        if let Operand::NotNull(inner) = operand {
+            return self.compare(inner, false);
+        }
+        values(operand, self.tenant_type, self.arguments).iter().all(|value| match value {
+            Value::Null => null_matches,
+            Value::Free => true,
+            Value::Foreign => false,
+            Value::Tenant(tenant) => tenant == self.tenant,
+        })
+    }
+}
+
+/// Every tenant that some operand names.
+pub(super) fn candidates(graph: &Graph, tenant_type: TenantType, arguments: Arguments<'_>) -> Vec<Tenant> {
+    let mut found = Vec::new();
+    for operand in &graph.operands {
+        for value in values(operand, tenant_type, arguments) {
+            if let Value::Tenant(tenant) = value
+                && !found.contains(&tenant)
+                && found.len() < 64
+            {
+                found.push(tenant);
+            }
+        }
+    }
+    found
+}
+
+fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) -> Vec<Value> {
+    let parameter = |number: u16| match arguments {
+        Arguments::Unknown => None,
+        Arguments::Values(values) => {
+            let index = usize::from(number).checked_sub(1);
+            Some(index.and_then(|index| values.get(index)))
+        }
+    };
+    match operand {
+        Operand::Constant(Some(tenant)) => vec![Value::Tenant(tenant.clone())],
+        Operand::Constant(None) => vec![Value::Foreign],
+        Operand::Null => vec![Value::Null],
+        Operand::Setting => vec![Value::Free],
+        Operand::NotNull(inner) => values(inner, tenant_type, arguments),
+        Operand::All(operands) => {
+            operands.iter().flat_map(|operand| values(operand, tenant_type, arguments)).collect()
+        }
+        Operand::Parameter { number, cast } => vec![match parameter(*number) {
+            None => Value::Free,
+            Some(None) => Value::Foreign,
+            Some(Some(argument)) => scalar(argument, tenant_type, *cast),
+        }],
+        Operand::Elements { number, cast } => match parameter(*number) {
+            None => vec![Value::Free],
+            Some(None) => vec![Value::Foreign],
+            Some(Some(argument)) => {
+                elements(argument, tenant_type, *cast).unwrap_or_else(|| vec![Value::Foreign])
+            }
+        },
+    }
+}
+
+// Type numbers of pg_type (PostgreSQL source, pg_type.dat).
+const INT8: u32 = 20;
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+const TEXT: u32 = 25;
+const UNKNOWN: u32 = 705;
+const VARCHAR: u32 = 1043;
+const UUID: u32 = 2950;
+
+/// Whether a parameter of this declared type is compared by the tenant type's own equality, or
+/// cast to it from text without loss.
+fn is_comparable(type_oid: u32, tenant_type: TenantType, cast: bool) -> bool {
+    let own = match tenant_type {
+        TenantType::Bigint => matches!(type_oid, INT2 | INT4 | INT8),
+        TenantType::Text => matches!(type_oid, TEXT | VARCHAR),
+        TenantType::Uuid => type_oid == UUID,
+    };
+    own || matches!(type_oid, 0 | UNKNOWN) || (cast && matches!(type_oid, TEXT | VARCHAR))
+}
+
+fn scalar(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Value {
+    if !is_comparable(argument.type_oid, tenant_type, cast) {
+        return Value::Foreign;
+    }
+    match argument.form {
+        Form::Null => Value::Null,
+        Form::Unknown => Value::Foreign,
+        Form::Text(bytes) => text(bytes, tenant_type),
+        Form::Binary(bytes) => binary(bytes, argument.type_oid, tenant_type),
+    }
+}
+
+fn text(bytes: &[u8], tenant_type: TenantType) -> Value {
+    std::str::from_utf8(bytes).ok().and_then(|text| tenant_type.parse(text)).map_or(Value::Foreign, Value::Tenant)
+}
+
+/// The binary form of a value whose type is declared, or of one that has a single meaning whatever
+/// its type is: 16 bytes are no text that a cast to uuid would take.
+fn binary(bytes: &[u8], type_oid: u32, tenant_type: TenantType) -> Value {
+    if matches!(type_oid, TEXT | VARCHAR) {
+        return text(bytes, tenant_type);
+    }
+    let value = match tenant_type {
+        TenantType::Uuid => bytes.try_into().ok().map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes))),
+        TenantType::Text => return text(bytes, tenant_type),
+        TenantType::Bigint => match type_oid {
+            INT8 => bytes.try_into().ok().map(i64::from_be_bytes),
+            INT4 => bytes.try_into().ok().map(|bytes| i64::from(i32::from_be_bytes(bytes))),
+            INT2 => bytes.try_into().ok().map(|bytes| i64::from(i16::from_be_bytes(bytes))),
+            _ => None,
+        }
+        .map(Tenant::Bigint),
+    };
+    value.map_or(Value::Foreign, Value::Tenant)
+}
+
+fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Option<Vec<Value>> {
+    let element_type = match argument.type_oid {
+        0 => 0,
+        1005 => INT2,
+        1007 => INT4,
+        1009 => TEXT,
+        1015 => VARCHAR,
+        1016 => INT8,
+        2951 => UUID,
+        _ => return None,
+    };
+    if !is_comparable(element_type, tenant_type, cast) {
+        return None;
+    }
+    match argument.form {
+        Form::Null => Some(vec![Value::Null]),
+        Form::Unknown => None,
+        Form::Text(bytes) => {
+            let elements = text_elements(std::str::from_utf8(bytes).ok()?)?;
+            let value = |element: Option<String>| match element {
+                None => Value::Null,
+                Some(element) => text(element.as_bytes(), tenant_type),
+            };
+            Some(elements.into_iter().map(value).collect())
+        }
+        Form::Binary(bytes) => {
+            let (own_type, elements) = binary_elements(bytes)?;
+            if !is_comparable(own_type, tenant_type, cast) || own_type == 0 {
+                return None;
+            }
+            let value = |element: Option<&[u8]>| element.map_or(Value::Null, |e| binary(e, own_type, tenant_type));
+            Some(elements.into_iter().map(value).collect())
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Statements as a whole: their kind, their effect on the session, and what is refused about them
+//! before any query is looked at.
+
+use std::sync::Arc;
+
+use super::effect::{Effect, NewValue};
+use super::plan::{Kind, plan_statement};
+use super::verdict::{Rule, Violation};
+use crate::policy::{Policy, SettingClass};
+use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
+use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility};
+
+/// What is known of a statement beside its query.
+pub(super) struct Outline<'s> {
+    pub(super) kind: Kind,
+    pub(super) effect: Effect,
+    pub(super) violations: Vec<Violation>,
+    /// The query whose obligations are the statement's.
+    pub(super) query: Option<&'s Query>,
+    /// Where EXPLAIN stands if it would show row estimates.
+    pub(super) explained: Option<Span>,
+}
+
+pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
+    let mut outline = Outline {
+        kind: Kind::Utility,
+        effect: Effect::None,
+        violations: sweep(statement, policy),
+        query: None,
+        explained: None,
+    };
+    match &statement.body {
+        StatementBody::Query(query) => {
+            outline.kind = query_kind(query);
+            outline.effect = query_effect(query, policy);
+            outline.query = Some(query);
+        }
+        StatementBody::Explain { costs_off, statement: inner } => {
+            let own = self::outline(inner, policy);
+            outline.kind = Kind::Select;
+            outline.effect = match own.effect {
+                effect @ (Effect::Execute { .. } | Effect::SetTenant { .. }) => effect,
+                _ => Effect::None,
+            };
+            outline.violations.extend(own.violations);
+            outline.query = own.query;
+            outline.explained = (!costs_off).then_some(statement.span);
+        }
+        StatementBody::Prepare { name, statement } => {
+            outline.kind = Kind::Prepared;
+            let statement = Arc::new(plan_statement(statement, policy));
+            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
+        }
+        StatementBody::Execute { name, arguments } => {
+            outline.kind = Kind::Prepared;
+            let arguments = arguments.iter().map(NewValue::from).collect();
+            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
+        }
+        StatementBody::Deallocate(name) => {
+            outline.kind = Kind::Prepared;
+            outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
+        }
+        StatementBody::Declare { name, hold, statement } => {
+            let own = self::outline(statement, policy);
+            outline.kind = Kind::Prepared;
+            outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
+            outline.violations.extend(own.violations);
+            outline.query = own.query;
+        }
+        StatementBody::Fetch(name) => {
+            outline.kind = Kind::Prepared;
+            outline.effect = Effect::Fetch(name.text.clone());
+        }
+        StatementBody::Close(name) => {
+            outline.kind = Kind::Prepared;
+            outline.effect = Effect::CloseCursor(name.as_ref().map(|name| name.text.clone()));
+        }
+        StatementBody::Wrapped { copy, statement } => {
+            let own = self::outline(statement, policy);
+            outline.kind = if *copy { Kind::Copy } else { Kind::Utility };
+            outline.violations.extend(own.violations);
+            outline.query = own.query;
+        }
+        StatementBody::Transaction(control) => {
+            outline.kind = Kind::Transaction;
+            outline.effect = transaction(control);
+        }
+        StatementBody::Set { local, name, values } => {
+            outline.kind = Kind::Setting;
+            set(&mut outline, *local, name, values, policy);
+        }
+        StatementBody::Reset(name) => {
+            outline.kind = Kind::Setting;
+            outline.effect = match name {
+                None => Effect::ResetTenant,
+                Some(name) if is_tenant_setting(&name.text, policy) => Effect::ResetTenant,
+                Some(_) => Effect::None,
+            };
+        }
+        StatementBody::Show => outline.kind = Kind::Setting,
+        StatementBody::DiscardAll => {
+            outline.kind = Kind::Setting;
+            outline.effect = Effect::DiscardAll;
+        }
+        StatementBody::Utility(utility) => {
+            outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
+            self::utility(&mut outline, *utility, statement.span);
+        }
+    }
+    outline
+}
+
+/// The token sweep: no identifier that the model does not account for may name a guarded relation.
+/// What it finds in a query was hidden from the parser; in a utility statement it is its object.
+fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
+    let found = statement.unaccounted.iter().find(|name| policy.tables.guard(&name.text).is_some());
+    let Some(Name { text, span }) = found else {
+        return Vec::new();
+    };
+    let (rule, detail, hint) = match &statement.body {
+        StatementBody::Utility(Utility::CopyTable) => (
+            Rule::GuardedCopy,
+            "COPY of a guarded table takes or gives rows of every tenant",
+            "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
+        ),
+        StatementBody::Utility(_) => (
+            Rule::GuardedDdl,
+            "a utility statement on a guarded table",
+            "run it as a migration, on a direct connection",
+        ),
+        StatementBody::Query(_)
+        | StatementBody::Explain { .. }
+        | StatementBody::Prepare { .. }
+        | StatementBody::Execute { .. }
+        | StatementBody::Deallocate(_)
+        | StatementBody::Declare { .. }
+        | StatementBody::Fetch(_)
+        | StatementBody::Close(_)
+        | StatementBody::Wrapped { .. }
+        | StatementBody::Transaction(_)
+        | StatementBody::Set { .. }
+        | StatementBody::Reset(_)
+        | StatementBody::Show
+        | StatementBody::DiscardAll => (
+            Rule::NotUnderstood,
+            "a guarded table's name stands where the guard does not read a table",
+            "write the statement without PostgreSQL's shorthand forms",
+        ),
+    };
+    vec![Violation { rule, table: Some(text.clone()), span: *span, detail: detail.into(), hint: hint.into() }]
+}
+
+fn utility(outline: &mut Outline<'_>, utility: Utility, span: Span) {
+    let (rule, reason, hint) = match utility {
+        Utility::Plain | Utility::CopyTable => return,
+        Utility::Ddl(reason) => (Rule::GuardedDdl, reason, "run it as a migration, on a direct connection"),
+        Utility::Opaque(reason) => (
+            Rule::OpaqueSql,
+            reason,
+            "send the statements that it would run themselves, or use a direct connection",
+        ),
+        Utility::Escape(reason) => (Rule::SessionEscape, reason, "run it as an administrator, on a direct connection"),
+    };
+    outline.violations.push(Violation { rule, table: None, span, detail: reason.into(), hint: hint.into() });
+}
+
+fn query_kind(query: &Query) -> Kind {
+    match &query.body {
+        Body::Write(write) => match &**write {
+            Write::Insert(_) => Kind::Insert,
+            Write::Update(_) => Kind::Update,
+            Write::Delete(_) => Kind::Delete,
+        },
+        Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => Kind::Select,
+    }
+}
+
+fn is_tenant_setting(name: &str, policy: &Policy) -> bool {
+    policy.tenant_setting.as_deref().is_some_and(|setting| setting.eq_ignore_ascii_case(name))
+}
+
+/// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else.
+fn query_effect(query: &Query, policy: &Policy) -> Effect {
+    let Body::Block(block) = &query.body else {
+        return Effect::None;
+    };
+    let call = match block.items.as_slice() {
+        [Item::Expr { expr: Expr::Call(call), label: _ }]
+            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
+        {
+            call
+        }
+        _ => return Effect::None,
+    };
+    let Call { qualifier, name, arguments, inside: _, filter: None, over: None } = &**call else {
+        return Effect::None;
+    };
+    if &*name.text != "set_config" || qualifier.iter().any(|schema| &*schema.text != "pg_catalog") {
+        return Effect::None;
+    }
+    match arguments.as_slice() {
+        [Expr::Constant(Constant::Text(setting)), value, local] if is_tenant_setting(setting, policy) => {
+            let local = match local {
+                Expr::Constant(Constant::Boolean(local)) => *local,
+                // Whether it is local is not known: the value is not either.
+                _ => return Effect::SetTenant { local: false, value: NewValue::Unknown },
+            };
+            Effect::SetTenant { local, value: new_value(value) }
+        }
+        _ => Effect::None,
+    }
+}
+
+fn new_value(expr: &Expr) -> NewValue {
+    match expr {
+        Expr::Constant(Constant::Text(text)) => NewValue::Text(text.clone()),
+        Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
+        Expr::Constant(Constant::Null) => NewValue::Null,
+        Expr::Parameter(number) => NewValue::Parameter(*number),
+        Expr::Cast { expr, target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar") } => new_value(expr),
+        _ => NewValue::Unknown,
+    }
+}
+
+fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], policy: &Policy) {
+    if is_tenant_setting(&name.text, policy) {
+        outline.effect = match values {
+            [] if !local => Effect::ResetTenant,
+            [only] => Effect::SetTenant { local, value: NewValue::from(only) },
+            _ => Effect::SetTenant { local, value: NewValue::Unknown },
+        };
+        return;
+    }
+    let texts: Option<Vec<&str>> = values
+        .iter()
+        .map(|value| match value {
+            Operand::Text(text) => Some(&**text),
+            Operand::Null | Operand::Parameter(_) => None,
+        })
+        .collect();
+    let class = texts.map_or(SettingClass::Unknown, |texts| policy.settings.class(&name.text, &texts));
+    let reason = match class {
+        SettingClass::Harmless | SettingClass::PinnedHolds => return,
+        SettingClass::PinnedBroken => "a setting that the guard relies on would change",
+        SettingClass::Unknown => "a setting that is not known to be harmless",
+    };
+    outline.violations.push(Violation {
+        rule: Rule::SessionEscape,
+        table: None,
+        span: name.span,
+        detail: reason.into(),
+        hint: "leave the setting alone, or name it under [session] settings if it is harmless".into(),
+    });
+}
+
+fn transaction(control: &TransactionControl) -> Effect {
+    match control {
+        TransactionControl::Begin => Effect::Begin,
+        TransactionControl::Commit(chain) => Effect::Commit { chain: *chain },
+        TransactionControl::Rollback(chain) => Effect::Rollback { chain: *chain },
+        TransactionControl::Savepoint(name) => Effect::Savepoint(name.clone()),
+        TransactionControl::Release(name) => Effect::Release(name.clone()),
+        TransactionControl::RollbackTo(name) => Effect::RollbackTo(name.clone()),
+        TransactionControl::PrepareTransaction => Effect::PrepareTransaction,
+        TransactionControl::Other => Effect::None,
+    }
+}

@@ -1,0 +1,438 @@
+use sqlparser::ast::{
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr as Parsed, FunctionArg,
+    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    JsonReturningClause, Subscript, TypedString, UnaryOperator, Value, WindowFrame,
+    WindowFrameBound, WindowSpec, WindowType,
+};
+
+use super::{Lowered, Lowering};
+use crate::sql::keyword::is_value_function;
+use crate::sql::model::{Call, Comparison, Constant, Expr, Name, Window};
+
+impl Lowering<'_> {
+    pub(super) fn exprs(&mut self, exprs: Vec<Parsed>) -> Lowered<Vec<Expr>> {
+        exprs.into_iter().map(|expr| self.expr(expr)).collect()
+    }
+
+    fn opaque(&mut self, parts: impl IntoIterator<Item = Parsed>) -> Lowered<Expr> {
+        self.exprs(parts.into_iter().collect()).map(Expr::Opaque)
+    }
+
+    fn boxed(&mut self, expr: Parsed) -> Lowered<Box<Expr>> {
+        self.expr(expr).map(Box::new)
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one flat match over the parser's expressions")]
+    pub(super) fn expr(&mut self, expr: Parsed) -> Lowered<Expr> {
+        match expr {
+            Parsed::Identifier(ident) => {
+                if ident.quote_style.is_none() && is_value_function(&ident.value.to_ascii_lowercase()) {
+                    return Ok(Expr::Opaque(Vec::new()));
+                }
+                Ok(Expr::Column(vec![self.name(&ident)?]))
+            }
+            Parsed::CompoundIdentifier(parts) => self.names(&parts).map(Expr::Column),
+            Parsed::CompoundFieldAccess { root, access_chain } => self.access(*root, access_chain),
+            Parsed::IsTrue(expr) => Ok(Expr::IsTrue(self.boxed(*expr)?)),
+            Parsed::IsFalse(expr)
+            | Parsed::IsNotFalse(expr)
+            | Parsed::IsNotTrue(expr)
+            | Parsed::IsUnknown(expr)
+            | Parsed::IsNotUnknown(expr)
+            | Parsed::IsJson { expr, kind: _, unique_keys: _, negated: _ }
+            | Parsed::IsNormalized { expr, form: _, negated: _ }
+            | Parsed::Extract { field: _, syntax: _, expr }
+            | Parsed::Ceil { expr, field: CeilFloorKind::DateTimeField(_) }
+            | Parsed::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => self.opaque([*expr]),
+            Parsed::IsNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: false }),
+            Parsed::IsNotNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: true }),
+            Parsed::IsDistinctFrom(left, right) => self.distinct(*left, *right, false),
+            Parsed::IsNotDistinctFrom(left, right) => self.distinct(*left, *right, true),
+            Parsed::InList { expr, list, negated } => {
+                Ok(Expr::InList { expr: self.boxed(*expr)?, list: self.exprs(list)?, negated })
+            }
+            Parsed::InSubquery { expr, subquery, negated } => Ok(Expr::InQuery {
+                expr: self.boxed(*expr)?,
+                query: Box::new(self.query(*subquery)?),
+                negated,
+            }),
+            Parsed::Between { expr, negated: _, low, high } => {
+                // Not strict in its bounds: `x NOT BETWEEN NULL AND 1` can be true.
+                let expr = self.expr(*expr)?;
+                let bounds = self.opaque([*low, *high])?;
+                Ok(Expr::Strict(vec![expr, bounds]))
+            }
+            Parsed::BinaryOp { left, op, right } => self.binary(*left, op, *right),
+            Parsed::Like { negated: _, any, expr, pattern, escape_char }
+            | Parsed::ILike { negated: _, any, expr, pattern, escape_char } => {
+                let mut parts = vec![self.expr(*expr)?, self.expr(*pattern)?];
+                if let Some(escape) = escape_char {
+                    parts.push(self.expr(*escape)?);
+                }
+                Ok(if any { Expr::Opaque(parts) } else { Expr::Strict(parts) })
+            }
+            Parsed::SimilarTo { negated: _, expr, pattern, escape_char } => {
+                self.opaque([*expr, *pattern].into_iter().chain(escape_char.map(|escape| *escape)))
+            }
+            Parsed::AnyOp { left, compare_op, right, is_some: _ } => {
+                self.quantified(*left, &compare_op, *right, true)
+            }
+            Parsed::AllOp { left, compare_op, right } => {
+                self.quantified(*left, &compare_op, *right, false)
+            }
+            Parsed::UnaryOp { op, expr } => self.unary(op, *expr),
+            Parsed::Cast { kind, expr, data_type, format } => {
+                self.absent(format.is_none(), "CAST … FORMAT")?;
+                match kind {
+                    CastKind::Cast | CastKind::DoubleColon => {}
+                    CastKind::TryCast | CastKind::SafeCast => return self.refuse("a cast that PostgreSQL does not have"),
+                }
+                let expr = self.boxed(*expr)?;
+                Ok(Expr::Cast { expr, target: self.type_name(&data_type)? })
+            }
+            Parsed::AtTimeZone { timestamp, time_zone } => self.opaque([*timestamp, *time_zone]),
+            Parsed::Position { expr, r#in } => self.opaque([*expr, *r#in]),
+            Parsed::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => {
+                let rest = [substring_from, substring_for].into_iter().flatten().map(|part| *part);
+                self.opaque([*expr].into_iter().chain(rest))
+            }
+            Parsed::Trim { trim_where: _, trim_what, expr, trim_characters } => {
+                let rest = trim_characters.unwrap_or_default();
+                self.opaque([*expr].into_iter().chain(trim_what.map(|what| *what)).chain(rest))
+            }
+            Parsed::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+                let parts = [*expr, *overlay_what, *overlay_from];
+                self.opaque(parts.into_iter().chain(overlay_for.map(|length| *length)))
+            }
+            Parsed::Collate { expr, collation } => {
+                self.object_name(&collation)?;
+                self.opaque([*expr])
+            }
+            Parsed::Nested(expr) => self.expr(*expr),
+            Parsed::Value(value) => self.constant(value.value),
+            Parsed::TypedString(TypedString { data_type, value, uses_odbc_syntax }) => {
+                self.absent(!uses_odbc_syntax, "ODBC syntax")?;
+                let target = self.type_name(&data_type)?;
+                let expr = Box::new(self.constant(value.value)?);
+                Ok(Expr::Cast { expr, target })
+            }
+            Parsed::Function(function) => self.function(function),
+            Parsed::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
+                let branches = conditions
+                    .into_iter()
+                    .flat_map(|ast::CaseWhen { condition, result }| [condition, result]);
+                self.opaque(operand.map(|e| *e).into_iter().chain(branches).chain(else_result.map(|e| *e)))
+            }
+            Parsed::Exists { subquery, negated } => {
+                Ok(Expr::Exists { query: Box::new(self.query(*subquery)?), negated })
+            }
+            Parsed::Subquery(query) => Ok(Expr::Subquery(Box::new(self.query(*query)?))),
+            Parsed::GroupingSets(sets) | Parsed::Cube(sets) | Parsed::Rollup(sets) => {
+                self.opaque(sets.into_iter().flatten())
+            }
+            Parsed::Tuple(parts) => self.exprs(parts).map(Expr::Row),
+            Parsed::Array(ast::Array { elem, named: _ }) => self.exprs(elem).map(Expr::Array),
+            Parsed::Interval(interval) => self.interval(interval),
+            Parsed::QualifiedWildcard(name, _) => {
+                self.object_name(&name)?;
+                Ok(Expr::Opaque(Vec::new()))
+            }
+            _ => self.refuse("an expression that is not read"),
+        }
+    }
+
+    fn distinct(&mut self, left: Parsed, right: Parsed, negated: bool) -> Lowered<Expr> {
+        Ok(Expr::IsDistinct { left: self.boxed(left)?, right: self.boxed(right)?, negated })
+    }
+
+    /// `(row).field`, `array[1]`: opaque, with the names accounted for.
+    fn access(&mut self, root: Parsed, chain: Vec<AccessExpr>) -> Lowered<Expr> {
+        let mut parts = vec![self.expr(root)?];
+        for access in chain {
+            match access {
+                AccessExpr::Dot(Parsed::Identifier(ident)) => {
+                    self.name(&ident)?;
+                }
+                AccessExpr::Dot(_) => return self.refuse("a field access that is not a name"),
+                AccessExpr::Subscript(Subscript::Index { index }) => parts.push(self.expr(index)?),
+                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+                    self.absent(stride.is_none(), "a slice with a stride")?;
+                    for bound in [lower_bound, upper_bound].into_iter().flatten() {
+                        parts.push(self.expr(bound)?);
+                    }
+                }
+            }
+        }
+        Ok(Expr::Opaque(parts))
+    }
+
+    fn binary(&mut self, left: Parsed, op: BinaryOperator, right: Parsed) -> Lowered<Expr> {
+        match op {
+            BinaryOperator::And => self.chain(left, right, &BinaryOperator::And).map(Expr::And),
+            BinaryOperator::Or => self.chain(left, right, &BinaryOperator::Or).map(Expr::Or),
+            BinaryOperator::Eq => self.compare(Comparison::Equal, left, right),
+            BinaryOperator::NotEq => self.compare(Comparison::NotEqual, left, right),
+            BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
+                self.compare(Comparison::Order, left, right)
+            }
+            BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Modulo
+            | BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch
+            | BinaryOperator::PGLikeMatch
+            | BinaryOperator::PGILikeMatch
+            | BinaryOperator::PGNotLikeMatch
+            | BinaryOperator::PGNotILikeMatch => Ok(Expr::Strict(vec![self.expr(left)?, self.expr(right)?])),
+            BinaryOperator::PGCustomBinaryOperator(name) => {
+                match name.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+                    ["pg_catalog", "="] => self.compare(Comparison::Equal, left, right),
+                    ["pg_catalog", _] => self.opaque([left, right]),
+                    _ => self.refuse("an operator of a schema that is not pg_catalog"),
+                }
+            }
+            BinaryOperator::Spaceship
+            | BinaryOperator::Xor
+            | BinaryOperator::DuckIntegerDivide
+            | BinaryOperator::MyIntegerDivide
+            | BinaryOperator::Match
+            | BinaryOperator::Regexp
+            | BinaryOperator::Glob
+            | BinaryOperator::Assignment => self.refuse("an operator that PostgreSQL does not have"),
+            _ => self.opaque([left, right]),
+        }
+    }
+
+    /// The operands of a chain of one operator, which the parser makes a tree as deep as it is long.
+    fn chain(&mut self, left: Parsed, right: Parsed, op: &BinaryOperator) -> Lowered<Vec<Expr>> {
+        let mut operands = vec![right];
+        let mut rest = left;
+        loop {
+            match rest {
+                Parsed::BinaryOp { left, op: this, right } if this == *op => {
+                    operands.push(*right);
+                    rest = *left;
+                }
+                first => {
+                    operands.push(first);
+                    break;
+                }
+            }
+        }
+        operands.reverse();
+        self.exprs(operands)
+    }
+
+    fn compare(&mut self, operator: Comparison, left: Parsed, right: Parsed) -> Lowered<Expr> {
+        Ok(Expr::Compare { operator, left: self.boxed(left)?, right: self.boxed(right)? })
+    }
+
+    fn quantified(&mut self, left: Parsed, op: &BinaryOperator, right: Parsed, any: bool) -> Lowered<Expr> {
+        let expr = self.boxed(left)?;
+        let right = self.expr(right)?;
+        let equal = any && *op == BinaryOperator::Eq;
+        if let BinaryOperator::PGCustomBinaryOperator(_) = op {
+            return self.refuse("OPERATOR() with ANY or ALL");
+        }
+        Ok(match right {
+            Expr::Subquery(query) if equal => Expr::InQuery { expr, query, negated: false },
+            array if equal => Expr::EqualsAny { expr, array: Box::new(array) },
+            other => Expr::Opaque(vec![*expr, other]),
+        })
+    }
+
+    fn unary(&mut self, op: UnaryOperator, expr: Parsed) -> Lowered<Expr> {
+        match op {
+            UnaryOperator::Not => Ok(Expr::Not(self.boxed(expr)?)),
+            UnaryOperator::Minus => Ok(match self.expr(expr)? {
+                Expr::Constant(Constant::Number(digits)) if !digits.starts_with('-') => {
+                    Expr::Constant(Constant::Number(format!("-{digits}").into()))
+                }
+                other => Expr::Strict(vec![other]),
+            }),
+            UnaryOperator::Plus => Ok(Expr::Strict(vec![self.expr(expr)?])),
+            UnaryOperator::BangNot => self.refuse("an operator that PostgreSQL does not have"),
+            _ => self.opaque([expr]),
+        }
+    }
+
+    fn constant(&mut self, value: Value) -> Lowered<Expr> {
+        Ok(Expr::Constant(match value {
+            Value::Number(digits, false) => Constant::Number(digits.into()),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Constant::Text(text.into()),
+            Value::DollarQuotedString(text) => Constant::Text(text.value.into()),
+            Value::UnicodeStringLiteral(text) => Constant::Text(text.into()),
+            Value::NationalStringLiteral(_)
+            | Value::SingleQuotedByteStringLiteral(_)
+            | Value::HexStringLiteral(_) => Constant::Other,
+            Value::Boolean(value) => Constant::Boolean(value),
+            Value::Null => Constant::Null,
+            Value::Placeholder(name) => {
+                let number = name.strip_prefix('$').and_then(|digits| digits.parse::<u16>().ok());
+                return match number {
+                    Some(number) if number > 0 => Ok(Expr::Parameter(number)),
+                    Some(_) | None => self.refuse("a parameter number out of range"),
+                };
+            }
+            _ => return self.refuse("a constant that PostgreSQL does not have"),
+        }))
+    }
+
+    /// `INTERVAL '…'`. With anything but a string behind it, `interval` is a column to PostgreSQL.
+    fn interval(&mut self, interval: ast::Interval) -> Lowered<Expr> {
+        let ast::Interval {
+            value,
+            leading_field: _,
+            leading_precision: _,
+            last_field: _,
+            fractional_seconds_precision: _,
+        } = interval;
+        match *value {
+            Parsed::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_)) => {
+                Ok(Expr::Constant(Constant::Other))
+            }
+            _ => self.refuse("INTERVAL without a string"),
+        }
+    }
+
+    fn function(&mut self, function: ast::Function) -> Lowered<Expr> {
+        let ast::Function {
+            name,
+            uses_odbc_syntax,
+            parameters,
+            args,
+            within_group,
+            filter,
+            null_treatment: _,
+            over,
+        } = function;
+        self.absent(
+            !uses_odbc_syntax && matches!(parameters, FunctionArguments::None),
+            "a call that PostgreSQL does not have",
+        )?;
+        let bare = match name.0.as_slice() {
+            [ast::ObjectNamePart::Identifier(ident)] if ident.quote_style.is_none() => {
+                ident.value.to_ascii_lowercase()
+            }
+            _ => String::new(),
+        };
+        match args {
+            FunctionArguments::None if is_value_function(&bare) => return Ok(Expr::Opaque(Vec::new())),
+            FunctionArguments::None => return self.refuse("a call without parentheses"),
+            FunctionArguments::Subquery(query) if bare == "array" => {
+                return Ok(Expr::Opaque(vec![Expr::Subquery(Box::new(self.query(*query)?))]));
+            }
+            FunctionArguments::Subquery(query) => {
+                let (qualifier, name) = self.qualified(&name)?;
+                let argument = Expr::Subquery(Box::new(self.query(*query)?));
+                return self.finish(qualifier, name, vec![argument], Vec::new(), within_group, filter, over);
+            }
+            FunctionArguments::List(list) => {
+                let (arguments, inside) = self.arguments(list)?;
+                if bare == "row" {
+                    return Ok(Expr::Row(arguments));
+                }
+                if is_value_function(&bare) {
+                    return Ok(Expr::Opaque(arguments));
+                }
+                let (qualifier, name) = self.qualified(&name)?;
+                self.finish(qualifier, name, arguments, inside, within_group, filter, over)
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a call, put together once")]
+    fn finish(
+        &mut self,
+        qualifier: Vec<Name>,
+        name: Name,
+        arguments: Vec<Expr>,
+        mut inside: Vec<Expr>,
+        within_group: Vec<ast::OrderByExpr>,
+        filter: Option<Box<Parsed>>,
+        over: Option<WindowType>,
+    ) -> Lowered<Expr> {
+        inside.extend(self.order_keys(within_group)?);
+        let filter = filter.map(|filter| self.expr(*filter)).transpose()?;
+        let over = match over {
+            None => None,
+            Some(WindowType::WindowSpec(spec)) => Some(self.window(spec)?),
+            Some(WindowType::NamedWindow(name)) => Some(Window {
+                base: Some(self.name(&name)?),
+                name: None,
+                partition: Vec::new(),
+                inside: Vec::new(),
+            }),
+        };
+        Ok(Expr::Call(Box::new(Call { qualifier, name, arguments, inside, filter, over })))
+    }
+
+    /// A call in FROM.
+    pub(super) fn call(&mut self, name: ast::ObjectName, args: Vec<FunctionArg>) -> Lowered<Expr> {
+        let (qualifier, name) = self.qualified(&name)?;
+        let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+        let (arguments, inside) = self.arguments(list)?;
+        self.finish(qualifier, name, arguments, inside, Vec::new(), None, None)
+    }
+
+    fn arguments(&mut self, list: FunctionArgumentList) -> Lowered<(Vec<Expr>, Vec<Expr>)> {
+        let FunctionArgumentList { duplicate_treatment: _, args, clauses } = list;
+        let mut arguments = Vec::with_capacity(args.len());
+        for arg in args {
+            let arg = match arg {
+                FunctionArg::Named { name, arg, operator: _ } => {
+                    self.name(&name)?;
+                    arg
+                }
+                FunctionArg::ExprNamed { .. } => return self.refuse("an argument named by an expression"),
+                FunctionArg::Unnamed(arg) => arg,
+            };
+            match arg {
+                FunctionArgExpr::Expr(expr) => arguments.push(self.expr(expr)?),
+                FunctionArgExpr::QualifiedWildcard(name) => {
+                    self.object_name(&name)?;
+                    arguments.push(Expr::Opaque(Vec::new()));
+                }
+                FunctionArgExpr::Wildcard => {}
+                FunctionArgExpr::WildcardWithOptions(_) => return self.refuse("a wildcard with options"),
+            }
+        }
+        let mut inside = Vec::new();
+        for clause in clauses {
+            match clause {
+                FunctionArgumentClause::OrderBy(keys) => inside.extend(self.order_keys(keys)?),
+                FunctionArgumentClause::JsonNullClause(_) => {}
+                FunctionArgumentClause::JsonReturningClause(JsonReturningClause { data_type }) => {
+                    self.type_name(&data_type)?;
+                }
+                _ => return self.refuse("an argument clause that PostgreSQL does not have"),
+            }
+        }
+        Ok((arguments, inside))
+    }
+
+    pub(super) fn window(&mut self, spec: WindowSpec) -> Lowered<Window> {
+        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
+        let base = window_name.map(|name| self.name(&name)).transpose()?;
+        let partition = self.exprs(partition_by)?;
+        let mut inside = self.order_keys(order_by)?;
+        if let Some(WindowFrame { units: _, start_bound, end_bound }) = window_frame {
+            for bound in [Some(start_bound), end_bound].into_iter().flatten() {
+                match bound {
+                    WindowFrameBound::CurrentRow => {}
+                    WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => {
+                        if let Some(offset) = offset {
+                            inside.push(self.expr(*offset)?);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Window { base, name: None, partition, inside })
+    }
+
+}
