@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::judge::{inner_value, is_guarded, setting};
+use super::judge::{inner_value, setting};
 use super::mode::{Rebinding, TenantRules};
 use super::registry::{Portal, Prepared, Registry, Side, StatementRef};
 use super::tenant::Scope;
@@ -151,8 +151,8 @@ impl World<'_> {
     fn touches(&self, statement: &StatementPlan) -> bool {
         if let Effect::Execute { name, .. } = statement.effect() {
             let prepared = self.statement(name.as_bytes());
-            return prepared.is_some_and(|it| it.statement.plan().is_some_and(is_guarded));
+            return prepared.is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::is_guarded));
         }
-        is_guarded(statement)
+        statement.is_guarded()
     }
 }

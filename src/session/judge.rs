@@ -62,7 +62,7 @@ impl Court<'_> {
         let Some(statement) = portal.statement.plan() else {
             return judgement;
         };
-        if portal.tenant != *self.scope.current() && is_guarded(statement) {
+        if portal.tenant != *self.scope.current() && statement.is_guarded() {
             judgement.verdict.violations.push(stale(statement.span()));
         }
         if !portal.is_done() {
@@ -91,7 +91,7 @@ impl Court<'_> {
                 None => judgement.missing = Some(Missing::Portal),
                 Some(portal) => {
                     if portal.tenant != *self.scope.current()
-                        && portal.statement.plan().is_some_and(is_guarded)
+                        && portal.statement.plan().is_some_and(StatementPlan::is_guarded)
                     {
                         judgement.verdict.violations.push(stale(span));
                     }
@@ -211,14 +211,6 @@ impl Court<'_> {
             hint: hint.into(),
         });
     }
-}
-
-/// Whether a statement has anything to prove: it does not hold where a tenant is required and
-/// there is none.
-pub(super) fn is_guarded(statement: &StatementPlan) -> bool {
-    !statement
-        .settle(SessionTenant::Required, Arguments::Unknown)
-        .holds()
 }
 
 /// The values of an SQL EXECUTE. Each is converted to its parameter's type by the server, so a
