@@ -1,9 +1,5 @@
 //! The admin port: metrics, health and readiness.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,15 +21,10 @@ fn policy() -> Arc<Policy> {
 
 async fn get(address: SocketAddr, path: &'static str) -> (u16, String) {
     tokio::task::spawn_blocking(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .build()
-            .into();
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let mut answer = agent.get(format!("http://{address}{path}")).call().unwrap();
-        (
-            answer.status().as_u16(),
-            answer.body_mut().read_to_string().unwrap(),
-        )
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
     })
     .await
     .unwrap()
@@ -73,12 +64,7 @@ fn events_are_counted_with_bounded_labels() {
     let telemetry = Telemetry::new(Mode::Enforce, policy()).unwrap();
     for kind in [Kind::Select, Kind::Select, Kind::NotUnderstood] {
         let decision = Decision::Refuse;
-        StatementJudged {
-            kind,
-            outcome: Outcome::Violates,
-            decision,
-        }
-        .emit(&telemetry);
+        StatementJudged { kind, outcome: Outcome::Violates, decision }.emit(&telemetry);
     }
     let client = "127.0.0.1:1".parse().unwrap();
     let session = SessionLabels {
@@ -131,10 +117,7 @@ fn events_are_counted_with_bounded_labels() {
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    let tables = text
-        .lines()
-        .filter(|line| line.contains("rule=\"unbound-tenant\""))
-        .count();
+    let tables = text.lines().filter(|line| line.contains("rule=\"unbound-tenant\"")).count();
     assert_eq!(tables, 201);
     drop(second);
     let text = String::from_utf8(telemetry.render().unwrap()).unwrap();

@@ -1,9 +1,5 @@
 //! The configuration files that ship with orgguard, and what is said about wrong ones.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,9 +10,7 @@ use orgguard::session::{Mode, Rebinding, UnknownTenant};
 use orgguard::tenant::TenantType;
 
 fn shipped(name: &str) -> Config {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("config")
-        .join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
     config::load(&file, &Overrides::default()).unwrap_or_else(|invalid| panic!("{invalid}"))
 }
 
@@ -30,13 +24,7 @@ fn problems(text: &str) -> Vec<Problem> {
 /// The only problem of a text that has a mode on its first line.
 fn only_problem(text: &str) -> (usize, String) {
     let problems = problems(&format!("mode = \"enforce\"\n{text}"));
-    let [
-        Problem {
-            place: Place::Line(line),
-            message,
-        },
-    ] = &*problems
-    else {
+    let [Problem { place: Place::Line(line), message }] = &*problems else {
         panic!("{text}: {problems:?}");
     };
     (*line, message.clone())
@@ -53,14 +41,8 @@ fn the_commented_file_shows_the_defaults() {
     assert_eq!(config.policy.limits, ReadingLimits::default());
     assert_eq!(config.client_tls, None);
     let tables = &config.policy.tables;
-    assert_eq!(
-        tables.guard("org_orders").unwrap().soft_delete_column,
-        Some("deleted_at")
-    );
-    assert_eq!(
-        tables.guard("org_product_tags").unwrap().soft_delete_column,
-        None
-    );
+    assert_eq!(tables.guard("org_orders").unwrap().soft_delete_column, Some("deleted_at"));
+    assert_eq!(tables.guard("org_product_tags").unwrap().soft_delete_column, None);
     assert!(tables.guard("organizations").is_none());
 
     let bare = config::parse("mode = \"enforce\"", &Overrides::default()).unwrap();
@@ -71,10 +53,7 @@ fn the_commented_file_shows_the_defaults() {
     assert_eq!(bare.policy.tenant_type, TenantType::Uuid);
     assert_eq!(bare.policy.tables.patterns, tables.patterns);
     assert_eq!(bare.policy.tables.tenant_column, tables.tenant_column);
-    assert_eq!(
-        bare.policy.tables.soft_delete_column,
-        tables.soft_delete_column
-    );
+    assert_eq!(bare.policy.tables.soft_delete_column, tables.soft_delete_column);
 }
 
 #[test]
@@ -149,64 +128,24 @@ certificate = "a.pem"
 #[test]
 fn each_problem_says_what_would_be_right() {
     for (text, line, part) in [
-        (
-            "[guard]\ntabels = []",
-            3,
-            "known there: tables, tenant_column",
-        ),
+        ("[guard]\ntabels = []", 3, "known there: tables, tenant_column"),
         ("[gaurd]\ntables = []", 2, "unknown key `gaurd`"),
         ("[guard]\ntables = []", 3, "nothing is guarded"),
-        (
-            "[guard]\ntables = \"org_*\"",
-            3,
-            "a list of strings, not a string",
-        ),
-        (
-            "[guard]\nsoft_delete_column = \"organization_id\"",
-            3,
-            "different columns",
-        ),
+        ("[guard]\ntables = \"org_*\"", 3, "a list of strings, not a string"),
+        ("[guard]\nsoft_delete_column = \"organization_id\"", 3, "different columns"),
         ("[[guard.table]]\nname = \"org_*\"", 3, "without `*`"),
-        (
-            "[[guard.table]]\nname = \"a\"\n[[guard.table]]\nname = \"A\"",
-            5,
-            "two [[guard.table]]",
-        ),
-        (
-            "[[guard.table]]\nname = \"a\"\nbound_by = []",
-            4,
-            "`bound_by` is empty",
-        ),
+        ("[[guard.table]]\nname = \"a\"\n[[guard.table]]\nname = \"A\"", 5, "two [[guard.table]]"),
+        ("[[guard.table]]\nname = \"a\"\nbound_by = []", 4, "`bound_by` is empty"),
         ("admin = \"127.0.0.1:6432\"", 2, "different addresses"),
         ("upstream = \"127.0.0.1:6432\"", 2, "the guard itself"),
         ("upstream = \"127.0.0.1:0\"", 2, "HOST:PORT"),
         ("[tenant]\nsources = []", 3, "[\"setting\"] or [\"none\"]"),
-        (
-            "[tenant]\nsources = [\"none\"]\nunknown = \"refuse\"",
-            4,
-            "every guarded statement",
-        ),
-        (
-            "[tenant]\nsources = [\"none\"]\nrebinding = \"never\"",
-            4,
-            "needs a tenant source",
-        ),
-        (
-            "[tenant]\nrebinding = \"always\"",
-            3,
-            "\"never\" or \"transaction\" or \"free\"",
-        ),
-        (
-            "[limits]\nlogin_timeout = 30",
-            3,
-            "a string, not a whole number",
-        ),
+        ("[tenant]\nsources = [\"none\"]\nunknown = \"refuse\"", 4, "every guarded statement"),
+        ("[tenant]\nsources = [\"none\"]\nrebinding = \"never\"", 4, "needs a tenant source"),
+        ("[tenant]\nrebinding = \"always\"", 3, "\"never\" or \"transaction\" or \"free\""),
+        ("[limits]\nlogin_timeout = 30", 3, "a string, not a whole number"),
         ("[limits]\nlogin_timeout = \"2d\"", 3, "\"500ms\""),
-        (
-            "[limits]\nmessage_bytes = 3_000_000_000",
-            3,
-            "1024 to 2147483647",
-        ),
+        ("[limits]\nmessage_bytes = 3_000_000_000", 3, "1024 to 2147483647"),
         ("limits = 3", 2, "a table, [limits]"),
         ("guard = { table = 3 }", 2, "tables, [[guard.table]]"),
     ] {
@@ -226,12 +165,7 @@ fn a_mode_must_be_written_and_rewrite_comes_later() {
     ] {
         let problems = problems(text);
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(
-            problems
-                .iter()
-                .all(|problem| problem.message.contains(part)),
-            "{problems:?}"
-        );
+        assert!(problems.iter().all(|problem| problem.message.contains(part)), "{problems:?}");
     }
 }
 
@@ -262,31 +196,17 @@ fn the_command_line_takes_the_place_of_the_file() {
     assert_eq!(config.upstream, "[::1]:5433");
     assert_eq!(config.admin.unwrap().port(), 7001);
 
-    let overrides = Overrides {
-        mode: Some("rewrite".to_owned()),
-        ..Overrides::default()
-    };
+    let overrides = Overrides { mode: Some("rewrite".to_owned()), ..Overrides::default() };
     let problems = config::parse("mode = \"enforce\"", &overrides).unwrap_err();
     assert_eq!(problems.first().unwrap().place, Place::Option("--mode"));
-    assert_eq!(
-        config::standard(&Overrides::default()).unwrap().mode,
-        Mode::Enforce
-    );
-    assert!(
-        config::standard(&overrides)
-            .unwrap_err()
-            .to_string()
-            .starts_with("--mode: ")
-    );
+    assert_eq!(config::standard(&Overrides::default()).unwrap().mode, Mode::Enforce);
+    assert!(config::standard(&overrides).unwrap_err().to_string().starts_with("--mode: "));
 }
 
 #[test]
 fn a_file_that_is_not_there_is_one_clear_line() {
     let invalid = config::load(Path::new("no/such/file.toml"), &Overrides::default()).unwrap_err();
     let text = invalid.to_string();
-    assert!(
-        text.starts_with("no/such/file.toml: could not be read: "),
-        "{text}"
-    );
+    assert!(text.starts_with("no/such/file.toml: could not be read: "), "{text}");
     assert_eq!(text.lines().count(), 1);
 }

@@ -1,9 +1,5 @@
 //! The throwaway PostgreSQL that the demo and other tests stand on.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may stop at the first surprise"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
 use std::net::TcpStream;
 
@@ -14,15 +10,11 @@ fn a_throwaway_server_answers_and_leaves_nothing_behind() {
     let server = Throwaway::start_with(&[("application_name", "it's mine")]).unwrap();
     let other = Throwaway::start().unwrap();
     assert_ne!(server.port(), other.port());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let value = runtime.block_on(async {
         let connection = server.connection_string();
-        let (client, driver) = tokio_postgres::connect(&connection, tokio_postgres::NoTls)
-            .await
-            .unwrap();
+        let (client, driver) =
+            tokio_postgres::connect(&connection, tokio_postgres::NoTls).await.unwrap();
         let driver = tokio::spawn(driver);
         let row = client
             .query_one(
@@ -42,12 +34,6 @@ fn a_throwaway_server_answers_and_leaves_nothing_behind() {
     let address = server.address();
     drop(server);
     assert!(!data.exists());
-    assert!(
-        TcpStream::connect(address).is_err(),
-        "the server still listens"
-    );
-    assert!(
-        TcpStream::connect(other.address()).is_ok(),
-        "the other one was stopped too"
-    );
+    assert!(TcpStream::connect(address).is_err(), "the server still listens");
+    assert!(TcpStream::connect(other.address()).is_ok(), "the other one was stopped too");
 }

@@ -92,8 +92,12 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(text_elements("{}"), Some(vec![]));
         assert_eq!(text_elements("{a,b}"), Some(vec![some("a"), some("b")]));
-        assert_eq!(text_elements(" { a , NULL , \"x,\\\"y\" } "), Some(vec![some("a"), None, some("x,\"y")]));
-        for refused in ["", "a", "{a", "{a,}", "{,a}", "{{a},{b}}", "{\"a}", "{a}b", "[0:1]={a,b}"] {
+        assert_eq!(
+            text_elements(" { a , NULL , \"x,\\\"y\" } "),
+            Some(vec![some("a"), None, some("x,\"y")])
+        );
+        for refused in ["", "a", "{a", "{a,}", "{,a}", "{{a},{b}}", "{\"a}", "{a}b", "[0:1]={a,b}"]
+        {
             assert_eq!(text_elements(refused), None, "{refused}");
         }
     }

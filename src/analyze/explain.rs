@@ -56,8 +56,10 @@ fn owed(graph: &Graph, obligation: &Obligation) -> Option<(Box<str>, Span, Strin
         Obligation::Written { table, span, column, values: _ } => {
             (table.clone(), *span, format!("{} is the tenant in every row written", quoted(column)))
         }
-        Obligation::Kept { table, span, column, value: _ } => {
-            (table.clone(), *span, format!("{} is set to the tenant and nothing else", quoted(column)))
-        }
+        Obligation::Kept { table, span, column, value: _ } => (
+            table.clone(),
+            *span,
+            format!("{} is set to the tenant and nothing else", quoted(column)),
+        ),
     })
 }

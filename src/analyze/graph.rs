@@ -138,10 +138,7 @@ pub(super) struct Arm {
 #[derive(Clone, Debug)]
 pub(super) enum ArmColumn {
     /// One column.
-    One {
-        name: Option<Box<str>>,
-        term: Option<Term>,
-    },
+    One { name: Option<Box<str>>, term: Option<Term> },
     /// All columns of a reference whose columns are not all known.
     Rest(ReferenceId),
 }
@@ -194,7 +191,11 @@ pub(super) enum WrittenValue {
 }
 
 impl Graph {
-    pub(super) fn context(&mut self, parent: Option<ContextId>, masked: Vec<ReferenceId>) -> ContextId {
+    pub(super) fn context(
+        &mut self,
+        parent: Option<ContextId>,
+        masked: Vec<ReferenceId>,
+    ) -> ContextId {
         self.contexts.push(Context { parent, masked, facts: Vec::new() });
         self.contexts.len().saturating_sub(1)
     }
@@ -227,7 +228,11 @@ impl Graph {
             return found;
         }
         let (links, position) = match self.references.get(reference) {
-            Some(Reference { source: Source::Output(output) | Source::Recursion(output), aliases, .. }) => {
+            Some(Reference {
+                source: Source::Output(output) | Source::Recursion(output),
+                aliases,
+                ..
+            }) => {
                 let (output, aliases) = (*output, aliases.clone());
                 self.links(output, &aliases, name)
             }
@@ -238,7 +243,12 @@ impl Graph {
     }
 
     /// What a column of an output is in each arm.
-    fn links(&mut self, output: OutputId, aliases: &[Box<str>], name: &str) -> (Vec<Option<Term>>, Option<usize>) {
+    fn links(
+        &mut self,
+        output: OutputId,
+        aliases: &[Box<str>],
+        name: &str,
+    ) -> (Vec<Option<Term>>, Option<usize>) {
         let position = self.position(output, aliases, name);
         let arms = self.outputs.get(output).map_or(0, |output| output.arms.len());
         let mut links = Vec::with_capacity(arms);
@@ -268,7 +278,12 @@ impl Graph {
     }
 
     /// Where a name stands in an output, given the aliases of the reference.
-    pub(super) fn position(&self, output: OutputId, aliases: &[Box<str>], name: &str) -> Option<usize> {
+    pub(super) fn position(
+        &self,
+        output: OutputId,
+        aliases: &[Box<str>],
+        name: &str,
+    ) -> Option<usize> {
         let output = self.outputs.get(output)?;
         if let Some(position) = aliases.iter().position(|alias| **alias == *name) {
             return Some(position);
@@ -282,7 +297,8 @@ impl Graph {
             matches!(column, ArmColumn::One { name: Some(own), term: _ } if **own == *name)
         });
         let (position, _) = found.next()?;
-        let rest = columns.get(..position)?.iter().any(|column| matches!(column, ArmColumn::Rest(_)));
+        let rest =
+            columns.get(..position)?.iter().any(|column| matches!(column, ArmColumn::Rest(_)));
         (found.next().is_none() && !rest).then_some(position)
     }
 
@@ -328,9 +344,13 @@ impl Graph {
             return Has::Sure;
         }
         match &reference.source {
-            Source::Guarded(guarded) if guarded.has(name) && reference.aliases.is_empty() => Has::Sure,
+            Source::Guarded(guarded) if guarded.has(name) && reference.aliases.is_empty() => {
+                Has::Sure
+            }
             Source::Guarded(_) | Source::Unknown => Has::Maybe,
-            Source::Output(output) | Source::Recursion(output) => self.output_has(*output, &reference.aliases, name),
+            Source::Output(output) | Source::Recursion(output) => {
+                self.output_has(*output, &reference.aliases, name)
+            }
         }
     }
 
@@ -347,7 +367,9 @@ impl Graph {
         let mut best = Has::No;
         for column in &arm.columns {
             match column {
-                ArmColumn::One { name: Some(own), term: _ } if **own == *name => best = best.max(Has::Maybe),
+                ArmColumn::One { name: Some(own), term: _ } if **own == *name => {
+                    best = best.max(Has::Maybe);
+                }
                 ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}
                 ArmColumn::Rest(reference) => best = best.max(self.has(*reference, name)),

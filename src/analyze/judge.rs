@@ -1,4 +1,8 @@
 //! From a solution to violations: which obligation is not proved, and why.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the texts of the rules that have no text of their own"
+)]
 
 use super::arguments::Arguments;
 use super::graph::{Graph, Obligation, ReferenceId, Source};
@@ -80,12 +84,15 @@ fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule)
                 if solver.is_live(*reference, true) && !conflict {
                     verdict.advice.extend(advice(graph, *reference));
                 } else {
-                    let rule = if *conflict { Rule::UnguardedConflict } else { Rule::VisibleDeleted };
+                    let rule =
+                        if *conflict { Rule::UnguardedConflict } else { Rule::VisibleDeleted };
                     verdict.violations.extend(deleted(graph, *reference, rule));
                 }
             }
             Obligation::Written { table, span, column, values } => {
-                if values.is_empty() || !values.iter().all(|value| solver.is_written(value, &solution)) {
+                if values.is_empty()
+                    || !values.iter().all(|value| solver.is_written(value, &solution))
+                {
                     verdict.violations.push(written(table, *span, column, *provable));
                 }
             }
@@ -99,7 +106,8 @@ fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule)
     // An advice says that no deleted row comes out; that is worth nothing beside a foreign one.
     if !verdict.violations.is_empty() {
         for advice in std::mem::take(&mut verdict.advice) {
-            let concerned = verdict.violations.iter().any(|violation| violation.span == advice.span);
+            let concerned =
+                verdict.violations.iter().any(|violation| violation.span == advice.span);
             if !concerned {
                 verdict.advice.push(advice);
             }
@@ -151,14 +159,22 @@ fn unbound(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violatio
         ),
         Rule::UnguardedConflict => (
             "ON CONFLICT DO UPDATE may change a row of another tenant".to_owned(),
-            format!("add WHERE {column} = <tenant> to DO UPDATE, or make the tenant column part of the conflict target"),
+            format!(
+                "add WHERE {column} = <tenant> to DO UPDATE, or make the tenant column part of the conflict target"
+            ),
         ),
         _ => (
             format!("no predicate binds {column} to one tenant for every row"),
             format!("add {column} = <tenant>"),
         ),
     };
-    Some(Violation { rule, table: Some(table.into()), span, detail: detail.into(), hint: hint.into() })
+    Some(Violation {
+        rule,
+        table: Some(table.into()),
+        span,
+        detail: detail.into(),
+        hint: hint.into(),
+    })
 }
 
 fn deleted(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violation> {
@@ -174,7 +190,13 @@ fn deleted(graph: &Graph, reference: ReferenceId, rule: Rule) -> Option<Violatio
             format!("add {column} IS NULL"),
         ),
     };
-    Some(Violation { rule, table: Some(table.into()), span, detail: detail.into(), hint: hint.into() })
+    Some(Violation {
+        rule,
+        table: Some(table.into()),
+        span,
+        detail: detail.into(),
+        hint: hint.into(),
+    })
 }
 
 fn advice(graph: &Graph, reference: ReferenceId) -> Option<Advice> {
@@ -204,7 +226,10 @@ fn written(table: &str, span: Span, column: &str, provable: bool) -> Violation {
         table: Some(table.into()),
         span,
         detail: detail.into(),
-        hint: format!("name {column} in the column list and give it the session's tenant in every row").into(),
+        hint: format!(
+            "name {column} in the column list and give it the session's tenant in every row"
+        )
+        .into(),
     }
 }
 
@@ -214,7 +239,8 @@ fn moved(table: &str, span: Span, column: &str) -> Violation {
         rule: Rule::TenantMove,
         table: Some(table.into()),
         span,
-        detail: format!("{column} is set to a value that is not surely the row's own tenant").into(),
+        detail: format!("{column} is set to a value that is not surely the row's own tenant")
+            .into(),
         hint: format!("leave {column} out of SET").into(),
     }
 }
@@ -226,7 +252,9 @@ fn no_tenant(graph: &Graph, obligation: &Obligation) -> Option<Violation> {
             (reference.table.clone(), reference.span)
         }
         Obligation::Live { .. } => return None,
-        Obligation::Written { table, span, .. } | Obligation::Kept { table, span, .. } => (table.clone(), *span),
+        Obligation::Written { table, span, .. } | Obligation::Kept { table, span, .. } => {
+            (table.clone(), *span)
+        }
     };
     Some(Violation {
         rule: Rule::UnboundTenant,

@@ -11,6 +11,7 @@ mod effect;
 mod explain;
 mod graph;
 mod judge;
+mod live;
 mod plan;
 mod settle;
 mod solve;

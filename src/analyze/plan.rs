@@ -129,7 +129,8 @@ impl StatementPlan {
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
         let mut verdict = Verdict { violations: self.violations.clone(), advice: Vec::new() };
         if !self.graph.obligations.is_empty() {
-            let judged = judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judged =
+                judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
         }
@@ -148,7 +149,9 @@ impl StatementPlan {
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
     let statements = match sql::read(text, &policy.limits) {
-        Ok(statements) => statements.iter().map(|statement| plan_statement(statement, policy)).collect(),
+        Ok(statements) => {
+            statements.iter().map(|statement| plan_statement(statement, policy)).collect()
+        }
         Err(refused) => vec![not_understood(refused, policy)],
     };
     Plan { statements }
@@ -175,7 +178,8 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained } = statement::outline(statement, policy);
+    let Outline { kind, effect, mut violations, query, explained } =
+        statement::outline(statement, policy);
     let mut graph = Graph::default();
     if let Some(query) = query {
         let built = build(query, policy);

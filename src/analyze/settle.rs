@@ -63,7 +63,11 @@ impl Compared<'_> {
 }
 
 /// Every tenant that some operand names.
-pub(super) fn candidates(graph: &Graph, tenant_type: TenantType, arguments: Arguments<'_>) -> Vec<Tenant> {
+pub(super) fn candidates(
+    graph: &Graph,
+    tenant_type: TenantType,
+    arguments: Arguments<'_>,
+) -> Vec<Tenant> {
     let mut found = Vec::new();
     for operand in &graph.operands {
         for value in values(operand, tenant_type, arguments) {
@@ -143,7 +147,10 @@ fn scalar(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Value
 }
 
 fn text(bytes: &[u8], tenant_type: TenantType) -> Value {
-    std::str::from_utf8(bytes).ok().and_then(|text| tenant_type.parse(text)).map_or(Value::Foreign, Value::Tenant)
+    std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| tenant_type.parse(text))
+        .map_or(Value::Foreign, Value::Tenant)
 }
 
 /// The binary form of a value whose type is declared, or of one that has a single meaning whatever
@@ -153,7 +160,9 @@ fn binary(bytes: &[u8], type_oid: u32, tenant_type: TenantType) -> Value {
         return text(bytes, tenant_type);
     }
     let value = match tenant_type {
-        TenantType::Uuid => bytes.try_into().ok().map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes))),
+        TenantType::Uuid => {
+            bytes.try_into().ok().map(|bytes| Tenant::Uuid(Uuid::from_bytes(bytes)))
+        }
         TenantType::Text => return text(bytes, tenant_type),
         TenantType::Bigint => match type_oid {
             INT8 => bytes.try_into().ok().map(i64::from_be_bytes),
@@ -196,7 +205,9 @@ fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Opt
             if !is_comparable(own_type, tenant_type, cast) || own_type == 0 {
                 return None;
             }
-            let value = |element: Option<&[u8]>| element.map_or(Value::Null, |e| binary(e, own_type, tenant_type));
+            let value = |element: Option<&[u8]>| {
+                element.map_or(Value::Null, |e| binary(e, own_type, tenant_type))
+            };
             Some(elements.into_iter().map(value).collect())
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct Solution {
 }
 
 pub(super) struct Solver<'a, T> {
-    graph: &'a Graph,
+    pub(super) graph: &'a Graph,
     truth: &'a T,
 }
 
@@ -79,7 +79,8 @@ impl<'a, T: Truth> Solver<'a, T> {
                 .iter()
                 .copied()
                 .filter(|(_, position)| {
-                    (base..found.arms.len()).all(|arm| self.comes_out(output, arm, *position, &trial))
+                    (base..found.arms.len())
+                        .all(|arm| self.comes_out(output, arm, *position, &trial))
                 })
                 .collect();
             if kept.len() == candidates.len() {
@@ -90,12 +91,22 @@ impl<'a, T: Truth> Solver<'a, T> {
         candidates
     }
 
-    fn comes_out(&self, output: OutputId, arm: usize, position: usize, solution: &Solution) -> bool {
-        let Some(found) = self.graph.outputs.get(output).and_then(|output| output.arms.get(arm)) else {
+    fn comes_out(
+        &self,
+        output: OutputId,
+        arm: usize,
+        position: usize,
+        solution: &Solution,
+    ) -> bool {
+        let Some(found) = self.graph.outputs.get(output).and_then(|output| output.arms.get(arm))
+        else {
             return false;
         };
         !found.comes_out
-            || self.graph.at(output, arm, position).is_some_and(|term| self.holds(found.context, term, solution))
+            || self
+                .graph
+                .at(output, arm, position)
+                .is_some_and(|term| self.holds(found.context, term, solution))
     }
 
     fn run(&self, solution: &mut Solution, withheld: Option<OutputId>) {
@@ -127,7 +138,9 @@ impl<'a, T: Truth> Solver<'a, T> {
     /// Adds to what is known in one context until nothing more follows.
     fn close(&self, context: ContextId, solution: &mut Solution, withheld: Option<OutputId>) {
         for (column, _) in self.graph.columns.iter().enumerate() {
-            if !solution.known.contains(&(context, column)) && self.is_seed(context, column, solution, withheld) {
+            if !solution.known.contains(&(context, column))
+                && self.is_seed(context, column, solution, withheld)
+            {
                 solution.known.insert((context, column));
             }
         }
@@ -160,7 +173,7 @@ impl<'a, T: Truth> Solver<'a, T> {
         facts
     }
 
-    fn mentions(&self, fact: &Fact, masked: &[ReferenceId]) -> bool {
+    pub(super) fn mentions(&self, fact: &Fact, masked: &[ReferenceId]) -> bool {
         let column = |id: &ColumnId| {
             self.graph.columns.get(*id).is_some_and(|column| masked.contains(&column.reference))
         };
@@ -227,7 +240,12 @@ impl<'a, T: Truth> Solver<'a, T> {
             bound: solution.bound.clone(),
             carried: solution.carried.clone(),
         };
-        let all: Vec<&Fact> = self.facts(context).into_iter().filter(|fact| !matches!(fact, Fact::Any(_))).chain(facts).collect();
+        let all: Vec<&Fact> = self
+            .facts(context)
+            .into_iter()
+            .filter(|fact| !matches!(fact, Fact::Any(_)))
+            .chain(facts)
+            .collect();
         loop {
             let mut learnt = Vec::new();
             for fact in &all {
@@ -247,7 +265,13 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     /// Whether a column is the tenant's wherever it is seen, or is filtered from outside.
-    fn is_seed(&self, context: ContextId, column: ColumnId, solution: &Solution, withheld: Option<OutputId>) -> bool {
+    fn is_seed(
+        &self,
+        context: ContextId,
+        column: ColumnId,
+        solution: &Solution,
+        withheld: Option<OutputId>,
+    ) -> bool {
         let Some(found) = self.graph.columns.get(column) else {
             return false;
         };
@@ -259,9 +283,9 @@ impl<'a, T: Truth> Solver<'a, T> {
             Some(Source::Output(output)) => {
                 withheld != Some(*output) && self.links_hold(*output, &found.links, solution)
             }
-            Some(Source::Recursion(output)) => {
-                found.position.is_some_and(|position| solution.carried.contains(&(*output, position)))
-            }
+            Some(Source::Recursion(output)) => found
+                .position
+                .is_some_and(|position| solution.carried.contains(&(*output, position))),
             Some(Source::Unknown) | None => false,
         };
         own || self.is_known_above(context, found, column, solution)
@@ -269,7 +293,13 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     /// What is known where a context lies is known in it, save of null-extended references.
-    fn is_known_above(&self, context: ContextId, found: &Column, column: ColumnId, solution: &Solution) -> bool {
+    fn is_known_above(
+        &self,
+        context: ContextId,
+        found: &Column,
+        column: ColumnId,
+        solution: &Solution,
+    ) -> bool {
         self.graph.contexts.get(context).is_some_and(|here| {
             !here.masked.contains(&found.reference)
                 && here.parent.is_some_and(|parent| solution.known.contains(&(parent, column)))
@@ -295,13 +325,20 @@ impl<'a, T: Truth> Solver<'a, T> {
 
     /// Whether every use of the output that this column comes out of knows it there, so that the
     /// filter may be pushed in.
-    fn is_filtered_from_outside(&self, context: ContextId, column: ColumnId, solution: &Solution) -> bool {
-        self.pushed(context, column, &|use_context, outer, _| solution.known.contains(&(use_context, outer)))
+    fn is_filtered_from_outside(
+        &self,
+        context: ContextId,
+        column: ColumnId,
+        solution: &Solution,
+    ) -> bool {
+        self.pushed(context, column, &|use_context, outer, _| {
+            solution.known.contains(&(use_context, outer))
+        })
     }
 
     /// Whether `filtered` holds, at every use of some output, of a column that is `column` in the
     /// arm with this context.
-    fn pushed(
+    pub(super) fn pushed(
         &self,
         context: ContextId,
         column: ColumnId,
@@ -315,11 +352,14 @@ impl<'a, T: Truth> Solver<'a, T> {
             let Some(arm) = output.arms.get(index) else {
                 return false;
             };
-            let passes = output.pushable && !arm.closed && arm.keys.iter().all(|keys| keys.contains(&term));
+            let passes =
+                output.pushable && !arm.closed && arm.keys.iter().all(|keys| keys.contains(&term));
             passes
                 && !output.uses.is_empty()
                 && output.uses.iter().all(|reference| {
-                    let Some(use_context) = self.graph.references.get(*reference).map(|r| r.context) else {
+                    let Some(use_context) =
+                        self.graph.references.get(*reference).map(|r| r.context)
+                    else {
                         return false;
                     };
                     self.graph.columns.iter().enumerate().any(|(outer, found)| {
@@ -372,68 +412,26 @@ impl<'a, T: Truth> Solver<'a, T> {
         })
     }
 
-    /// Whether the soft-delete column is NULL for every row that matters; `all_contexts` looks past
-    /// outer joins too (then deleted rows are not seen, but rows may be lost).
-    pub(super) fn is_live(&self, reference: ReferenceId, all_contexts: bool) -> bool {
-        let Some(found) = self.graph.references.get(reference) else {
-            return false;
-        };
-        let Source::Guarded(guarded) = &found.source else {
-            return false;
-        };
-        let Some(live) = guarded.live.as_deref().filter(|_| found.aliases.is_empty()) else {
-            return false;
-        };
-        self.graph.columns.iter().enumerate().any(|(column, own)| {
-            own.reference == reference && *own.name == *live && self.is_null(found.context, column, all_contexts)
-        })
-    }
-
-    fn is_null(&self, context: ContextId, column: ColumnId, all_contexts: bool) -> bool {
-        let mut masked: Vec<ReferenceId> = Vec::new();
-        let mut next = Some(context);
-        while let Some((id, found)) = next.and_then(|id| Some((id, self.graph.contexts.get(id)?))) {
-            let visible = |fact: &&Fact| all_contexts || !self.mentions(fact, &masked);
-            if found.facts.iter().filter(visible).any(|fact| says_null(fact, column)) {
-                return true;
-            }
-            let is_masked = self.graph.columns.get(column).is_some_and(|own| masked.contains(&own.reference));
-            if (all_contexts || !is_masked)
-                && self.pushed(id, column, &|use_context, outer, _| self.is_null(use_context, outer, all_contexts))
-            {
-                return true;
-            }
-            masked.extend(&found.masked);
-            next = found.parent;
-        }
-        false
-    }
-
     /// Whether a value written is the tenant.
     pub(super) fn is_written(&self, written: &Written, solution: &Solution) -> bool {
         match written.value {
             None => false,
             Some(WrittenValue::Term(Term::Operand(operand))) => self.truth.is_tenant(operand),
             Some(WrittenValue::Term(term)) => self.holds(written.context, term, solution),
-            Some(WrittenValue::Output(output, position)) => self.all_come_out(output, position, solution),
+            Some(WrittenValue::Output(output, position)) => {
+                self.all_come_out(output, position, solution)
+            }
         }
-    }
-}
-
-fn says_null(fact: &Fact, column: ColumnId) -> bool {
-    match fact {
-        Fact::Null(own) => *own == column,
-        Fact::Any(arms) => arms.iter().all(|arm| arm.iter().any(|fact| says_null(fact, column))),
-        Fact::Equal(..) | Fact::Member(..) => false,
     }
 }
 
 fn equals_operand(fact: &Fact, column: ColumnId) -> bool {
     match fact {
-        Fact::Equal(Term::Column(own), Term::Operand(_)) | Fact::Equal(Term::Operand(_), Term::Column(own)) => {
-            *own == column
+        Fact::Equal(Term::Column(own), Term::Operand(_))
+        | Fact::Equal(Term::Operand(_), Term::Column(own)) => *own == column,
+        Fact::Any(arms) => {
+            arms.iter().all(|arm| arm.iter().any(|fact| equals_operand(fact, column)))
         }
-        Fact::Any(arms) => arms.iter().all(|arm| arm.iter().any(|fact| equals_operand(fact, column))),
         Fact::Equal(..) | Fact::Null(_) | Fact::Member(..) => false,
     }
 }

@@ -1,5 +1,9 @@
 //! Statements as a whole: their kind, their effect on the session, and what is refused about them
 //! before any query is looked at.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "over our own model, a wildcard arm says that nothing is known of a value"
+)]
 
 use std::sync::Arc;
 
@@ -46,34 +50,14 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.query = own.query;
             outline.explained = (!costs_off).then_some(statement.span);
         }
-        StatementBody::Prepare { name, statement } => {
+        StatementBody::Prepare { .. }
+        | StatementBody::Execute { .. }
+        | StatementBody::Deallocate(_)
+        | StatementBody::Declare { .. }
+        | StatementBody::Fetch(_)
+        | StatementBody::Close(_) => {
             outline.kind = Kind::Prepared;
-            let statement = Arc::new(plan_statement(statement, policy));
-            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
-        }
-        StatementBody::Execute { name, arguments } => {
-            outline.kind = Kind::Prepared;
-            let arguments = arguments.iter().map(NewValue::from).collect();
-            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
-        }
-        StatementBody::Deallocate(name) => {
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
-        }
-        StatementBody::Declare { name, hold, statement } => {
-            let own = self::outline(statement, policy);
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
-            outline.violations.extend(own.violations);
-            outline.query = own.query;
-        }
-        StatementBody::Fetch(name) => {
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::Fetch(name.text.clone());
-        }
-        StatementBody::Close(name) => {
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::CloseCursor(name.as_ref().map(|name| name.text.clone()));
+            prepared(&mut outline, &statement.body, policy);
         }
         StatementBody::Wrapped { copy, statement } => {
             let own = self::outline(statement, policy);
@@ -108,6 +92,36 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         }
     }
     outline
+}
+
+/// Prepared statements and cursors.
+fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
+    match body {
+        StatementBody::Prepare { name, statement } => {
+            let statement = Arc::new(plan_statement(statement, policy));
+            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
+        }
+        StatementBody::Execute { name, arguments } => {
+            let arguments = arguments.iter().map(NewValue::from).collect();
+            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
+        }
+        StatementBody::Deallocate(name) => {
+            outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
+        }
+        StatementBody::Declare { name, hold, statement } => {
+            let own = self::outline(statement, policy);
+            outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
+            outline.violations.extend(own.violations);
+            outline.query = own.query;
+        }
+        StatementBody::Fetch(name) => {
+            outline.effect = Effect::Fetch(name.text.clone());
+        }
+        StatementBody::Close(name) => {
+            outline.effect = Effect::CloseCursor(name.as_ref().map(|name| name.text.clone()));
+        }
+        _ => {}
+    }
 }
 
 /// The token sweep: no identifier that the model does not account for may name a guarded relation.
@@ -147,21 +161,37 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "write the statement without PostgreSQL's shorthand forms",
         ),
     };
-    vec![Violation { rule, table: Some(text.clone()), span: *span, detail: detail.into(), hint: hint.into() }]
+    vec![Violation {
+        rule,
+        table: Some(text.clone()),
+        span: *span,
+        detail: detail.into(),
+        hint: hint.into(),
+    }]
 }
 
 fn utility(outline: &mut Outline<'_>, utility: Utility, span: Span) {
     let (rule, reason, hint) = match utility {
         Utility::Plain | Utility::CopyTable => return,
-        Utility::Ddl(reason) => (Rule::GuardedDdl, reason, "run it as a migration, on a direct connection"),
+        Utility::Ddl(reason) => {
+            (Rule::GuardedDdl, reason, "run it as a migration, on a direct connection")
+        }
         Utility::Opaque(reason) => (
             Rule::OpaqueSql,
             reason,
             "send the statements that it would run themselves, or use a direct connection",
         ),
-        Utility::Escape(reason) => (Rule::SessionEscape, reason, "run it as an administrator, on a direct connection"),
+        Utility::Escape(reason) => {
+            (Rule::SessionEscape, reason, "run it as an administrator, on a direct connection")
+        }
     };
-    outline.violations.push(Violation { rule, table: None, span, detail: reason.into(), hint: hint.into() });
+    outline.violations.push(Violation {
+        rule,
+        table: None,
+        span,
+        detail: reason.into(),
+        hint: hint.into(),
+    });
 }
 
 fn query_kind(query: &Query) -> Kind {
@@ -171,7 +201,9 @@ fn query_kind(query: &Query) -> Kind {
             Write::Update(_) => Kind::Update,
             Write::Delete(_) => Kind::Delete,
         },
-        Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => Kind::Select,
+        Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => {
+            Kind::Select
+        }
     }
 }
 
@@ -199,11 +231,15 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
         return Effect::None;
     }
     match arguments.as_slice() {
-        [Expr::Constant(Constant::Text(setting)), value, local] if is_tenant_setting(setting, policy) => {
+        [Expr::Constant(Constant::Text(setting)), value, local]
+            if is_tenant_setting(setting, policy) =>
+        {
             let local = match local {
                 Expr::Constant(Constant::Boolean(local)) => *local,
                 // Whether it is local is not known: the value is not either.
-                _ => return Effect::SetTenant { local: false, value: NewValue::Unknown },
+                _ => {
+                    return Effect::SetTenant { local: false, value: NewValue::Unknown };
+                }
             };
             Effect::SetTenant { local, value: new_value(value) }
         }
@@ -217,7 +253,10 @@ fn new_value(expr: &Expr) -> NewValue {
         Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
-        Expr::Cast { expr, target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar") } => new_value(expr),
+        Expr::Cast {
+            expr,
+            target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar"),
+        } => new_value(expr),
         _ => NewValue::Unknown,
     }
 }
@@ -238,7 +277,8 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
             Operand::Null | Operand::Parameter(_) => None,
         })
         .collect();
-    let class = texts.map_or(SettingClass::Unknown, |texts| policy.settings.class(&name.text, &texts));
+    let class =
+        texts.map_or(SettingClass::Unknown, |texts| policy.settings.class(&name.text, &texts));
     let reason = match class {
         SettingClass::Harmless | SettingClass::PinnedHolds => return,
         SettingClass::PinnedBroken => "a setting that the guard relies on would change",
@@ -249,7 +289,8 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
         table: None,
         span: name.span,
         detail: reason.into(),
-        hint: "leave the setting alone, or name it under [session] settings if it is harmless".into(),
+        hint: "leave the setting alone, or name it under [session] settings if it is harmless"
+            .into(),
     });
 }
 

@@ -135,10 +135,7 @@ impl Verdict {
     /// A verdict with one violation.
     #[must_use]
     pub fn refused(violation: Violation) -> Self {
-        Self {
-            violations: vec![violation],
-            advice: Vec::new(),
-        }
+        Self { violations: vec![violation], advice: Vec::new() }
     }
 
     /// The verdict in one word.

@@ -75,9 +75,22 @@ mod tests {
     fn nothing_that_runs_sql_text_is_harmless() {
         let routines = Routines::default();
         for name in [
-            "query_to_xml", "table_to_xml", "schema_to_xml", "database_to_xml", "cursor_to_xml",
-            "ts_stat", "ts_rewrite", "crosstab", "connectby", "xpath_table", "dblink", "pg_read_file",
-            "lo_get", "lo_export", "pg_logical_slot_get_changes", "f_exec",
+            "query_to_xml",
+            "table_to_xml",
+            "schema_to_xml",
+            "database_to_xml",
+            "cursor_to_xml",
+            "ts_stat",
+            "ts_rewrite",
+            "crosstab",
+            "connectby",
+            "xpath_table",
+            "dblink",
+            "pg_read_file",
+            "lo_get",
+            "lo_export",
+            "pg_logical_slot_get_changes",
+            "f_exec",
         ] {
             assert_eq!(routines.class(None, name), Routine::Unknown, "{name}");
         }

@@ -42,10 +42,7 @@ impl Tables {
     /// every schema.
     #[must_use]
     pub fn guard(&self, name: &str) -> Option<Guard<'_>> {
-        let special = self
-            .overrides
-            .iter()
-            .find(|table| table.name.eq_ignore_ascii_case(name));
+        let special = self.overrides.iter().find(|table| table.name.eq_ignore_ascii_case(name));
         if special.is_none() && !self.patterns.iter().any(|pattern| pattern.covers(name)) {
             return None;
         }
@@ -63,5 +60,6 @@ impl Tables {
 #[must_use]
 pub fn statistics_relation(name: &str) -> bool {
     // pg_statistic_ext only says which extended statistics exist; psql's \d reads it.
-    (name.starts_with("pg_stat") && name != "pg_statistic_ext") || matches!(name, "pg_largeobject" | "pg_locks")
+    (name.starts_with("pg_stat") && name != "pg_statistic_ext")
+        || matches!(name, "pg_largeobject" | "pg_locks")
 }

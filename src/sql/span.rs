@@ -11,12 +11,7 @@ impl Span {
     /// The position PostgreSQL reports: 1-based, in characters (documentation, 55.8, field `P`).
     #[must_use]
     pub fn position(self, text: &str) -> usize {
-        let end = usize::try_from(self.start)
-            .unwrap_or(usize::MAX)
-            .min(text.len());
-        text.char_indices()
-            .take_while(|(at, _)| *at < end)
-            .count()
-            .saturating_add(1)
+        let end = usize::try_from(self.start).unwrap_or(usize::MAX).min(text.len());
+        text.char_indices().take_while(|(at, _)| *at < end).count().saturating_add(1)
     }
 }

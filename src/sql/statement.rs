@@ -155,7 +155,9 @@ pub fn read(text: &str, limits: &ReadingLimits) -> Result<Vec<Statement>, NotUnd
 pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> {
     let span = match (lexemes.first(), lexemes.last()) {
         (Some(first), Some(last)) => Span { start: first.span.start, end: last.span.end },
-        (_, _) => return Err(NotUnderstood::new("a statement is missing", Span::default())),
+        (_, _) => {
+            return Err(NotUnderstood::new("a statement is missing", Span::default()));
+        }
     };
     let mut cursor = Cursor { lexemes, at: 0, span, channel: None };
     let first = lexemes.first().and_then(Lexeme::word).unwrap_or_default();
@@ -248,7 +250,8 @@ impl<'a> Cursor<'a> {
 
     /// Takes an identifier.
     pub(super) fn name(&mut self) -> Result<Name, NotUnderstood> {
-        let found = self.next().and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
+        let found =
+            self.next().and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
         found.ok_or_else(|| self.unread("a name is missing"))
     }
 

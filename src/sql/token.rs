@@ -1,5 +1,9 @@
 //! The first reading: bytes and tokens. It measures a text before any parser sees it, and refuses
 //! every place where the tokenizer and PostgreSQL's lexer are known to part.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a token of any other kind is judged by the readings that follow"
+)]
 
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Location, Span as ParserSpan, Token, Tokenizer, Whitespace};
@@ -19,7 +23,9 @@ impl Lexeme {
     /// The word in lower case if it is an unquoted word: a keyword or an identifier.
     pub(crate) fn word(&self) -> Option<String> {
         match &self.token {
-            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
+            Token::Word(word) if word.quote_style.is_none() => {
+                Some(word.value.to_ascii_lowercase())
+            }
             _ => None,
         }
     }
@@ -66,20 +72,20 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
         return Err(NotUnderstood::new("comments are nested too deeply", whole));
     }
     let dialect = PostgreSqlDialect {};
-    let raw = Tokenizer::new(&dialect, text)
-        .tokenize_with_location()
-        .map_err(|_| NotUnderstood::new("the text has no tokens that PostgreSQL would read", whole))?;
+    let raw = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|_| {
+        NotUnderstood::new("the text has no tokens that PostgreSQL would read", whole)
+    })?;
     let mut places = Places::new(text);
     let mut lexemes = Vec::with_capacity(raw.len());
     for token in raw {
-        let span = Span {
-            start: places.byte(token.span.start),
-            end: places.byte(token.span.end),
-        };
+        let span = Span { start: places.byte(token.span.start), end: places.byte(token.span.end) };
         match token.token {
             Token::EOF => {}
             Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) => {
-                if !slice(text, span).bytes().all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)) {
+                if !slice(text, span)
+                    .bytes()
+                    .all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))
+                {
                     return Err(NotUnderstood::new("a space that PostgreSQL does not know", span));
                 }
             }
@@ -166,7 +172,10 @@ fn comment_depth(text: &str) -> usize {
 /// Counts tokens, open brackets, operators on one path of the tree, and set operations.
 fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<(), NotUnderstood> {
     if lexemes.len() > limits.tokens {
-        return Err(NotUnderstood::new("the text has more tokens than the configured limit", whole));
+        return Err(NotUnderstood::new(
+            "the text has more tokens than the configured limit",
+            whole,
+        ));
     }
     let mut open: Vec<usize> = vec![0];
     let mut set_operations = 0_usize;
@@ -188,13 +197,17 @@ fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<()
                 open = vec![0];
                 set_operations = 0;
             }
-            Token::Word(_) if lexeme.is("union") || lexeme.is("except") || lexeme.is("intersect") => {
+            Token::Word(_)
+                if lexeme.is("union") || lexeme.is("except") || lexeme.is("intersect") =>
+            {
                 set_operations = set_operations.saturating_add(1);
             }
             Token::Word(_)
-                if ["and", "or", "not", "is", "like", "ilike", "collate", "between", "in", "join"]
-                    .iter()
-                    .any(|word| lexeme.is(word)) =>
+                if [
+                    "and", "or", "not", "is", "like", "ilike", "collate", "between", "in", "join",
+                ]
+                .iter()
+                .any(|word| lexeme.is(word)) =>
             {
                 count(&mut open);
             }
@@ -237,7 +250,8 @@ fn alone(text: &str, lexeme: &Lexeme) -> Result<(), NotUnderstood> {
     let reason = match &lexeme.token {
         Token::Placeholder(name) => {
             let digits = name.strip_prefix('$').unwrap_or_default();
-            if !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) {
+            if !digits.is_empty() && digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit())
+            {
                 return Ok(());
             }
             "a parameter that is not $ and a number"
@@ -346,7 +360,8 @@ fn operator_runs(text: &str, lexemes: &[Lexeme]) -> Result<(), NotUnderstood> {
             ends.push(next.span.end);
             index = index.saturating_add(1);
         }
-        let run = Span { start: first.span.start, end: ends.last().copied().unwrap_or(first.span.end) };
+        let run =
+            Span { start: first.span.start, end: ends.last().copied().unwrap_or(first.span.end) };
         if slice(text, run).len() > 1 && server_ends(slice(text, run), run.start) != ends {
             return Err(NotUnderstood::new("operators that PostgreSQL would split otherwise", run));
         }
@@ -394,13 +409,30 @@ mod tests {
     #[test]
     fn where_the_lexers_part() {
         for refused in [
-            "SELECT a <>-1", "SELECT 1OR 2", "SELECT 0x1F", "SELECT 123abc", "SELECT $2FROM t",
-            "SELECT id FROM U&\"org\\005Fproducts\"", "SELECT 'a'\n'b'", "SELECT a == b",
-            "SELECT *\u{a0}FROM t", "SELECT a \u{2003}", "SELECT 1e5x", "SELECT U&'d!0061' UESCAPE '!'",
+            "SELECT a <>-1",
+            "SELECT 1OR 2",
+            "SELECT 0x1F",
+            "SELECT 123abc",
+            "SELECT $2FROM t",
+            "SELECT id FROM U&\"org\\005Fproducts\"",
+            "SELECT 'a'\n'b'",
+            "SELECT a == b",
+            "SELECT *\u{a0}FROM t",
+            "SELECT a \u{2003}",
+            "SELECT 1e5x",
+            "SELECT U&'d!0061' UESCAPE '!'",
         ] {
             assert!(reason(refused).is_some(), "{refused}");
         }
-        for read in ["SELECT -1", "SELECT a=-1", "SELECT a->>'b'", "SELECT a::int", "SELECT count(*)*2", "SELECT 1.5e3", "SELECT a <> -1"] {
+        for read in [
+            "SELECT -1",
+            "SELECT a=-1",
+            "SELECT a->>'b'",
+            "SELECT a::int",
+            "SELECT count(*)*2",
+            "SELECT 1.5e3",
+            "SELECT a <> -1",
+        ] {
             assert_eq!(reason(read), None, "{read}");
         }
     }

@@ -101,27 +101,31 @@ impl Builder<'_> {
     }
 
     fn any_guarded(&self, scope: &Scope<'_>) -> bool {
-        let here = scope.references.iter().any(|reference| {
-            !matches!(self.source_of(*reference), Some(GraphSource::Unknown))
-        });
+        let here = scope
+            .references
+            .iter()
+            .any(|reference| !matches!(self.source_of(*reference), Some(GraphSource::Unknown)));
         here || scope.outer.is_some_and(|outer| self.any_guarded(outer))
     }
 
     /// `current_setting('…'[, true])` and `nullif(that, '')` of the tenant's setting.
     pub(super) fn setting_operand(&self, call: &Call) -> Option<Operand> {
         let setting = self.policy.tenant_setting.as_deref()?;
-        if call.qualifier.iter().any(|schema| &*schema.text != "pg_catalog") || call.over.is_some() {
+        if call.qualifier.iter().any(|schema| &*schema.text != "pg_catalog") || call.over.is_some()
+        {
             return None;
         }
         match (&*call.name.text, call.arguments.as_slice()) {
             ("current_setting", [Expr::Constant(Constant::Text(name))])
-            | ("current_setting", [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))]) => {
-                name.eq_ignore_ascii_case(setting).then_some(Operand::Setting)
+            | (
+                "current_setting",
+                [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))],
+            ) => name.eq_ignore_ascii_case(setting).then_some(Operand::Setting),
+            ("nullif", [Expr::Call(inner), Expr::Constant(Constant::Text(empty))])
+                if empty.is_empty() =>
+            {
+                self.setting_operand(inner)
             }
-            ("nullif", [inner, Expr::Constant(Constant::Text(empty))]) if empty.is_empty() => match inner {
-                Expr::Call(inner) => self.setting_operand(inner),
-                _ => None,
-            },
             _ => None,
         }
     }

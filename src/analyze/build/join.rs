@@ -1,6 +1,8 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
-use super::super::graph::{ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term};
+use super::super::graph::{
+    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
+};
 use super::{Builder, Clause, CteEntry, Scope};
 use crate::sql::Span;
 use crate::sql::model::{Expr, Join, JoinCondition, JoinKind, JoinTree, Name, Relation, Source};
@@ -77,7 +79,12 @@ impl Builder<'_> {
         (trees, level)
     }
 
-    fn tree<'q>(&mut self, item: &'q JoinTree, before: &Level, outer: Option<&Scope<'_>>) -> (Tree<'q>, Level) {
+    fn tree<'q>(
+        &mut self,
+        item: &'q JoinTree,
+        before: &Level,
+        outer: Option<&Scope<'_>>,
+    ) -> (Tree<'q>, Level) {
         match item {
             JoinTree::Relation(relation) => {
                 let reference = self.relation(relation, before, outer);
@@ -88,10 +95,16 @@ impl Builder<'_> {
         }
     }
 
-    fn join<'q>(&mut self, join: &'q Join, before: &Level, outer: Option<&Scope<'_>>) -> (Tree<'q>, Level) {
+    fn join<'q>(
+        &mut self,
+        join: &'q Join,
+        before: &Level,
+        outer: Option<&Scope<'_>>,
+    ) -> (Tree<'q>, Level) {
         let Join { kind, left, right, condition } = join;
         let (left, left_level) = self.tree(left, before, outer);
-        let (right, right_level) = self.tree(right, &before.clone().join(left_level.clone()), outer);
+        let (right, right_level) =
+            self.tree(right, &before.clone().join(left_level.clone()), outer);
         let mut using = Vec::new();
         let mut merged = Vec::new();
         if let JoinCondition::Using(columns) = condition {
@@ -132,11 +145,17 @@ impl Builder<'_> {
     }
 
     /// One relation. Its context has no parent yet: the placement gives it one.
-    fn relation(&mut self, relation: &Relation, before: &Level, outer: Option<&Scope<'_>>) -> ReferenceId {
+    fn relation(
+        &mut self,
+        relation: &Relation,
+        before: &Level,
+        outer: Option<&Scope<'_>>,
+    ) -> ReferenceId {
         let Relation { source, alias, columns, lateral } = relation;
         let context = self.graph.context(None, Vec::new());
         let aliases: Vec<Box<str>> = columns.iter().map(|name| name.text.clone()).collect();
-        let named = |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
+        let named =
+            |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
         let (table, span, graph_source) = match source {
             Source::Table { qualifier, name, sample } => {
                 for argument in sample {
@@ -148,7 +167,11 @@ impl Builder<'_> {
             Source::Derived(query) => {
                 let scope = if *lateral { before.scope(outer) } else { Scope::inside(outer) };
                 let output = self.query(query, context, Some(&scope));
-                ("".into(), alias.as_ref().map_or(Span::default(), |a| a.span), GraphSource::Output(output))
+                (
+                    "".into(),
+                    alias.as_ref().map_or(Span::default(), |a| a.span),
+                    GraphSource::Output(output),
+                )
             }
             Source::Function(calls) => {
                 for call in calls {
@@ -202,7 +225,8 @@ impl Builder<'_> {
         filter: Option<(&'q Expr, &Level)>,
         outer: Option<&Scope<'_>>,
     ) {
-        let known = filter.into_iter().map(|(expr, level)| Conjunct::Predicate(expr, level.clone()));
+        let known =
+            filter.into_iter().map(|(expr, level)| Conjunct::Predicate(expr, level.clone()));
         self.reduce_all(trees, &known.collect::<Vec<_>>(), outer);
         for tree in trees {
             self.assign(tree, context, outer);
@@ -211,7 +235,12 @@ impl Builder<'_> {
 
     /// Reduces outer joins until no conjunct, of those known and of the inner joins at the top,
     /// reduces another.
-    fn reduce_all<'q>(&mut self, trees: &mut [Tree<'q>], known: &[Conjunct<'q>], outer: Option<&Scope<'_>>) {
+    fn reduce_all<'q>(
+        &mut self,
+        trees: &mut [Tree<'q>],
+        known: &[Conjunct<'q>],
+        outer: Option<&Scope<'_>>,
+    ) {
         loop {
             let mut conjuncts = known.to_vec();
             for tree in trees.iter() {
@@ -228,7 +257,12 @@ impl Builder<'_> {
     }
 
     /// Makes outer joins inner where a conjunct rejects the rows that they would add.
-    fn reduce(&mut self, tree: &mut Tree<'_>, conjuncts: &[Conjunct<'_>], outer: Option<&Scope<'_>>) -> bool {
+    fn reduce(
+        &mut self,
+        tree: &mut Tree<'_>,
+        conjuncts: &[Conjunct<'_>],
+        outer: Option<&Scope<'_>>,
+    ) -> bool {
         let Tree::Join(node) = tree else {
             return false;
         };
@@ -263,7 +297,12 @@ impl Builder<'_> {
         changed
     }
 
-    fn any_rejects(&mut self, conjuncts: &[Conjunct<'_>], references: &[ReferenceId], outer: Option<&Scope<'_>>) -> bool {
+    fn any_rejects(
+        &mut self,
+        conjuncts: &[Conjunct<'_>],
+        references: &[ReferenceId],
+        outer: Option<&Scope<'_>>,
+    ) -> bool {
         conjuncts.iter().any(|conjunct| match conjunct {
             Conjunct::Predicate(expr, level) => self.rejects(expr, references, &level.scope(outer)),
             Conjunct::Using(left, right) => references.contains(left) || references.contains(right),
@@ -309,7 +348,11 @@ impl Builder<'_> {
             JoinKind::Right => self.reduce_all(std::slice::from_mut(&mut node.left), &known, outer),
             JoinKind::Inner | JoinKind::Full => {}
         }
-        let equal = node.using.iter().map(|(l, r)| Fact::Equal(Term::Column(*l), Term::Column(*r))).collect();
+        let equal = node
+            .using
+            .iter()
+            .map(|(l, r)| Fact::Equal(Term::Column(*l), Term::Column(*r)))
+            .collect();
         self.graph.add_facts(on, equal);
         self.assign(&mut node.left, left, outer);
         self.assign(&mut node.right, right, outer);
@@ -327,7 +370,9 @@ fn gather<'q>(tree: &Tree<'q>, conjuncts: &mut Vec<Conjunct<'q>>) {
             conjuncts.push(Conjunct::Predicate(on, node.level.clone()));
         }
         for _ in &node.using {
-            if let ([left], [right]) = (node.left_references.as_slice(), node.right_references.as_slice()) {
+            if let ([left], [right]) =
+                (node.left_references.as_slice(), node.right_references.as_slice())
+            {
                 conjuncts.push(Conjunct::Using(*left, *right));
             }
         }

@@ -1,6 +1,8 @@
 //! Facts: what a predicate in filter position says of every row that passes it.
 
-use super::super::graph::{ColumnId, ContextId, Fact, Operand, OutputId, Source as GraphSource, Term};
+use super::super::graph::{
+    ColumnId, ContextId, Fact, Operand, OutputId, Source as GraphSource, Term,
+};
 use super::{Builder, Clause, Scope, sole_value};
 use crate::sql::model::{Comparison, Expr, Query};
 use crate::tenant::TenantType;
@@ -16,12 +18,15 @@ impl Builder<'_> {
         context: ContextId,
     ) -> Vec<Fact> {
         match (expr, positive) {
-            (Expr::And(parts), true) | (Expr::Or(parts), false) => {
-                parts.iter().flat_map(|part| self.predicate(part, positive, scope, context)).collect()
-            }
+            (Expr::And(parts), true) | (Expr::Or(parts), false) => parts
+                .iter()
+                .flat_map(|part| self.predicate(part, positive, scope, context))
+                .collect(),
             (Expr::Or(parts), true) | (Expr::And(parts), false) => {
-                let arms: Vec<Vec<Fact>> =
-                    parts.iter().map(|part| self.predicate(part, positive, scope, context)).collect();
+                let arms: Vec<Vec<Fact>> = parts
+                    .iter()
+                    .map(|part| self.predicate(part, positive, scope, context))
+                    .collect();
                 if arms.iter().any(Vec::is_empty) { Vec::new() } else { vec![Fact::Any(arms)] }
             }
             (Expr::Not(inner), _) => self.predicate(inner, !positive, scope, context),
@@ -59,13 +64,18 @@ impl Builder<'_> {
                 self.walk(array, scope, context, Clause::Filter);
                 let column = self.bare(expr, scope);
                 let operand = self.elements(array);
-                column.zip(operand).map(|(column, operand)| self.equals(column, operand)).into_iter().collect()
+                column
+                    .zip(operand)
+                    .map(|(column, operand)| self.equals(column, operand))
+                    .into_iter()
+                    .collect()
             }
             (Expr::InQuery { expr, query, negated: false }, true) => {
                 self.walk(expr, scope, context, Clause::Filter);
                 self.member(expr, query, scope, context)
             }
-            (Expr::Exists { query, negated: false }, true) | (Expr::Exists { query, negated: true }, false) => {
+            (Expr::Exists { query, negated: false }, true)
+            | (Expr::Exists { query, negated: true }, false) => {
                 let output = self.query(query, context, Some(scope));
                 self.witness(output)
             }
@@ -88,12 +98,22 @@ impl Builder<'_> {
         Fact::Equal(Term::Column(column), Term::Operand(self.graph.operand(operand)))
     }
 
-    fn equal(&mut self, left: &Expr, right: &Expr, scope: &Scope<'_>, context: ContextId) -> Vec<Fact> {
+    fn equal(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<Fact> {
         match (left, right) {
-            (Expr::Row(lefts), Expr::Row(rights)) if lefts.len() == rights.len() => {
-                lefts.iter().zip(rights).flat_map(|(l, r)| self.equal(l, r, scope, context)).collect()
-            }
-            (other, Expr::Subquery(query)) | (Expr::Subquery(query), other) if sole_value(query).is_none() => {
+            (Expr::Row(lefts), Expr::Row(rights)) if lefts.len() == rights.len() => lefts
+                .iter()
+                .zip(rights)
+                .flat_map(|(l, r)| self.equal(l, r, scope, context))
+                .collect(),
+            (other, Expr::Subquery(query)) | (Expr::Subquery(query), other)
+                if sole_value(query).is_none() =>
+            {
                 self.walk(other, scope, context, Clause::Filter);
                 self.member(other, query, scope, context)
             }
@@ -106,7 +126,9 @@ impl Builder<'_> {
                         if trusted { vec![Fact::Equal(l, r)] } else { Vec::new() }
                     }
                     (Some(l @ Term::Column(_)), Some(r @ Term::Operand(_)))
-                    | (Some(l @ Term::Operand(_)), Some(r @ Term::Column(_))) => vec![Fact::Equal(l, r)],
+                    | (Some(l @ Term::Operand(_)), Some(r @ Term::Column(_))) => {
+                        vec![Fact::Equal(l, r)]
+                    }
                     (_, _) => Vec::new(),
                 }
             }
@@ -121,14 +143,21 @@ impl Builder<'_> {
         };
         match self.source_of(column.reference) {
             Some(GraphSource::Guarded(_) | GraphSource::Unknown) => {
-                self.policy.tenant_type == TenantType::Uuid || column.name == self.policy.tables.tenant_column
+                self.policy.tenant_type == TenantType::Uuid
+                    || column.name == self.policy.tables.tenant_column
             }
             Some(GraphSource::Output(_) | GraphSource::Recursion(_)) => true,
             None => false,
         }
     }
 
-    fn not_distinct(&mut self, left: &Expr, right: &Expr, scope: &Scope<'_>, context: ContextId) -> Vec<Fact> {
+    fn not_distinct(
+        &mut self,
+        left: &Expr,
+        right: &Expr,
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<Fact> {
         self.walk(left, scope, context, Clause::Filter);
         self.walk(right, scope, context, Clause::Filter);
         let (column, value) = match (self.bare(left, scope), self.bare(right, scope)) {
@@ -142,7 +171,13 @@ impl Builder<'_> {
         }
     }
 
-    fn in_list(&mut self, expr: &Expr, list: &[Expr], scope: &Scope<'_>, context: ContextId) -> Vec<Fact> {
+    fn in_list(
+        &mut self,
+        expr: &Expr,
+        list: &[Expr],
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<Fact> {
         if let [only] = list {
             return self.equal(expr, only, scope, context);
         }
@@ -173,7 +208,13 @@ impl Builder<'_> {
     }
 
     /// `x IN (query)`, `x = (query)`, and the same of rows. The caller has visited `x`.
-    fn member(&mut self, expr: &Expr, query: &Query, scope: &Scope<'_>, context: ContextId) -> Vec<Fact> {
+    fn member(
+        &mut self,
+        expr: &Expr,
+        query: &Query,
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<Fact> {
         let output = self.query(query, context, Some(scope));
         let parts = match expr {
             Expr::Row(parts) => parts.as_slice(),
@@ -182,7 +223,9 @@ impl Builder<'_> {
         parts
             .iter()
             .enumerate()
-            .filter_map(|(position, part)| Some(Fact::Member(self.bare(part, scope)?, output, position)))
+            .filter_map(|(position, part)| {
+                Some(Fact::Member(self.bare(part, scope)?, output, position))
+            })
             .collect()
     }
 
@@ -190,9 +233,12 @@ impl Builder<'_> {
     /// of the outer one together.
     fn witness(&self, output: OutputId) -> Vec<Fact> {
         match self.graph.outputs.get(output).map(|output| output.arms.as_slice()) {
-            Some([arm]) if arm.witness => {
-                self.graph.contexts.get(arm.context).map(|context| context.facts.clone()).unwrap_or_default()
-            }
+            Some([arm]) if arm.witness => self
+                .graph
+                .contexts
+                .get(arm.context)
+                .map(|context| context.facts.clone())
+                .unwrap_or_default(),
             Some(_) | None => Vec::new(),
         }
     }

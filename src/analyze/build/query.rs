@@ -1,14 +1,13 @@
 //! Queries: WITH, set operations and blocks, and what comes out of each.
 
 use super::super::graph::{
-    Arm, ArmColumn, ContextId, Fact, Guarded, Obligation, Output, OutputId, ReferenceId,
-    Source as GraphSource, Term,
+    Arm, ArmColumn, ContextId, Guarded, Obligation, Output, OutputId, ReferenceId,
+    Source as GraphSource,
 };
 use super::super::verdict::Rule;
-use super::join::Level;
 use super::{Builder, Clause, CteEntry, Scope};
-use crate::policy::{Routine, statistics_relation};
-use crate::sql::model::{Block, Body, Constant, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window};
+use crate::policy::statistics_relation;
+use crate::sql::model::{Body, Cte, Expr, Name, Query, SetOperator};
 
 /// What stands behind a query's body.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +18,12 @@ struct Tail<'q> {
 
 impl Builder<'_> {
     /// Builds a query in a context; what comes out may be referred to by the output's number.
-    pub(super) fn query(&mut self, query: &Query, context: ContextId, outer: Option<&Scope<'_>>) -> OutputId {
+    pub(super) fn query(
+        &mut self,
+        query: &Query,
+        context: ContextId,
+        outer: Option<&Scope<'_>>,
+    ) -> OutputId {
         let Query { with, recursive, body, order_by, limits, limited } = query;
         let mut scope = Scope::inside(outer);
         for cte in with {
@@ -82,12 +86,22 @@ impl Builder<'_> {
         output
     }
 
-    fn body(&mut self, body: &Body, tail: Tail<'_>, context: ContextId, scope: &Scope<'_>) -> Vec<Arm> {
+    fn body(
+        &mut self,
+        body: &Body,
+        tail: Tail<'_>,
+        context: ContextId,
+        scope: &Scope<'_>,
+    ) -> Vec<Arm> {
         let mut arms = match body {
             Body::Block(block) => vec![self.block(block, tail.order_by, context, scope)],
             Body::Nested(query) => {
                 let output = self.query(query, context, Some(scope));
-                self.graph.outputs.get_mut(output).map(|o| std::mem::take(&mut o.arms)).unwrap_or_default()
+                self.graph
+                    .outputs
+                    .get_mut(output)
+                    .map(|o| std::mem::take(&mut o.arms))
+                    .unwrap_or_default()
             }
             Body::SetOperation { operator, left, right } => {
                 let none = Tail { order_by: &[], limited: false };
@@ -132,164 +146,6 @@ impl Builder<'_> {
         Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
     }
 
-    fn block(&mut self, block: &Block, order_by: &[Expr], parent: ContextId, outer: &Scope<'_>) -> Arm {
-        let Block { distinct_on, items, from, filter, grouping, having, windows } = block;
-        let context = self.graph.context(Some(parent), Vec::new());
-        let (mut trees, level) = self.from(from, Level::default(), Some(outer));
-        let scope = level.scope(Some(outer));
-        if let Some(filter) = filter {
-            let facts = self.predicate(filter, true, &scope, context);
-            self.graph.add_facts(context, facts);
-        }
-        self.place(&mut trees, context, filter.as_ref().map(|filter| (filter, &level)), Some(outer));
-        let columns = self.items(items, &scope, context);
-        let mut keys = Vec::new();
-        let mut closed = false;
-        match grouping {
-            Grouping::None => {}
-            Grouping::Keys(exprs) => keys.push(self.keys(exprs, &columns, &scope, context)),
-            Grouping::Sets(exprs) => {
-                closed = true;
-                self.keys(exprs, &columns, &scope, context);
-            }
-        }
-        if let Some(having) = having {
-            let facts = self.predicate(having, true, &scope, context);
-            if let (Grouping::Keys(_), Some(keys)) = (grouping, keys.first()) {
-                let facts = facts.into_iter().filter(|fact| is_about(fact, keys)).collect();
-                self.graph.add_facts(context, facts);
-            }
-        }
-        if let Some(exprs) = distinct_on {
-            keys.push(self.distinct_keys(exprs, items, &columns, &scope, context));
-        }
-        for key in order_by {
-            self.walk(key, &scope, context, Clause::Value);
-        }
-        for window in windows {
-            self.window_parts(window, &scope, context);
-        }
-        let mut partitions = Vec::new();
-        let item_exprs = items.iter().filter_map(|item| match item {
-            Item::Expr { expr, label: _ } => Some(expr),
-            Item::Wildcard | Item::QualifiedWildcard(_) => None,
-        });
-        let mut aggregates = false;
-        for expr in item_exprs.chain(order_by) {
-            aggregates = aggregates || self.may_aggregate(expr);
-            over(expr, windows, &mut partitions);
-        }
-        for partition in partitions {
-            keys.push(partition.iter().filter_map(|expr| self.term(expr, &scope)).collect());
-        }
-        let grouped = matches!(grouping, Grouping::Keys(_));
-        let witness = grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
-        Arm { context, columns, keys, closed, comes_out: true, witness }
-    }
-
-    fn window_parts(&mut self, window: &Window, scope: &Scope<'_>, context: ContextId) {
-        for expr in window.partition.iter().chain(&window.inside) {
-            self.walk(expr, scope, context, Clause::Value);
-        }
-    }
-
-    /// A select list or RETURNING, and what comes out of it.
-    pub(super) fn items(&mut self, items: &[Item], scope: &Scope<'_>, context: ContextId) -> Vec<ArmColumn> {
-        let mut columns = Vec::with_capacity(items.len());
-        for item in items {
-            match item {
-                Item::Expr { expr, label } => {
-                    self.walk(expr, scope, context, Clause::Value);
-                    let term = self.term(expr, scope);
-                    columns.push(ArmColumn::One { name: label.as_ref().map(|label| label.text.clone()), term });
-                }
-                Item::Wildcard => {
-                    // USING and NATURAL merge columns, so positions are not known.
-                    columns.extend(scope.references.iter().map(|reference| ArmColumn::Rest(*reference)));
-                }
-                Item::QualifiedWildcard(parts) => {
-                    let reference = match parts.as_slice() {
-                        [alias] => self.by_alias(&alias.text, scope),
-                        [_, table] => self.by_table(&table.text, scope),
-                        _ => None,
-                    };
-                    match reference {
-                        Some(reference) => columns.push(ArmColumn::Rest(reference)),
-                        // Any number of columns of any name.
-                        None => columns.push(ArmColumn::One { name: None, term: None }),
-                    }
-                }
-            }
-        }
-        columns
-    }
-
-    /// Grouping keys as terms; a number is the position of an item.
-    fn keys(&mut self, exprs: &[Expr], columns: &[ArmColumn], scope: &Scope<'_>, context: ContextId) -> Vec<Term> {
-        let mut keys = Vec::new();
-        for expr in exprs {
-            self.walk(expr, scope, context, Clause::Value);
-            let parts = match expr {
-                Expr::Row(parts) => parts.as_slice(),
-                single => std::slice::from_ref(single),
-            };
-            for part in parts {
-                let term = match part {
-                    Expr::Constant(Constant::Number(digits)) => ordinal(digits, columns),
-                    other => self.term(other, scope),
-                };
-                keys.extend(term);
-            }
-        }
-        keys
-    }
-
-    /// DISTINCT ON keys, of which a bare name means an item's label before it means a column
-    /// (documentation, SELECT, "DISTINCT Clause": interpreted as ORDER BY is).
-    fn distinct_keys(
-        &mut self,
-        exprs: &[Expr],
-        items: &[Item],
-        columns: &[ArmColumn],
-        scope: &Scope<'_>,
-        context: ContextId,
-    ) -> Vec<Term> {
-        let labelled = |expr: &Expr| {
-            let Expr::Column(parts) = expr else {
-                return false;
-            };
-            matches!(parts.as_slice(), [name] if items.iter().any(|item| {
-                matches!(item, Item::Expr { expr, label: Some(label) }
-                    if label.text == name.text
-                        && !matches!(expr, Expr::Column(own) if own.last().is_some_and(|own| own.text == name.text)))
-            }))
-        };
-        if exprs.iter().any(|expr| labelled(expr)) {
-            for expr in exprs {
-                self.walk(expr, scope, context, Clause::Value);
-            }
-            return Vec::new();
-        }
-        self.keys(exprs, columns, scope, context)
-    }
-
-    /// Whether an expression may hold an aggregate, other than as a window function.
-    fn may_aggregate(&self, expr: &Expr) -> bool {
-        let own = match expr {
-            Expr::Call(call) => {
-                let schema = call.qualifier.last().map(|schema| &*schema.text);
-                call.over.is_none()
-                    && (AGGREGATES.contains(&&*call.name.text)
-                        || self.policy.routines.class(schema, &call.name.text) == Routine::Unknown
-                        || self.policy.routines.allowed.contains(&call.name.text))
-            }
-            _ => false,
-        };
-        let mut found = own;
-        expr.parts(&mut |part| found = found || self.may_aggregate(part), &mut |_| {});
-        found
-    }
-
     /// What a guarded table's reference is, by the policy.
     pub(super) fn guarded(&self, name: &str) -> Option<Guarded> {
         self.policy.tables.guard(name).map(|guard| Guarded {
@@ -324,56 +180,3 @@ impl Builder<'_> {
         }
     }
 }
-
-fn ordinal(digits: &str, columns: &[ArmColumn]) -> Option<Term> {
-    let index = digits.parse::<usize>().ok()?.checked_sub(1)?;
-    let before = columns.get(..=index)?;
-    if before.iter().any(|column| matches!(column, ArmColumn::Rest(_))) {
-        return None;
-    }
-    match before.last()? {
-        ArmColumn::One { term, name: _ } => *term,
-        ArmColumn::Rest(_) => None,
-    }
-}
-
-/// Whether a fact speaks of grouping keys alone, so that it may be moved below the grouping.
-fn is_about(fact: &Fact, keys: &[Term]) -> bool {
-    match fact {
-        Fact::Equal(left, right) => [left, right].into_iter().all(|term| match term {
-            Term::Column(_) => keys.contains(term),
-            Term::Operand(_) => true,
-        }),
-        Fact::Null(column) => keys.contains(&Term::Column(*column)),
-        Fact::Member(column, _, _) => keys.contains(&Term::Column(*column)),
-        Fact::Any(arms) => arms.iter().flatten().all(|fact| is_about(fact, keys)),
-    }
-}
-
-/// The PARTITION BY of every window that an expression uses.
-fn over<'q>(expr: &'q Expr, windows: &'q [Window], partitions: &mut Vec<Vec<&'q Expr>>) {
-    if let Expr::Call(call) = expr
-        && let Some(window) = &call.over
-    {
-        let base = window.base.as_ref().and_then(|base| {
-            windows.iter().find(|named| named.name.as_ref().is_some_and(|name| name.text == base.text))
-        });
-        let named = base.into_iter().flat_map(|base| &base.partition);
-        partitions.push(named.chain(&window.partition).collect());
-    }
-    expr.parts(&mut |part| over(part, windows, partitions), &mut |_| {});
-}
-
-/// Aggregates of `pg_catalog` (`pg_proc.prokind = 'a'`).
-const AGGREGATES: &[&str] = &[
-    "any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr",
-    "count", "covar_pop", "covar_samp", "cume_dist", "dense_rank", "every", "json_agg",
-    "json_agg_strict", "json_arrayagg", "json_object_agg", "json_objectagg", "jsonb_agg",
-    "jsonb_object_agg", "max", "min", "mode", "percent_rank", "percentile_cont", "percentile_disc",
-    "range_agg", "range_intersect_agg", "rank", "regr_avgx", "regr_avgy", "regr_count",
-    "regr_intercept", "regr_r2", "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "stddev",
-    "stddev_pop", "stddev_samp", "string_agg", "sum", "var_pop", "var_samp", "variance", "xmlagg",
-    "json_object_agg_strict", "json_object_agg_unique", "json_object_agg_unique_strict",
-    "jsonb_agg_strict", "jsonb_object_agg_strict", "jsonb_object_agg_unique",
-    "jsonb_object_agg_unique_strict", "grouping",
-];

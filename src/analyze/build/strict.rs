@@ -7,7 +7,12 @@ use crate::sql::model::{Comparison, Expr};
 
 impl Builder<'_> {
     /// Whether the predicate cannot be true when every column of these references is NULL.
-    pub(super) fn rejects(&mut self, expr: &Expr, references: &[ReferenceId], scope: &Scope<'_>) -> bool {
+    pub(super) fn rejects(
+        &mut self,
+        expr: &Expr,
+        references: &[ReferenceId],
+        scope: &Scope<'_>,
+    ) -> bool {
         match expr {
             Expr::And(parts) => parts.iter().any(|part| self.rejects(part, references, scope)),
             Expr::Or(parts) => parts.iter().all(|part| self.rejects(part, references, scope)),
@@ -17,7 +22,8 @@ impl Builder<'_> {
             | Expr::InList { expr, list: _, negated: _ }
             | Expr::InQuery { expr, query: _, negated: false }
             | Expr::EqualsAny { expr, array: _ } => self.is_null(expr, references, scope),
-            Expr::Compare { operator: Comparison::Equal, left, right } => match (&**left, &**right) {
+            Expr::Compare { operator: Comparison::Equal, left, right } => match (&**left, &**right)
+            {
                 // `=` of rows is never true with a NULL in it.
                 (Expr::Row(left), Expr::Row(right)) => {
                     left.iter().chain(right).any(|part| self.is_null(part, references, scope))
@@ -30,10 +36,19 @@ impl Builder<'_> {
         }
     }
 
-    fn rejects_negated(&mut self, expr: &Expr, references: &[ReferenceId], scope: &Scope<'_>) -> bool {
+    fn rejects_negated(
+        &mut self,
+        expr: &Expr,
+        references: &[ReferenceId],
+        scope: &Scope<'_>,
+    ) -> bool {
         match expr {
-            Expr::And(parts) => parts.iter().all(|part| self.rejects_negated(part, references, scope)),
-            Expr::Or(parts) => parts.iter().any(|part| self.rejects_negated(part, references, scope)),
+            Expr::And(parts) => {
+                parts.iter().all(|part| self.rejects_negated(part, references, scope))
+            }
+            Expr::Or(parts) => {
+                parts.iter().any(|part| self.rejects_negated(part, references, scope))
+            }
             Expr::Not(inner) => self.rejects(inner, references, scope),
             Expr::IsNull { expr, negated: false } => self.is_null(expr, references, scope),
             other => self.is_null(other, references, scope),
@@ -46,7 +61,9 @@ impl Builder<'_> {
             Expr::Column(parts) => {
                 let found = match parts.as_slice() {
                     [name] => self.owner(&name.text, scope),
-                    _ => self.resolve(parts, scope).and_then(|id| Some(self.graph.columns.get(id)?.reference)),
+                    _ => self
+                        .resolve(parts, scope)
+                        .and_then(|id| Some(self.graph.columns.get(id)?.reference)),
                 };
                 found.is_some_and(|reference| references.contains(&reference))
             }

@@ -116,10 +116,9 @@ impl Builder<'_> {
                     value.and_then(|value| self.term(value, scope)).map(WrittenValue::Term)
                 }
             };
-            let span = columns.get(position.unwrap_or_default()).map_or(target.name.span, |name| name.span);
             self.graph.obligations.push(Obligation::Kept {
                 table: target.name.text.clone(),
-                span,
+                span: target.name.span,
                 column: tenant.clone().unwrap_or_default(),
                 value: Written { context, value: written },
             });
@@ -132,7 +131,8 @@ impl Builder<'_> {
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
-        let position = tenant.as_ref().and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
+        let position =
+            tenant.as_ref().and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
         let values = self.written(source.as_ref(), position, outer);
         if let Some(tenant) = &tenant {
             self.graph.obligations.push(Obligation::Written {
@@ -151,7 +151,12 @@ impl Builder<'_> {
     }
 
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
-    fn written(&mut self, source: Option<&Query>, position: Option<usize>, outer: &Scope<'_>) -> Vec<Written> {
+    fn written(
+        &mut self,
+        source: Option<&Query>,
+        position: Option<usize>,
+        outer: &Scope<'_>,
+    ) -> Vec<Written> {
         let context = self.graph.context(None, Vec::new());
         match source {
             None => vec![Written { context, value: None }],
@@ -164,7 +169,8 @@ impl Builder<'_> {
                         self.walk(value, outer, context, Clause::Value);
                     }
                     let value = position.and_then(|position| row.get(position));
-                    let value = value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
+                    let value =
+                        value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
                     values.push(Written { context, value });
                 }
                 values
@@ -205,7 +211,8 @@ impl Builder<'_> {
             // A conflict on an index with the tenant column is with a row of the same tenant.
             if arbiter.iter().any(|column| column.text == tenant) {
                 let old = self.graph.column(reference, &tenant);
-                self.graph.add_facts(context, vec![Fact::Equal(Term::Column(old), Term::Column(new))]);
+                self.graph
+                    .add_facts(context, vec![Fact::Equal(Term::Column(old), Term::Column(new))]);
             }
         }
         let scope = Scope { references: vec![reference, excluded], ..Scope::inside(Some(outer)) };
@@ -223,7 +230,9 @@ impl Builder<'_> {
         let mut outputs: Vec<(OutputId, usize)> = Vec::new();
         for Written { context: _, value } in values {
             match value {
-                Some(WrittenValue::Term(Term::Operand(id))) => operands.extend(self.graph.operands.get(*id).cloned()),
+                Some(WrittenValue::Term(Term::Operand(id))) => {
+                    operands.extend(self.graph.operands.get(*id).cloned());
+                }
                 Some(WrittenValue::Output(output, position)) => outputs.push((*output, *position)),
                 Some(WrittenValue::Term(Term::Column(_))) | None => return Vec::new(),
             }

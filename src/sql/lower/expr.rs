@@ -1,13 +1,11 @@
 use sqlparser::ast::{
-    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr as Parsed, FunctionArg,
-    FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    JsonReturningClause, Subscript, TypedString, UnaryOperator, Value, WindowFrame,
-    WindowFrameBound, WindowSpec, WindowType,
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr as Parsed, Subscript,
+    TypedString, UnaryOperator, Value,
 };
 
 use super::{Lowered, Lowering};
 use crate::sql::keyword::is_value_function;
-use crate::sql::model::{Call, Comparison, Constant, Expr, Name, Window};
+use crate::sql::model::{Comparison, Constant, Expr};
 
 impl Lowering<'_> {
     pub(super) fn exprs(&mut self, exprs: Vec<Parsed>) -> Lowered<Vec<Expr>> {
@@ -26,7 +24,9 @@ impl Lowering<'_> {
     pub(super) fn expr(&mut self, expr: Parsed) -> Lowered<Expr> {
         match expr {
             Parsed::Identifier(ident) => {
-                if ident.quote_style.is_none() && is_value_function(&ident.value.to_ascii_lowercase()) {
+                if ident.quote_style.is_none()
+                    && is_value_function(&ident.value.to_ascii_lowercase())
+                {
                     return Ok(Expr::Opaque(Vec::new()));
                 }
                 Ok(Expr::Column(vec![self.name(&ident)?]))
@@ -43,7 +43,9 @@ impl Lowering<'_> {
             | Parsed::IsNormalized { expr, form: _, negated: _ }
             | Parsed::Extract { field: _, syntax: _, expr }
             | Parsed::Ceil { expr, field: CeilFloorKind::DateTimeField(_) }
-            | Parsed::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => self.opaque([*expr]),
+            | Parsed::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => {
+                self.opaque([*expr])
+            }
             Parsed::IsNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: false }),
             Parsed::IsNotNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: true }),
             Parsed::IsDistinctFrom(left, right) => self.distinct(*left, *right, false),
@@ -85,7 +87,9 @@ impl Lowering<'_> {
                 self.absent(format.is_none(), "CAST … FORMAT")?;
                 match kind {
                     CastKind::Cast | CastKind::DoubleColon => {}
-                    CastKind::TryCast | CastKind::SafeCast => return self.refuse("a cast that PostgreSQL does not have"),
+                    CastKind::TryCast | CastKind::SafeCast => {
+                        return self.refuse("a cast that PostgreSQL does not have");
+                    }
                 }
                 let expr = self.boxed(*expr)?;
                 Ok(Expr::Cast { expr, target: self.type_name(&data_type)? })
@@ -121,7 +125,9 @@ impl Lowering<'_> {
                 let branches = conditions
                     .into_iter()
                     .flat_map(|ast::CaseWhen { condition, result }| [condition, result]);
-                self.opaque(operand.map(|e| *e).into_iter().chain(branches).chain(else_result.map(|e| *e)))
+                self.opaque(
+                    operand.map(|e| *e).into_iter().chain(branches).chain(else_result.map(|e| *e)),
+                )
             }
             Parsed::Exists { subquery, negated } => {
                 Ok(Expr::Exists { query: Box::new(self.query(*subquery)?), negated })
@@ -172,9 +178,10 @@ impl Lowering<'_> {
             BinaryOperator::Or => self.chain(left, right, &BinaryOperator::Or).map(Expr::Or),
             BinaryOperator::Eq => self.compare(Comparison::Equal, left, right),
             BinaryOperator::NotEq => self.compare(Comparison::NotEqual, left, right),
-            BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
-                self.compare(Comparison::Order, left, right)
-            }
+            BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq => self.compare(Comparison::Order, left, right),
             BinaryOperator::Plus
             | BinaryOperator::Minus
             | BinaryOperator::Multiply
@@ -187,7 +194,9 @@ impl Lowering<'_> {
             | BinaryOperator::PGLikeMatch
             | BinaryOperator::PGILikeMatch
             | BinaryOperator::PGNotLikeMatch
-            | BinaryOperator::PGNotILikeMatch => Ok(Expr::Strict(vec![self.expr(left)?, self.expr(right)?])),
+            | BinaryOperator::PGNotILikeMatch => {
+                Ok(Expr::Strict(vec![self.expr(left)?, self.expr(right)?]))
+            }
             BinaryOperator::PGCustomBinaryOperator(name) => {
                 match name.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                     ["pg_catalog", "="] => self.compare(Comparison::Equal, left, right),
@@ -202,7 +211,9 @@ impl Lowering<'_> {
             | BinaryOperator::Match
             | BinaryOperator::Regexp
             | BinaryOperator::Glob
-            | BinaryOperator::Assignment => self.refuse("an operator that PostgreSQL does not have"),
+            | BinaryOperator::Assignment => {
+                self.refuse("an operator that PostgreSQL does not have")
+            }
             _ => self.opaque([left, right]),
         }
     }
@@ -231,7 +242,13 @@ impl Lowering<'_> {
         Ok(Expr::Compare { operator, left: self.boxed(left)?, right: self.boxed(right)? })
     }
 
-    fn quantified(&mut self, left: Parsed, op: &BinaryOperator, right: Parsed, any: bool) -> Lowered<Expr> {
+    fn quantified(
+        &mut self,
+        left: Parsed,
+        op: &BinaryOperator,
+        right: Parsed,
+        any: bool,
+    ) -> Lowered<Expr> {
         let expr = self.boxed(left)?;
         let right = self.expr(right)?;
         let equal = any && *op == BinaryOperator::Eq;
@@ -263,7 +280,9 @@ impl Lowering<'_> {
     fn constant(&mut self, value: Value) -> Lowered<Expr> {
         Ok(Expr::Constant(match value {
             Value::Number(digits, false) => Constant::Number(digits.into()),
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Constant::Text(text.into()),
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
+                Constant::Text(text.into())
+            }
             Value::DollarQuotedString(text) => Constant::Text(text.value.into()),
             Value::UnicodeStringLiteral(text) => Constant::Text(text.into()),
             Value::NationalStringLiteral(_)
@@ -292,147 +311,15 @@ impl Lowering<'_> {
             fractional_seconds_precision: _,
         } = interval;
         match *value {
-            Parsed::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_)) => {
+            Parsed::Value(value)
+                if matches!(
+                    value.value,
+                    Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_)
+                ) =>
+            {
                 Ok(Expr::Constant(Constant::Other))
             }
             _ => self.refuse("INTERVAL without a string"),
         }
     }
-
-    fn function(&mut self, function: ast::Function) -> Lowered<Expr> {
-        let ast::Function {
-            name,
-            uses_odbc_syntax,
-            parameters,
-            args,
-            within_group,
-            filter,
-            null_treatment: _,
-            over,
-        } = function;
-        self.absent(
-            !uses_odbc_syntax && matches!(parameters, FunctionArguments::None),
-            "a call that PostgreSQL does not have",
-        )?;
-        let bare = match name.0.as_slice() {
-            [ast::ObjectNamePart::Identifier(ident)] if ident.quote_style.is_none() => {
-                ident.value.to_ascii_lowercase()
-            }
-            _ => String::new(),
-        };
-        match args {
-            FunctionArguments::None if is_value_function(&bare) => return Ok(Expr::Opaque(Vec::new())),
-            FunctionArguments::None => return self.refuse("a call without parentheses"),
-            FunctionArguments::Subquery(query) if bare == "array" => {
-                return Ok(Expr::Opaque(vec![Expr::Subquery(Box::new(self.query(*query)?))]));
-            }
-            FunctionArguments::Subquery(query) => {
-                let (qualifier, name) = self.qualified(&name)?;
-                let argument = Expr::Subquery(Box::new(self.query(*query)?));
-                return self.finish(qualifier, name, vec![argument], Vec::new(), within_group, filter, over);
-            }
-            FunctionArguments::List(list) => {
-                let (arguments, inside) = self.arguments(list)?;
-                if bare == "row" {
-                    return Ok(Expr::Row(arguments));
-                }
-                if is_value_function(&bare) {
-                    return Ok(Expr::Opaque(arguments));
-                }
-                let (qualifier, name) = self.qualified(&name)?;
-                self.finish(qualifier, name, arguments, inside, within_group, filter, over)
-            }
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of a call, put together once")]
-    fn finish(
-        &mut self,
-        qualifier: Vec<Name>,
-        name: Name,
-        arguments: Vec<Expr>,
-        mut inside: Vec<Expr>,
-        within_group: Vec<ast::OrderByExpr>,
-        filter: Option<Box<Parsed>>,
-        over: Option<WindowType>,
-    ) -> Lowered<Expr> {
-        inside.extend(self.order_keys(within_group)?);
-        let filter = filter.map(|filter| self.expr(*filter)).transpose()?;
-        let over = match over {
-            None => None,
-            Some(WindowType::WindowSpec(spec)) => Some(self.window(spec)?),
-            Some(WindowType::NamedWindow(name)) => Some(Window {
-                base: Some(self.name(&name)?),
-                name: None,
-                partition: Vec::new(),
-                inside: Vec::new(),
-            }),
-        };
-        Ok(Expr::Call(Box::new(Call { qualifier, name, arguments, inside, filter, over })))
-    }
-
-    /// A call in FROM.
-    pub(super) fn call(&mut self, name: ast::ObjectName, args: Vec<FunctionArg>) -> Lowered<Expr> {
-        let (qualifier, name) = self.qualified(&name)?;
-        let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
-        let (arguments, inside) = self.arguments(list)?;
-        self.finish(qualifier, name, arguments, inside, Vec::new(), None, None)
-    }
-
-    fn arguments(&mut self, list: FunctionArgumentList) -> Lowered<(Vec<Expr>, Vec<Expr>)> {
-        let FunctionArgumentList { duplicate_treatment: _, args, clauses } = list;
-        let mut arguments = Vec::with_capacity(args.len());
-        for arg in args {
-            let arg = match arg {
-                FunctionArg::Named { name, arg, operator: _ } => {
-                    self.name(&name)?;
-                    arg
-                }
-                FunctionArg::ExprNamed { .. } => return self.refuse("an argument named by an expression"),
-                FunctionArg::Unnamed(arg) => arg,
-            };
-            match arg {
-                FunctionArgExpr::Expr(expr) => arguments.push(self.expr(expr)?),
-                FunctionArgExpr::QualifiedWildcard(name) => {
-                    self.object_name(&name)?;
-                    arguments.push(Expr::Opaque(Vec::new()));
-                }
-                FunctionArgExpr::Wildcard => {}
-                FunctionArgExpr::WildcardWithOptions(_) => return self.refuse("a wildcard with options"),
-            }
-        }
-        let mut inside = Vec::new();
-        for clause in clauses {
-            match clause {
-                FunctionArgumentClause::OrderBy(keys) => inside.extend(self.order_keys(keys)?),
-                FunctionArgumentClause::JsonNullClause(_) => {}
-                FunctionArgumentClause::JsonReturningClause(JsonReturningClause { data_type }) => {
-                    self.type_name(&data_type)?;
-                }
-                _ => return self.refuse("an argument clause that PostgreSQL does not have"),
-            }
-        }
-        Ok((arguments, inside))
-    }
-
-    pub(super) fn window(&mut self, spec: WindowSpec) -> Lowered<Window> {
-        let WindowSpec { window_name, partition_by, order_by, window_frame } = spec;
-        let base = window_name.map(|name| self.name(&name)).transpose()?;
-        let partition = self.exprs(partition_by)?;
-        let mut inside = self.order_keys(order_by)?;
-        if let Some(WindowFrame { units: _, start_bound, end_bound }) = window_frame {
-            for bound in [Some(start_bound), end_bound].into_iter().flatten() {
-                match bound {
-                    WindowFrameBound::CurrentRow => {}
-                    WindowFrameBound::Preceding(offset) | WindowFrameBound::Following(offset) => {
-                        if let Some(offset) = offset {
-                            inside.push(self.expr(*offset)?);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(Window { base, name: None, partition, inside })
-    }
-
 }

@@ -75,7 +75,7 @@ impl Lowering<'_> {
                     }
                     Some(TableFunctionArgs { args, settings }) => {
                         self.absent(sample.is_none() && settings.is_none(), "a sampled function")?;
-                        (Source::Function(vec![self.call(name, args)?]), true)
+                        (Source::Function(vec![self.call(&name, args)?]), true)
                     }
                 };
                 (source, alias, lateral)
@@ -85,9 +85,15 @@ impl Lowering<'_> {
                 (Source::Derived(Box::new(self.query(*subquery)?)), alias, lateral)
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
-                (Source::Function(vec![self.call(name, args)?]), alias, true)
+                (Source::Function(vec![self.call(&name, args)?]), alias, true)
             }
-            TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, with_ordinality: _ } => {
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset,
+                with_offset_alias,
+                with_ordinality: _,
+            } => {
                 self.absent(!with_offset && with_offset_alias.is_none(), "WITH OFFSET")?;
                 (Source::Function(self.exprs(array_exprs)?), alias, true)
             }
@@ -107,15 +113,24 @@ impl Lowering<'_> {
         Ok(JoinTree::Relation(Box::new(Relation { source, alias, columns, lateral })))
     }
 
-    fn table(&mut self, name: &ast::ObjectName, sample: Option<TableSampleKind>) -> Lowered<Source> {
+    fn table(
+        &mut self,
+        name: &ast::ObjectName,
+        sample: Option<TableSampleKind>,
+    ) -> Lowered<Source> {
         let (qualifier, name) = self.qualified(name)?;
         let mut arguments = Vec::new();
         match sample {
             None => {}
-            Some(TableSampleKind::BeforeTableAlias(_)) => return self.refuse("TABLESAMPLE before an alias"),
+            Some(TableSampleKind::BeforeTableAlias(_)) => {
+                return self.refuse("TABLESAMPLE before an alias");
+            }
             Some(TableSampleKind::AfterTableAlias(sample)) => {
                 let TableSample { modifier: _, name: _, quantity, seed, bucket, offset } = *sample;
-                self.absent(bucket.is_none() && offset.is_none(), "a sample that PostgreSQL does not have")?;
+                self.absent(
+                    bucket.is_none() && offset.is_none(),
+                    "a sample that PostgreSQL does not have",
+                )?;
                 if let Some(TableSampleQuantity { parenthesized: _, value, unit }) = quantity {
                     self.absent(unit.is_none(), "a sample with a unit")?;
                     arguments.push(self.expr(value)?);
@@ -135,7 +150,10 @@ impl Lowering<'_> {
         Ok((name, self.alias_columns(columns)?))
     }
 
-    pub(super) fn alias_columns(&mut self, columns: Vec<TableAliasColumnDef>) -> Lowered<Vec<Name>> {
+    pub(super) fn alias_columns(
+        &mut self,
+        columns: Vec<TableAliasColumnDef>,
+    ) -> Lowered<Vec<Name>> {
         columns
             .into_iter()
             .map(|TableAliasColumnDef { name, data_type }| {

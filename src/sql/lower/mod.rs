@@ -9,6 +9,7 @@
               every part of what it stands for"
 )]
 
+mod call;
 mod expr;
 mod from;
 mod query;
@@ -88,7 +89,10 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
         let before = index.checked_sub(1).and_then(|before| lexemes.get(before));
         let is_name = before.is_some_and(|before| before.token == Token::Period || before.is("as"));
         let after_rows = before.is_some_and(|before| {
-            before.is("row") || before.is("rows") || before.is("first") || before.is("next")
+            before.is("row")
+                || before.is("rows")
+                || before.is("first")
+                || before.is("next")
                 || matches!(before.token, Token::Number(..))
         });
         if lexeme.is("only") && !is_name && !after_rows {
@@ -134,7 +138,8 @@ fn locking_clause(lexemes: &[Lexeme], start: usize) -> usize {
         at = at.saturating_add(1);
         while lexemes.get(at).is_some_and(|l| {
             matches!(l.token, Token::Comma | Token::Period)
-                || (matches!(l.token, Token::Word(_)) && !l.word().is_some_and(|w| is_clause_start(&w)))
+                || (matches!(l.token, Token::Word(_))
+                    && !l.word().is_some_and(|w| is_clause_start(&w)))
         }) {
             at = at.saturating_add(1);
         }

@@ -8,9 +8,7 @@ use sqlparser::ast::{
 use super::{Lowered, Lowering};
 use crate::policy::fold;
 use crate::sql::Span;
-use crate::sql::model::{
-    Block, Body, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window,
-};
+use crate::sql::model::{Block, Body, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window};
 
 impl Lowering<'_> {
     pub(super) fn query(&mut self, query: ast::Query) -> Lowered<Query> {
@@ -121,15 +119,17 @@ impl Lowering<'_> {
             SetExpr::Values(ast::Values { explicit_row, value_keyword, rows }) => {
                 self.absent(!explicit_row && !value_keyword, "VALUES ROW")?;
                 rows.into_iter()
-                    .map(|row| row.content.into_iter().map(|value| self.value_or_default(value)).collect())
+                    .map(|row| {
+                        row.content.into_iter().map(|value| self.value_or_default(value)).collect()
+                    })
                     .collect::<Lowered<Vec<Vec<Expr>>>>()
                     .map(Body::Values)
             }
             // `TABLE t` is written out before the parser sees it.
             SetExpr::Table(_) => self.refuse("TABLE in a place where it is not read"),
-            SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
-                Ok(self.statement(statement)?.body)
-            }
+            SetExpr::Insert(statement)
+            | SetExpr::Update(statement)
+            | SetExpr::Delete(statement) => Ok(self.statement(statement)?.body),
             SetExpr::Merge(_) => self.refuse("MERGE"),
         }
     }

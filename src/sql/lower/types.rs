@@ -23,7 +23,9 @@ impl Lowering<'_> {
         Ok(match data_type {
             DataType::Uuid => TypeName::Plain("uuid"),
             DataType::Text => TypeName::Plain("text"),
-            DataType::Varchar(None) | DataType::CharacterVarying(None) => TypeName::Plain("varchar"),
+            DataType::Varchar(None) | DataType::CharacterVarying(None) => {
+                TypeName::Plain("varchar")
+            }
             DataType::BigInt(None) | DataType::Int8(None) => TypeName::Plain("bigint"),
             DataType::Integer(None) | DataType::Int(None) | DataType::Int4(None) => {
                 TypeName::Plain("integer")

@@ -78,9 +78,11 @@ impl Lowering<'_> {
         };
         let (qualifier, name) = self.qualified(&table)?;
         let alias = table_alias
-            .map(|ast::TableAliasWithoutColumns { explicit, alias }| {
-                if explicit { self.name(&alias) } else { self.label(&alias) }
-            })
+            .map(
+                |ast::TableAliasWithoutColumns { explicit, alias }| {
+                    if explicit { self.name(&alias) } else { self.label(&alias) }
+                },
+            )
             .transpose()?;
         let columns = columns
             .iter()
@@ -112,10 +114,12 @@ impl Lowering<'_> {
         };
         let update = match action {
             OnConflictAction::DoNothing => None,
-            OnConflictAction::DoUpdate(DoUpdate { assignments, selection }) => Some(ConflictUpdate {
-                assignments: self.assignments(assignments)?,
-                filter: selection.map(|filter| self.expr(filter)).transpose()?,
-            }),
+            OnConflictAction::DoUpdate(DoUpdate { assignments, selection }) => {
+                Some(ConflictUpdate {
+                    assignments: self.assignments(assignments)?,
+                    filter: selection.map(|filter| self.expr(filter)).transpose()?,
+                })
+            }
         };
         Ok(Conflict { arbiter, update })
     }
@@ -257,9 +261,11 @@ impl Lowering<'_> {
             {
                 Ok(Expr::Default)
             }
-            ast::Expr::Tuple(parts) => {
-                parts.into_iter().map(|part| self.value_or_default(part)).collect::<Lowered<_>>().map(Expr::Row)
-            }
+            ast::Expr::Tuple(parts) => parts
+                .into_iter()
+                .map(|part| self.value_or_default(part))
+                .collect::<Lowered<_>>()
+                .map(Expr::Row),
             value => self.expr(value),
         }
     }

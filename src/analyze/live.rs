@@ -1,0 +1,56 @@
+//! Soft deletion: whether the rows of a reference that matter are not deleted.
+
+use super::graph::{ColumnId, ContextId, Fact, ReferenceId, Source};
+use super::solve::{Solver, Truth};
+
+impl<T: Truth> Solver<'_, T> {
+    /// Whether the soft-delete column is NULL for every row that matters; `all_contexts` looks past
+    /// outer joins too (then deleted rows are not seen, but rows may be lost).
+    pub(super) fn is_live(&self, reference: ReferenceId, all_contexts: bool) -> bool {
+        let Some(found) = self.graph.references.get(reference) else {
+            return false;
+        };
+        let Source::Guarded(guarded) = &found.source else {
+            return false;
+        };
+        let Some(live) = guarded.live.as_deref().filter(|_| found.aliases.is_empty()) else {
+            return false;
+        };
+        self.graph.columns.iter().enumerate().any(|(column, own)| {
+            own.reference == reference
+                && *own.name == *live
+                && self.is_null(found.context, column, all_contexts)
+        })
+    }
+
+    fn is_null(&self, context: ContextId, column: ColumnId, all_contexts: bool) -> bool {
+        let mut masked: Vec<ReferenceId> = Vec::new();
+        let mut next = Some(context);
+        while let Some((id, found)) = next.and_then(|id| Some((id, self.graph.contexts.get(id)?))) {
+            let visible = |fact: &&Fact| all_contexts || !self.mentions(fact, &masked);
+            if found.facts.iter().filter(visible).any(|fact| says_null(fact, column)) {
+                return true;
+            }
+            let is_masked =
+                self.graph.columns.get(column).is_some_and(|own| masked.contains(&own.reference));
+            if (all_contexts || !is_masked)
+                && self.pushed(id, column, &|use_context, outer, _| {
+                    self.is_null(use_context, outer, all_contexts)
+                })
+            {
+                return true;
+            }
+            masked.extend(&found.masked);
+            next = found.parent;
+        }
+        false
+    }
+}
+
+fn says_null(fact: &Fact, column: ColumnId) -> bool {
+    match fact {
+        Fact::Null(own) => *own == column,
+        Fact::Any(arms) => arms.iter().all(|arm| arm.iter().any(|fact| says_null(fact, column))),
+        Fact::Equal(..) | Fact::Member(..) => false,
+    }
+}

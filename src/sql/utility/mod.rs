@@ -1,0 +1,275 @@
+//! Statements that are not queries, from their tokens.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is not known by its words is refused"
+)]
+
+use sqlparser::tokenizer::Token;
+
+use super::NotUnderstood;
+use super::model::Name;
+use super::statement::{Cursor, StatementBody, TransactionControl, Utility, statement};
+use super::token::Lexeme;
+
+mod copy;
+mod create;
+mod setting;
+
+type Read = Result<StatementBody, NotUnderstood>;
+
+/// The statement that starts with this word; the cursor stands behind it.
+pub(super) fn body(first: &str, cursor: &mut Cursor<'_>) -> Read {
+    match first {
+        "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
+            transaction(first, cursor)
+        }
+        "set" => setting::set(cursor),
+        "reset" => setting::reset(cursor),
+        "show" => Ok(StatementBody::Show),
+        "discard" => Ok(if cursor.take("all") {
+            StatementBody::DiscardAll
+        } else {
+            StatementBody::Utility(Utility::Plain)
+        }),
+        "explain" => explain(cursor),
+        "prepare" if cursor.peek().is_some_and(|l| l.is("transaction")) => {
+            Ok(StatementBody::Transaction(TransactionControl::PrepareTransaction))
+        }
+        "prepare" => prepare(cursor),
+        "execute" => execute(cursor),
+        "deallocate" => {
+            cursor.take("prepare");
+            optional_name(cursor).map(StatementBody::Deallocate)
+        }
+        "declare" => declare(cursor),
+        "fetch" | "move" => fetch(cursor),
+        "close" => optional_name(cursor).map(StatementBody::Close),
+        "copy" => copy::copy(cursor),
+        "listen" | "unlisten" | "notify" => {
+            cursor.channel = Some(cursor.at);
+            Ok(StatementBody::Utility(Utility::Plain))
+        }
+        "create" => create::create(cursor),
+        _ => Ok(StatementBody::Utility(by_first_word(first, cursor))),
+    }
+}
+
+fn contains(lexemes: &[Lexeme], word: &str) -> bool {
+    lexemes.iter().any(|lexeme| lexeme.is(word))
+}
+
+fn by_first_word(first: &str, cursor: &Cursor<'_>) -> Utility {
+    let rest = cursor.rest();
+    let second = rest.first().and_then(Lexeme::word).unwrap_or_default();
+    match first {
+        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" | "checkpoint" | "lock" => {
+            Utility::Plain
+        }
+        "truncate" if contains(rest, "cascade") => {
+            Utility::Ddl("TRUNCATE … CASCADE can reach guarded tables")
+        }
+        "truncate" => Utility::Plain,
+        "comment" => Utility::Plain,
+        "grant" | "revoke" if !contains(rest, "on") => {
+            Utility::Escape("a role is granted or revoked")
+        }
+        "grant" | "revoke"
+            if contains(rest, "all") && contains(rest, "in") && contains(rest, "schema") =>
+        {
+            Utility::Ddl("privileges of every table of a schema")
+        }
+        "grant" | "revoke" => Utility::Plain,
+        "drop" => match second.as_str() {
+            "table" | "index" | "view" | "sequence" | "materialized"
+                if !contains(rest, "cascade") =>
+            {
+                Utility::Plain
+            }
+            "table" | "index" | "view" | "sequence" | "materialized" => {
+                Utility::Ddl("DROP … CASCADE can reach guarded tables")
+            }
+            _ => Utility::Ddl("DROP of an object that can hold or change guarded tables"),
+        },
+        "alter" => match second.as_str() {
+            "table" | "index" | "sequence" if contains(rest, "rename") => {
+                Utility::Ddl("RENAME can give a relation another name")
+            }
+            "table" if !create::all_routines_known(rest) => {
+                Utility::Opaque("a routine that is not known to be harmless")
+            }
+            "table" | "index" | "sequence" => Utility::Plain,
+            "role" | "user" | "database" | "system" => {
+                Utility::Escape("settings of a role, database or server")
+            }
+            _ => Utility::Opaque("ALTER of an object that the guard does not follow"),
+        },
+        "do" | "call" => Utility::Opaque("a routine's body is not read"),
+        "merge" => Utility::Opaque("MERGE is not read yet"),
+        _ => Utility::Opaque("a statement that is not known to be harmless"),
+    }
+}
+
+fn transaction(first: &str, cursor: &mut Cursor<'_>) -> Read {
+    use TransactionControl as T;
+    let control = match first {
+        "begin" | "start" => T::Begin,
+        "commit" | "rollback" if cursor.peek().is_some_and(|l| l.is("prepared")) => T::Other,
+        "savepoint" => T::Savepoint(cursor.name()?.text),
+        "release" => {
+            cursor.take("savepoint");
+            T::Release(cursor.name()?.text)
+        }
+        _ => {
+            cursor.take_any(&["work", "transaction"]);
+            if matches!(first, "rollback" | "abort") && cursor.take("to") {
+                cursor.take("savepoint");
+                T::RollbackTo(cursor.name()?.text)
+            } else {
+                let chain = cursor.take("and") && !cursor.take("no") && cursor.take("chain");
+                if matches!(first, "commit" | "end") {
+                    T::Commit(chain)
+                } else {
+                    T::Rollback(chain)
+                }
+            }
+        }
+    };
+    Ok(StatementBody::Transaction(control))
+}
+
+/// EXPLAIN [ANALYZE] [VERBOSE] statement, EXPLAIN (options) statement.
+fn explain(cursor: &mut Cursor<'_>) -> Read {
+    let mut costs_off = false;
+    let is_query = cursor.lexemes.get(cursor.at.saturating_add(1)).is_some_and(|lexeme| {
+        lexeme.token == Token::LParen
+            || ["select", "with", "values", "table"].iter().any(|word| lexeme.is(word))
+    });
+    if !is_query && cursor.take_token(&Token::LParen) {
+        loop {
+            let option = cursor.name()?.text;
+            let value = match cursor.peek() {
+                Some(lexeme) if lexeme.token != Token::Comma && lexeme.token != Token::RParen => {
+                    cursor.next().map(|l| l.token.to_string().to_lowercase()).unwrap_or_default()
+                }
+                _ => "true".to_owned(),
+            };
+            if &*option == "costs" {
+                costs_off = matches!(value.trim_matches('\''), "off" | "false" | "0");
+            }
+            if cursor.take_token(&Token::RParen) {
+                break;
+            }
+            if !cursor.take_token(&Token::Comma) {
+                return Err(cursor.unread("EXPLAIN with options that are not read"));
+            }
+        }
+    } else {
+        cursor.take_any(&["analyze", "analyse"]);
+        cursor.take("verbose");
+    }
+    let inner = statement(cursor.rest())?;
+    match inner.body {
+        StatementBody::Query(_) | StatementBody::Execute { .. } | StatementBody::Declare { .. } => {
+            Ok(StatementBody::Explain { costs_off, statement: Box::new(inner) })
+        }
+        _ => Err(cursor.unread("EXPLAIN of a statement that is not a query")),
+    }
+}
+
+fn query(cursor: &Cursor<'_>) -> Result<Box<crate::sql::Statement>, NotUnderstood> {
+    let inner = statement(cursor.rest())?;
+    match inner.body {
+        StatementBody::Query(_) => Ok(Box::new(inner)),
+        _ => Err(cursor.unread("a query is expected here")),
+    }
+}
+
+fn prepare(cursor: &mut Cursor<'_>) -> Read {
+    let name = cursor.name()?;
+    if cursor.take_token(&Token::LParen) {
+        while !cursor.take_token(&Token::RParen) {
+            let plain = cursor.next().is_some_and(|lexeme| {
+                matches!(lexeme.token, Token::Comma | Token::LBracket | Token::RBracket)
+                    || lexeme.name().is_some_and(|name| {
+                        matches!(
+                            &*name,
+                            "uuid"
+                                | "text"
+                                | "int"
+                                | "int4"
+                                | "int8"
+                                | "bigint"
+                                | "integer"
+                                | "bool"
+                                | "boolean"
+                                | "numeric"
+                                | "date"
+                                | "timestamptz"
+                                | "timestamp"
+                                | "json"
+                                | "jsonb"
+                                | "smallint"
+                                | "int2"
+                                | "float8"
+                                | "float4"
+                        )
+                    })
+            });
+            if !plain {
+                return Err(cursor.unread("PREPARE with parameter types that are not read"));
+            }
+        }
+    }
+    if !cursor.take("as") {
+        return Err(cursor.unread("PREPARE without AS"));
+    }
+    Ok(StatementBody::Prepare { name, statement: query(cursor)? })
+}
+
+fn execute(cursor: &mut Cursor<'_>) -> Read {
+    let name = cursor.name()?;
+    let mut arguments = Vec::new();
+    if cursor.take_token(&Token::LParen) {
+        loop {
+            arguments.push(setting::operand(cursor)?);
+            if cursor.take_token(&Token::RParen) {
+                break;
+            }
+            if !cursor.take_token(&Token::Comma) {
+                return Err(cursor.unread("EXECUTE with an argument that is not a constant"));
+            }
+        }
+    }
+    cursor.done()?;
+    Ok(StatementBody::Execute { name, arguments })
+}
+
+fn optional_name(cursor: &mut Cursor<'_>) -> Result<Option<Name>, NotUnderstood> {
+    let name = if cursor.take("all") { None } else { Some(cursor.name()?) };
+    cursor.done()?;
+    Ok(name)
+}
+
+/// DECLARE name … CURSOR … FOR query.
+fn declare(cursor: &mut Cursor<'_>) -> Read {
+    let name = cursor.name()?;
+    while cursor.take_any(&["binary", "asensitive", "insensitive", "scroll", "no"]) {}
+    if !cursor.take("cursor") {
+        return Err(cursor.unread("DECLARE without CURSOR"));
+    }
+    let hold = cursor.take("with");
+    if (hold || cursor.take("without")) && !cursor.take("hold") {
+        return Err(cursor.unread("DECLARE with an option that is not read"));
+    }
+    if !cursor.take("for") {
+        return Err(cursor.unread("DECLARE without FOR"));
+    }
+    Ok(StatementBody::Declare { name, hold, statement: query(cursor)? })
+}
+
+/// FETCH and MOVE end with the cursor's name, whatever direction stands before it.
+fn fetch(cursor: &mut Cursor<'_>) -> Read {
+    let last = cursor.lexemes.last();
+    let name = last.and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
+    name.map(StatementBody::Fetch).ok_or_else(|| cursor.unread("FETCH without a cursor"))
+}
