@@ -1,5 +1,12 @@
 use crate::sql::Span;
 
+/// Characters shown of a long line, and how many of them stand before the span.
+const WIDTH: usize = 100;
+const BEFORE: usize = 40;
+
+/// Stands for what is not shown.
+const ELLIPSIS: char = '…';
+
 /// The line of a text that a span starts on, and where on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
@@ -33,11 +40,24 @@ impl Excerpt {
         }
     }
 
-    /// The line with carets under the span, indented.
+    /// The line, or the part of a long one around the span, with carets under it, indented.
     pub(super) fn draw(&self, indent: usize) -> String {
-        let gap = indent.saturating_add(self.column).saturating_sub(1);
-        let carets = "^".repeat(self.marked);
-        format!("{:indent$}{}\n{:gap$}{carets}\n", "", self.source, "")
+        let before = self.column.saturating_sub(1);
+        let length = self.source.chars().count();
+        let skipped = if length <= WIDTH { 0 } else { before.saturating_sub(BEFORE) };
+        let mut source: String = self.source.chars().skip(skipped).take(WIDTH).collect();
+        let mut column = before.saturating_sub(skipped);
+        if skipped > 0 {
+            source.insert(0, ELLIPSIS);
+            column = column.saturating_add(1);
+        }
+        if length.saturating_sub(skipped) > WIDTH {
+            source.push(ELLIPSIS);
+        }
+        let gap = indent.saturating_add(column);
+        let carets = "^"
+            .repeat(self.marked.min(WIDTH.saturating_sub(before.saturating_sub(skipped))).max(1));
+        format!("{:indent$}{source}\n{:gap$}{carets}\n", "", "")
     }
 }
 
@@ -65,6 +85,17 @@ mod tests {
         let found = excerpt("SELECT 'é',\n\t* FROM org_products\nWHERE true", "org_products");
         assert_eq!((found.line, found.column), (2, 9));
         assert_eq!(found.draw(2), "   * FROM org_products\n          ^^^^^^^^^^^^\n");
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_span() {
+        let text = format!("{}here{}", "a".repeat(500), "b".repeat(500));
+        let drawn = excerpt(&text, "here").draw(4);
+        let (line, carets) = drawn.split_once('\n').unwrap();
+        assert_eq!(line.chars().count(), 4 + 1 + WIDTH + 1);
+        let shown = line.chars().position(|c| c == 'h');
+        assert_eq!(shown, carets.chars().position(|c| c == '^'));
+        assert!(line.starts_with("    …a") && line.ends_with("b…"), "{line}");
     }
 
     #[test]

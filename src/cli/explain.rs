@@ -5,7 +5,7 @@ use super::arguments::ExplainArguments;
 use super::check::judge;
 use super::excerpt::Excerpt;
 use super::{could_not_run, print};
-use crate::analyze::{self, Outcome, StatementPlan};
+use crate::analyze::{self, Explained, Outcome, StatementPlan};
 
 /// Explains the verdict on each statement of a text; succeeds if all hold.
 pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
@@ -41,6 +41,7 @@ fn explain(text: &str, statement: &StatementPlan, explained: &mut String) -> boo
         Outcome::Violates => "violates",
     };
     let _ = writeln!(explained, "line {line}, {}: {said}", statement.kind().name());
+    references(text, &statement.explain(), explained);
     for violation in &verdict.violations {
         let rule = violation.rule.name();
         let _ = match &violation.table {
@@ -56,4 +57,24 @@ fn explain(text: &str, statement: &StatementPlan, explained: &mut String) -> boo
         explained.push_str(&Excerpt::new(text, advice.span).draw(4));
     }
     verdict.holds()
+}
+
+/// Each guarded reference once, with all that it owes.
+fn references(text: &str, owed: &[Explained], explained: &mut String) {
+    let mut seen = Vec::new();
+    for Explained { table, span, .. } in owed {
+        if seen.contains(&(table, span)) {
+            continue;
+        }
+        seen.push((table, span));
+        let _ = writeln!(explained, "\n  {table}");
+        explained.push_str(&Excerpt::new(text, *span).draw(4));
+        for one in owed.iter().filter(|one| one.table == *table && one.span == *span) {
+            let proved = if one.provable { "proved" } else { "NOT PROVED" };
+            let _ = writeln!(explained, "    {proved:<10}  {}", one.owes);
+        }
+    }
+    if owed.is_empty() {
+        explained.push_str("\n  no guarded table\n");
+    }
 }
