@@ -47,8 +47,8 @@ pub(super) struct Node<'q> {
     left: Tree<'q>,
     right: Tree<'q>,
     on: Option<&'q Expr>,
-    /// Columns that USING makes equal.
-    using: Vec<(ColumnId, ColumnId)>,
+    /// Columns that USING makes equal, and for FULL the merged column.
+    using: Vec<(ColumnId, ColumnId, Option<ColumnId>)>,
     left_references: Vec<ReferenceId>,
     right_references: Vec<ReferenceId>,
     level: Level,
@@ -111,14 +111,14 @@ impl Builder<'_> {
             for column in columns {
                 let l = self.resolve_bare(&column.text, &left_level.scope(None));
                 let r = self.resolve_bare(&column.text, &right_level.scope(None));
-                if let (Some(l), Some(r)) = (l, r) {
-                    using.push((l, r));
-                }
                 let visible = match kind {
                     JoinKind::Inner | JoinKind::Left => l,
                     JoinKind::Right => r,
-                    JoinKind::Full => None,
+                    JoinKind::Full => Some(self.merged(&column.text)),
                 };
+                if let (Some(l), Some(r)) = (l, r) {
+                    using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
+                }
                 merged.push((column.text.clone(), visible));
             }
         }
@@ -142,6 +142,22 @@ impl Builder<'_> {
             level: level.clone(),
         };
         (Tree::Join(Box::new(node)), level)
+    }
+
+    /// The column that FULL JOIN … USING makes of both sides': of neither, and of whichever has a row.
+    fn merged(&mut self, name: &str) -> ColumnId {
+        let context = self.graph.context(None, Vec::new());
+        let reference = self.graph.reference(Reference {
+            alias: "".into(),
+            aliased: true,
+            table: "".into(),
+            schema: None,
+            span: Span::default(),
+            source: GraphSource::Unknown,
+            context,
+            aliases: Vec::new(),
+        });
+        self.graph.column(reference, name)
     }
 
     /// One relation. Its context has no parent yet: the placement gives it one.
@@ -335,8 +351,8 @@ impl Builder<'_> {
             }
             JoinKind::Full => {
                 let both = node.level.references.clone();
-                let inner = self.graph.context(Some(context), both.clone());
-                (inner, inner, self.graph.context(Some(context), both))
+                let mut side = || self.graph.context(Some(context), both.clone());
+                (side(), side(), side())
             }
         };
         if let Some(predicate) = node.on {
@@ -351,12 +367,20 @@ impl Builder<'_> {
             JoinKind::Right => self.reduce_all(std::slice::from_mut(&mut node.left), &known, outer),
             JoinKind::Inner | JoinKind::Full => {}
         }
-        let equal = node
-            .using
-            .iter()
-            .map(|(l, r)| Fact::Equal(Term::Column(*l), Term::Column(*r)))
-            .collect();
-        self.graph.add_facts(on, equal);
+        for (l, r, merged) in &node.using {
+            let equal =
+                |a: ColumnId, b: ColumnId| vec![Fact::Equal(Term::Column(a), Term::Column(b))];
+            self.graph.add_facts(on, equal(*l, *r));
+            // The merged column is that of a side wherever that side has a row.
+            if let Some(merged) = merged {
+                if node.kind != JoinKind::Right {
+                    self.graph.add_facts(left, equal(*l, *merged));
+                }
+                if node.kind != JoinKind::Left {
+                    self.graph.add_facts(right, equal(*r, *merged));
+                }
+            }
+        }
         self.assign(&mut node.left, left, outer);
         self.assign(&mut node.right, right, outer);
     }
