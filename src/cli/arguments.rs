@@ -62,10 +62,7 @@ pub(super) struct ExplainArguments {
 impl CheckArguments {
     /// The configuration to judge by.
     pub(super) fn config(&self) -> Result<Config, Invalid> {
-        let overrides = Overrides {
-            mode: self.mode.clone(),
-            ..Overrides::default()
-        };
+        let overrides = Overrides { mode: self.mode.clone(), ..Overrides::default() };
         config_or_standard(self.config.as_deref(), &overrides)
     }
 }

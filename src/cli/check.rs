@@ -72,12 +72,7 @@ fn read(path: &Path) -> io::Result<String> {
 
 fn judge_file(file: &str, text: &str, policy: &Policy, format: Format, tally: &mut Tally) {
     for statement in analyze::plan(text, policy).statements() {
-        let judged = Judged {
-            file,
-            text,
-            span: statement.span(),
-            verdict: judge(statement),
-        };
+        let judged = Judged { file, text, span: statement.span(), verdict: judge(statement) };
         tally.add(judged.verdict.outcome());
         match format {
             Format::Text => print(&judged.draw()),
@@ -120,10 +115,7 @@ impl Judged<'_> {
     fn json(&self) -> String {
         let (start, statement) = cut(self.text, self.span);
         let position = |span: Span| {
-            let before = self
-                .text
-                .get(..start)
-                .map_or(0, |before| before.chars().count());
+            let before = self.text.get(..start).map_or(0, |before| before.chars().count());
             span.position(self.text).saturating_sub(before).max(1)
         };
         let record = Record {
@@ -183,14 +175,8 @@ impl Tally {
     }
 
     fn summary(self) -> String {
-        let Self {
-            holds,
-            violates,
-            not_understood,
-        } = self;
-        let all = holds
-            .saturating_add(violates)
-            .saturating_add(not_understood);
+        let Self { holds, violates, not_understood } = self;
+        let all = holds.saturating_add(violates).saturating_add(not_understood);
         let plural = if all == 1 { "" } else { "s" };
         let mut summary = format!("{all} statement{plural}: {holds} admitted");
         for (count, what) in [(violates, "violating"), (not_understood, "not understood")] {

@@ -25,14 +25,9 @@ impl Excerpt {
         let end = boundary(text, span.end).max(start);
         let before = text.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at.saturating_add(1));
-        let source = text
-            .get(line_start..)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
-        let inside = text
-            .get(start..end)
-            .and_then(|rest| rest.lines().next())
-            .unwrap_or_default();
+        let source =
+            text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let inside = text.get(start..end).and_then(|rest| rest.lines().next()).unwrap_or_default();
         Self {
             line: before.matches('\n').count().saturating_add(1),
             column: text
@@ -40,10 +35,7 @@ impl Excerpt {
                 .map_or(0, |part| part.chars().count())
                 .saturating_add(1),
             // A control character has no width or any width; the caret must stand right.
-            source: source
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .collect(),
+            source: source.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
             marked: inside.chars().count().max(1),
         }
     }
@@ -52,11 +44,7 @@ impl Excerpt {
     pub(super) fn draw(&self, indent: usize) -> String {
         let before = self.column.saturating_sub(1);
         let length = self.source.chars().count();
-        let skipped = if length <= WIDTH {
-            0
-        } else {
-            before.saturating_sub(BEFORE)
-        };
+        let skipped = if length <= WIDTH { 0 } else { before.saturating_sub(BEFORE) };
         let mut source: String = self.source.chars().skip(skipped).take(WIDTH).collect();
         let mut column = before.saturating_sub(skipped);
         if skipped > 0 {
@@ -67,20 +55,15 @@ impl Excerpt {
             source.push(ELLIPSIS);
         }
         let gap = indent.saturating_add(column);
-        let carets = "^".repeat(
-            self.marked
-                .min(WIDTH.saturating_sub(before.saturating_sub(skipped)))
-                .max(1),
-        );
+        let carets = "^"
+            .repeat(self.marked.min(WIDTH.saturating_sub(before.saturating_sub(skipped))).max(1));
         format!("{:indent$}{source}\n{:gap$}{carets}\n", "", "")
     }
 }
 
 /// A byte offset inside the text, between characters.
 fn boundary(text: &str, offset: u32) -> usize {
-    let mut at = usize::try_from(offset)
-        .unwrap_or(usize::MAX)
-        .min(text.len());
+    let mut at = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
     while !text.is_char_boundary(at) {
         at = at.saturating_sub(1);
     }
@@ -99,15 +82,9 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_span() {
-        let found = excerpt(
-            "SELECT 'é',\n\t* FROM org_products\nWHERE true",
-            "org_products",
-        );
+        let found = excerpt("SELECT 'é',\n\t* FROM org_products\nWHERE true", "org_products");
         assert_eq!((found.line, found.column), (2, 9));
-        assert_eq!(
-            found.draw(2),
-            "   * FROM org_products\n          ^^^^^^^^^^^^\n"
-        );
+        assert_eq!(found.draw(2), "   * FROM org_products\n          ^^^^^^^^^^^^\n");
     }
 
     #[test]

@@ -27,11 +27,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
         explained.push_str("no statement\n");
     }
     print(&explained);
-    if all_hold {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Writes what is known of one statement; says whether it holds. Writing to a string does not
@@ -44,11 +40,7 @@ fn explain(text: &str, statement: &StatementPlan, explained: &mut String) -> boo
         Outcome::NotUnderstood => "not understood",
         Outcome::Violates => "violates",
     };
-    let _ = writeln!(
-        explained,
-        "line {line}, {}: {said}",
-        statement.kind().name()
-    );
+    let _ = writeln!(explained, "line {line}, {}: {said}", statement.kind().name());
     references(text, &statement.explain(), explained);
     for violation in &verdict.violations {
         let rule = violation.rule.name();
@@ -61,11 +53,7 @@ fn explain(text: &str, statement: &StatementPlan, explained: &mut String) -> boo
     }
     for advice in &verdict.advice {
         let (rule, table) = (advice.rule.name(), &advice.table);
-        let _ = writeln!(
-            explained,
-            "\n  advice, {rule} on {table}: {}",
-            advice.detail
-        );
+        let _ = writeln!(explained, "\n  advice, {rule} on {table}: {}", advice.detail);
         explained.push_str(&Excerpt::new(text, advice.span).draw(4));
     }
     verdict.holds()
@@ -81,10 +69,7 @@ fn references(text: &str, owed: &[Explained], explained: &mut String) {
         seen.push((table, span));
         let _ = writeln!(explained, "\n  {table}");
         explained.push_str(&Excerpt::new(text, *span).draw(4));
-        for one in owed
-            .iter()
-            .filter(|one| one.table == *table && one.span == *span)
-        {
+        for one in owed.iter().filter(|one| one.table == *table && one.span == *span) {
             let proved = if one.provable { "proved" } else { "NOT PROVED" };
             let _ = writeln!(explained, "    {proved:<10}  {}", one.owes);
         }

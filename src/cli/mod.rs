@@ -31,9 +31,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
     };
     // Not on the main thread, whose stack the system chooses.
-    let thread = std::thread::Builder::new()
-        .name("orgguard".to_owned())
-        .stack_size(READER_STACK);
+    let thread = std::thread::Builder::new().name("orgguard".to_owned()).stack_size(READER_STACK);
     match thread.spawn(task).map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
         // The panic has been reported where it happened.
@@ -60,7 +58,5 @@ fn say_error(what: &dyn std::fmt::Display) {
 /// Writes to standard output at once; a reader that has gone away (`| head`) is no error.
 fn print(text: &str) {
     let mut output = io::stdout().lock();
-    let _ = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
 }

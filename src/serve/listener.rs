@@ -102,7 +102,10 @@ pub async fn serve(
     tracing::info!(sessions = server.sessions.len(), "draining");
     let all_ended = async { while server.sessions.join_next().await.is_some() {} };
     if timeout(server.config.limits.drain, all_ended).await.is_err() {
-        tracing::warn!(sessions = server.sessions.len(), "ended sessions that were not idle in time");
+        tracing::warn!(
+            sessions = server.sessions.len(),
+            "ended sessions that were not idle in time"
+        );
         server.sessions.shutdown().await;
     }
     Ok(())

@@ -36,11 +36,9 @@ impl Session {
             FromClient::Parse { name, text, types } => {
                 self.parse(name, &planner.plan_bytes(text), types, out)
             }
-            FromClient::Bind {
-                portal,
-                statement,
-                values,
-            } => self.bind(portal, statement, values, out),
+            FromClient::Bind { portal, statement, values } => {
+                self.bind(portal, statement, values, out)
+            }
             FromClient::Execute(portal) => self.execute(portal, out),
             FromClient::FunctionCall => self.function_call(out),
             FromClient::Describe(..)
@@ -122,8 +120,7 @@ impl Session {
         };
         match message {
             FromClient::Describe(Target::Statement, given) => {
-                self.pipeline
-                    .push(Entry::DescribeStatement(name(given).into()));
+                self.pipeline.push(Entry::DescribeStatement(name(given).into()));
             }
             FromClient::Describe(Target::Portal, _) => self.pipeline.push(Entry::DescribePortal),
             FromClient::Close(target, given) => {
@@ -158,10 +155,7 @@ impl Session {
             | FromClient::Terminate
             | FromClient::Password => {}
         }
-        debug_assert!(
-            out.to_client.is_empty(),
-            "a harmless message is not answered"
-        );
+        debug_assert!(out.to_client.is_empty(), "a harmless message is not answered");
         ClientStep::Forward(permit)
     }
 
@@ -241,8 +235,7 @@ impl Session {
                     types: types.to_vec(),
                 });
                 let given = name(given);
-                self.registry
-                    .put_statement(Side::Predicted, given, Arc::clone(&prepared));
+                self.registry.put_statement(Side::Predicted, given, Arc::clone(&prepared));
                 self.pipeline.push(Entry::Parse(given.into(), prepared));
                 ClientStep::Forward(permit)
             }
@@ -277,16 +270,12 @@ impl Session {
         let arguments: Vec<Argument<'_>> = values
             .iter()
             .zip(types)
-            .map(|(form, type_oid)| Argument {
-                type_oid,
-                form: *form,
-            })
+            .map(|(form, type_oid)| Argument { type_oid, form: *form })
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
-        let judgement = plan.map_or_else(Judgement::default, |plan| {
-            self.court().judge(plan, arguments)
-        });
+        let judgement =
+            plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
         let Judgement { verdict, missing } = judgement;
         let ruling = self.decide(std::iter::once(&verdict), missing);
         let text = text_of(&prepared.statement);
@@ -300,8 +289,7 @@ impl Session {
                 let tenant = self.predicted.current().clone();
                 let bound = Portal::new(prepared.statement.clone(), tenant, bound, false);
                 let bound = Arc::new(bound);
-                self.registry
-                    .put_portal(Side::Predicted, portal, Arc::clone(&bound));
+                self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));
                 self.pipeline.push(Entry::Bind(portal.into(), Some(bound)));
                 ClientStep::Forward(permit)
             }
@@ -332,8 +320,7 @@ impl Session {
                         |entry| matches!(entry, Entry::Execute(Some(it)) if Arc::ptr_eq(it, &portal)),
                     );
                 if !again {
-                    self.world(Side::Predicted)
-                        .ran(&portal.statement, portal.bound.as_ref(), None);
+                    self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
                 }
                 self.group_ran = true;
                 self.pipeline.push(Entry::Execute(Some(portal)));

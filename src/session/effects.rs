@@ -99,8 +99,7 @@ impl World<'_> {
                     statement: StatementRef::Inner(Arc::clone(statement)),
                     types: Vec::new(),
                 };
-                self.registry
-                    .put_statement(self.side, name.as_bytes(), Arc::new(prepared));
+                self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }
             Effect::Deallocate(Some(name)) => {
                 self.registry.remove_statement(self.side, name.as_bytes());
@@ -111,8 +110,7 @@ impl World<'_> {
                 let portal = Portal::new(reference.clone(), tenant, None, *hold);
                 // Its query has no effect of its own.
                 portal.finish();
-                self.registry
-                    .put_portal(self.side, name.as_bytes(), Arc::new(portal));
+                self.registry.put_portal(self.side, name.as_bytes(), Arc::new(portal));
             }
             Effect::CloseCursor(Some(name)) => {
                 self.registry.remove_portal(self.side, name.as_bytes());
@@ -151,7 +149,8 @@ impl World<'_> {
     fn touches(&self, statement: &StatementPlan) -> bool {
         if let Effect::Execute { name, .. } = statement.effect() {
             let prepared = self.statement(name.as_bytes());
-            return prepared.is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::is_guarded));
+            return prepared
+                .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::is_guarded));
         }
         statement.is_guarded()
     }

@@ -35,20 +35,12 @@ pub(super) fn decide<'a>(session: Mode, verdicts: impl Iterator<Item = &'a Verdi
     let refused = verdicts
         .flat_map(|verdict| &verdict.violations)
         .any(|violation| refuses(mode_of(violation, session)));
-    if refused {
-        Ruling::Refuse
-    } else {
-        Ruling::Forward(Permit(()))
-    }
+    if refused { Ruling::Refuse } else { Ruling::Forward(Permit(())) }
 }
 
 /// Decides on what could not even be judged, such as a statement that does not exist.
 pub(super) fn decide_unjudged(session: Mode) -> Ruling {
-    if refuses(session) {
-        Ruling::Refuse
-    } else {
-        Ruling::Forward(Permit(()))
-    }
+    if refuses(session) { Ruling::Refuse } else { Ruling::Forward(Permit(())) }
 }
 
 /// Whether a violation is refused in this mode.

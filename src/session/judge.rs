@@ -47,10 +47,8 @@ impl Court<'_> {
 
     /// Judges a statement that is about to run, or to be bound, with these arguments.
     pub(super) fn judge(&self, statement: &StatementPlan, arguments: Arguments<'_>) -> Judgement {
-        let mut judgement = Judgement {
-            verdict: statement.settle(self.tenant(), arguments),
-            missing: None,
-        };
+        let mut judgement =
+            Judgement { verdict: statement.settle(self.tenant(), arguments), missing: None };
         let bound = bound_value(statement.effect(), arguments);
         self.judge_effect(statement, bound.as_ref(), &mut judgement);
         judgement
@@ -125,10 +123,7 @@ impl Court<'_> {
         let verdict = inner.settle(self.tenant(), Arguments::Values(&arguments));
         // The statement's own position is in another text, so EXECUTE's is told.
         judgement.verdict.violations.extend(
-            verdict
-                .violations
-                .into_iter()
-                .map(|violation| Violation { span, ..violation }),
+            verdict.violations.into_iter().map(|violation| Violation { span, ..violation }),
         );
         judgement.verdict.advice.extend(verdict.advice);
         match inner.effect() {
@@ -236,8 +231,7 @@ pub(super) fn inner_value<'a>(value: &'a NewValue, values: &'a [NewValue]) -> &'
     match value {
         NewValue::Parameter(number) => {
             let at = usize::from(*number).checked_sub(1);
-            at.and_then(|at| values.get(at))
-                .unwrap_or(&NewValue::Unknown)
+            at.and_then(|at| values.get(at)).unwrap_or(&NewValue::Unknown)
         }
         NewValue::Null | NewValue::Text(_) | NewValue::Unknown => value,
     }
@@ -245,11 +239,7 @@ pub(super) fn inner_value<'a>(value: &'a NewValue, values: &'a [NewValue]) -> &'
 
 /// The value that a statement's `SET tenant = $n` gets from its Bind; `None` if it has no such.
 pub(super) fn bound_value(effect: &Effect, arguments: Arguments<'_>) -> Option<NewValue> {
-    let Effect::SetTenant {
-        value: NewValue::Parameter(number),
-        ..
-    } = effect
-    else {
+    let Effect::SetTenant { value: NewValue::Parameter(number), .. } = effect else {
         return None;
     };
     let Arguments::Values(values) = arguments else {

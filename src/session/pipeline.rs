@@ -40,10 +40,7 @@ pub(super) enum Entry {
 impl Entry {
     /// Whether ReadyForQuery ends its answer.
     pub(super) const fn ends_group(&self) -> bool {
-        matches!(
-            self,
-            Self::Sync | Self::Query(..) | Self::FunctionCall | Self::FailingQuery(_)
-        )
+        matches!(self, Self::Sync | Self::Query(..) | Self::FunctionCall | Self::FailingQuery(_))
     }
 
     /// Whether an error of the server leaves it to wait for its ReadyForQuery, instead of making
@@ -126,10 +123,7 @@ impl Pipeline {
     /// The server has begun to read COPY data: it ignores each Sync that comes before the data's
     /// end (`copyfromparse.c`, `CopyGetData`). Whether the end has been sent already.
     pub(super) fn swallow_syncs(&mut self) -> bool {
-        let end = self
-            .entries
-            .iter()
-            .position(|entry| matches!(entry, Entry::CopyEnd));
+        let end = self.entries.iter().position(|entry| matches!(entry, Entry::CopyEnd));
         let reach = end.unwrap_or(self.entries.len());
         let mut at = 0_usize;
         self.entries.retain(|entry| {
@@ -137,11 +131,7 @@ impl Pipeline {
             at = at.saturating_add(1);
             keep
         });
-        self.groups = self
-            .entries
-            .iter()
-            .filter(|entry| entry.ends_group())
-            .count();
+        self.groups = self.entries.iter().filter(|entry| entry.ends_group()).count();
         end.is_some()
     }
 

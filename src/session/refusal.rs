@@ -40,11 +40,7 @@ impl Refusal {
             detail.push_str(&format!("\nand {more} more"));
         }
         Some(Self {
-            code: if first.rule == Rule::NotUnderstood {
-                "0A000"
-            } else {
-                "42501"
-            },
+            code: if first.rule == Rule::NotUnderstood { "0A000" } else { "42501" },
             message: format!("orgguard: statement refused: {}", label(first)),
             detail: Some(detail),
             hint: (!first.hint.is_empty()).then(|| first.hint.to_string()),
@@ -54,13 +50,7 @@ impl Refusal {
 
     /// A refusal that is no violation of a rule.
     pub(super) fn plain(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            detail: None,
-            hint: None,
-            position: None,
-        }
+        Self { code, message: message.into(), detail: None, hint: None, position: None }
     }
 
     /// Its ErrorResponse (PostgreSQL documentation, 55.8).

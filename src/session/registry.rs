@@ -64,13 +64,7 @@ impl Portal {
         bound: Option<NewValue>,
         hold: bool,
     ) -> Self {
-        Self {
-            statement,
-            tenant,
-            bound,
-            hold,
-            done: AtomicBool::new(false),
-        }
+        Self { statement, tenant, bound, hold, done: AtomicBool::new(false) }
     }
 
     /// Whether its effect has happened.
@@ -105,11 +99,7 @@ struct Names<T> {
 
 impl<T> Names<T> {
     fn new() -> Self {
-        Self {
-            confirmed: HashMap::new(),
-            predicted: HashMap::new(),
-            cleared: false,
-        }
+        Self { confirmed: HashMap::new(), predicted: HashMap::new(), cleared: false }
     }
 
     fn get(&self, name: &[u8]) -> Option<&Arc<T>> {
@@ -177,11 +167,7 @@ pub(super) struct Registry {
 
 impl Registry {
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            statements: Names::new(),
-            portals: Names::new(),
-            limit,
-        }
+        Self { statements: Names::new(), portals: Names::new(), limit }
     }
 
     /// Whether one more would be more than the configuration allows.
@@ -243,11 +229,7 @@ impl Registry {
 
     /// The predicted changes, to be restored if what is being judged is refused.
     pub(super) fn predictions(&self) -> Predictions {
-        let Self {
-            statements,
-            portals,
-            limit: _,
-        } = self;
+        let Self { statements, portals, limit: _ } = self;
         Predictions {
             statements: (statements.predicted.clone(), statements.cleared),
             portals: (portals.predicted.clone(), portals.cleared),
@@ -267,10 +249,7 @@ impl Registry {
         if old.types == types {
             return;
         }
-        let new = Arc::new(Prepared {
-            statement: old.statement.clone(),
-            types,
-        });
+        let new = Arc::new(Prepared { statement: old.statement.clone(), types });
         if let Some(Some(predicted)) = self.statements.predicted.get_mut(name)
             && Arc::ptr_eq(predicted, &old)
         {

@@ -17,29 +17,16 @@ pub(super) fn tell(
     decision: Decision,
     out: &mut Output,
 ) {
-    out.events.push(Event::Judged {
-        kind,
-        outcome: verdict.outcome(),
-        decision,
-    });
+    out.events.push(Event::Judged { kind, outcome: verdict.outcome(), decision });
     for (at, violation) in verdict.violations.iter().enumerate() {
         let earlier = verdict.violations.iter().take(at);
-        if earlier
-            .into_iter()
-            .any(|it| it.rule == violation.rule && it.table == violation.table)
-        {
+        if earlier.into_iter().any(|it| it.rule == violation.rule && it.table == violation.table) {
             continue;
         }
-        out.events.push(Event::Violation {
-            text: text.cloned(),
-            violation: violation.clone(),
-        });
+        out.events.push(Event::Violation { text: text.cloned(), violation: violation.clone() });
     }
     for advice in &verdict.advice {
-        out.events.push(Event::Advice {
-            text: text.cloned(),
-            advice: advice.clone(),
-        });
+        out.events.push(Event::Advice { text: text.cloned(), advice: advice.clone() });
     }
 }
 
@@ -66,10 +53,7 @@ pub(super) fn absent(missing: Missing) -> Refusal {
 
 /// The registry is full.
 pub(super) fn too_many() -> Refusal {
-    Refusal::plain(
-        "54000",
-        "orgguard: too many prepared statements and portals in one session",
-    )
+    Refusal::plain("54000", "orgguard: too many prepared statements and portals in one session")
 }
 
 /// Parse takes one statement only, as on the server.

@@ -81,8 +81,7 @@ impl Session {
     fn parse_complete(&mut self) -> Result<(), &'static str> {
         match self.pipeline.pop() {
             Some(Entry::Parse(name, prepared)) => {
-                self.registry
-                    .put_statement(Side::Confirmed, &name, prepared);
+                self.registry.put_statement(Side::Confirmed, &name, prepared);
                 Ok(())
             }
             _ => Err("ParseComplete out of turn"),
@@ -164,8 +163,7 @@ impl Session {
 
     fn executed(&mut self, portal: &Arc<Portal>, tag: Option<&[u8]>) {
         if !portal.finish() {
-            self.world(Side::Confirmed)
-                .ran(&portal.statement, portal.bound.as_ref(), tag);
+            self.world(Side::Confirmed).ran(&portal.statement, portal.bound.as_ref(), tag);
         }
     }
 
@@ -196,10 +194,7 @@ impl Session {
     fn copy_in(&mut self) -> Result<(), &'static str> {
         match self.pipeline.head() {
             Some(Entry::Query(..)) => {
-                let ended = self
-                    .pipeline
-                    .iter()
-                    .any(|entry| matches!(entry, Entry::CopyEnd));
+                let ended = self.pipeline.iter().any(|entry| matches!(entry, Entry::CopyEnd));
                 self.copy_in = !ended;
                 Ok(())
             }
@@ -257,12 +252,10 @@ impl Session {
         for entry in entries.iter() {
             match entry {
                 Entry::Parse(name, prepared) => {
-                    self.registry
-                        .put_statement(Side::Predicted, name, Arc::clone(prepared));
+                    self.registry.put_statement(Side::Predicted, name, Arc::clone(prepared));
                 }
                 Entry::Bind(name, Some(portal)) => {
-                    self.registry
-                        .put_portal(Side::Predicted, name, Arc::clone(portal));
+                    self.registry.put_portal(Side::Predicted, name, Arc::clone(portal));
                 }
                 Entry::Close(Target::Statement, name) => {
                     self.registry.remove_statement(Side::Predicted, name);
@@ -273,8 +266,7 @@ impl Session {
                 Entry::Execute(Some(portal)) => {
                     if !portal.is_done() {
                         let bound = portal.bound.as_ref();
-                        self.world(Side::Predicted)
-                            .ran(&portal.statement, bound, None);
+                        self.world(Side::Predicted).ran(&portal.statement, bound, None);
                     }
                 }
                 Entry::Query(planned, done) => {

@@ -52,10 +52,7 @@ pub(super) struct Scope {
 
 impl Scope {
     pub(super) fn new(startup: Setting) -> Self {
-        let values = Values {
-            current: startup.clone(),
-            session: startup.clone(),
-        };
+        let values = Values { current: startup.clone(), session: startup.clone() };
         Self {
             first: startup.clone(),
             startup,
@@ -104,10 +101,7 @@ impl Scope {
 
     pub(super) fn reset(&mut self) {
         let value = self.startup.clone();
-        self.now = Values {
-            current: value.clone(),
-            session: value,
-        };
+        self.now = Values { current: value.clone(), session: value };
     }
 
     pub(super) fn commit(&mut self, chain: bool) {
@@ -145,10 +139,7 @@ impl Scope {
 
     pub(super) fn rollback_to(&mut self, name: &str) {
         let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) else {
-            self.now = Values {
-                current: Setting::Unknown,
-                session: Setting::Unknown,
-            };
+            self.now = Values { current: Setting::Unknown, session: Setting::Unknown };
             return;
         };
         self.savepoints.truncate(at.saturating_add(1));
@@ -180,10 +171,7 @@ impl Scope {
             super::Status::Failed => {
                 self.block = true;
                 self.aborted = true;
-                let values = self
-                    .savepoints
-                    .last()
-                    .map_or(&self.base, |(_, values)| values);
+                let values = self.savepoints.last().map_or(&self.base, |(_, values)| values);
                 self.now = values.clone();
             }
         }

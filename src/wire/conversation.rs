@@ -181,7 +181,8 @@ impl Conversation {
                 }
                 Next::Oversized(_) => self.lose("a message larger than the limit"),
                 Next::CopyData(total) => {
-                    let step = self.session.client(&FromClient::CopyData, planner, &mut self.output);
+                    let step =
+                        self.session.client(&FromClient::CopyData, planner, &mut self.output);
                     match step {
                         ClientStep::Forward(_) => self.client_dropped = false,
                         ClientStep::Instead(..) | ClientStep::Drop => self.client_dropped = true,

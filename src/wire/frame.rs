@@ -105,9 +105,6 @@ mod tests {
     #[test]
     fn messages_end_where_their_length_says() {
         let bytes = b"S\0\0\0\x04H\0\0\0\x04";
-        assert_eq!(
-            next(bytes, 100),
-            Next::Whole { kind: b'S', body: b"", frame: b"S\0\0\0\x04" }
-        );
+        assert_eq!(next(bytes, 100), Next::Whole { kind: b'S', body: b"", frame: b"S\0\0\0\x04" });
     }
 }

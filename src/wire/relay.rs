@@ -248,17 +248,19 @@ impl Relay<'_> {
         {
             return false;
         }
-        READ.with_borrow_mut(|buffer| match poll_read(Pin::new(&mut *self.client), context, buffer) {
-            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                conversation.client_bytes(bytes, planner);
-                witness.took(Direction::FromClient, bytes.len(), conversation);
-                true
+        READ.with_borrow_mut(|buffer| {
+            match poll_read(Pin::new(&mut *self.client), context, buffer) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    conversation.client_bytes(bytes, planner);
+                    witness.took(Direction::FromClient, bytes.len(), conversation);
+                    true
+                }
+                Poll::Ready(_) => {
+                    self.client_ended = true;
+                    true
+                }
+                Poll::Pending => false,
             }
-            Poll::Ready(_) => {
-                self.client_ended = true;
-                true
-            }
-            Poll::Pending => false,
         })
     }
 
@@ -272,17 +274,19 @@ impl Relay<'_> {
         if self.server_ended || conversation.is_ending() || conversation.to_client.len() >= BUFFER {
             return false;
         }
-        READ.with_borrow_mut(|buffer| match poll_read(Pin::new(&mut *self.server), context, buffer) {
-            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                conversation.server_bytes(bytes, planner);
-                witness.took(Direction::FromServer, bytes.len(), conversation);
-                true
+        READ.with_borrow_mut(|buffer| {
+            match poll_read(Pin::new(&mut *self.server), context, buffer) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    conversation.server_bytes(bytes, planner);
+                    witness.took(Direction::FromServer, bytes.len(), conversation);
+                    true
+                }
+                Poll::Ready(_) => {
+                    self.server_ended = true;
+                    true
+                }
+                Poll::Pending => false,
             }
-            Poll::Ready(_) => {
-                self.server_ended = true;
-                true
-            }
-            Poll::Pending => false,
         })
     }
 
@@ -293,8 +297,7 @@ impl Relay<'_> {
             && !conversation.is_waiting()
             && conversation.to_server.is_empty()
         {
-            self.server_shut =
-                Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
+            self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::policy::{SettingClass, Settings};
 const MAJOR: u32 = 3;
 
 /// Settings that are always told to the server, since the reading of statements rests on them.
-const PINS: [(&str, &str); 2] = [("client_encoding", "UTF8"), ("standard_conforming_strings", "on")];
+const PINS: [(&str, &str); 2] =
+    [("client_encoding", "UTF8"), ("standard_conforming_strings", "on")];
 
 /// A startup packet as the client sent it.
 #[derive(Debug)]
