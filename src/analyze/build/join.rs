@@ -47,8 +47,8 @@ pub(super) struct Node<'q> {
     left: Tree<'q>,
     right: Tree<'q>,
     on: Option<&'q Expr>,
-    /// Columns that USING makes equal.
-    using: Vec<(ColumnId, ColumnId)>,
+    /// Columns that USING makes equal, and for FULL the merged column.
+    using: Vec<(ColumnId, ColumnId, Option<ColumnId>)>,
     left_references: Vec<ReferenceId>,
     right_references: Vec<ReferenceId>,
     level: Level,
