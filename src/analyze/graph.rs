@@ -28,6 +28,8 @@ pub(super) struct Reference {
     pub(super) aliased: bool,
     /// The relation's own name.
     pub(super) table: Box<str>,
+    /// Its schema, if it is written.
+    pub(super) schema: Option<Box<str>>,
     pub(super) span: Span,
     pub(super) source: Source,
     /// The facts that hold for those of its rows that matter.

@@ -107,7 +107,7 @@ impl Builder<'_> {
                 Item::QualifiedWildcard(parts) => {
                     let reference = match parts.as_slice() {
                         [alias] => self.by_alias(&alias.text, scope),
-                        [_, table] => self.by_table(&table.text, scope),
+                        [schema, table] => self.by_table(&schema.text, &table.text, scope),
                         _ => None,
                     };
                     match reference {

@@ -47,8 +47,8 @@ pub(super) struct Node<'q> {
     left: Tree<'q>,
     right: Tree<'q>,
     on: Option<&'q Expr>,
-    /// Columns that USING makes equal.
-    using: Vec<(ColumnId, ColumnId)>,
+    /// Columns that USING makes equal, and for FULL the merged column.
+    using: Vec<(ColumnId, ColumnId, Option<ColumnId>)>,
     left_references: Vec<ReferenceId>,
     right_references: Vec<ReferenceId>,
     level: Level,
@@ -156,12 +156,14 @@ impl Builder<'_> {
         let aliases: Vec<Box<str>> = columns.iter().map(|name| name.text.clone()).collect();
         let named =
             |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
+        let mut schema = None;
         let (table, span, graph_source) = match source {
             Source::Table { qualifier, name, sample } => {
                 for argument in sample {
                     self.walk(argument, &before.scope(outer), context, Clause::Value);
                 }
                 let source = self.table(qualifier, name, outer);
+                schema = qualifier.last().map(|schema| schema.text.clone());
                 (name.text.clone(), name.span, source)
             }
             Source::Derived(query) => {
@@ -192,6 +194,7 @@ impl Builder<'_> {
             alias: named(&table),
             aliased: alias.is_some(),
             table,
+            schema,
             span,
             source: graph_source,
             context,

@@ -109,8 +109,8 @@ impl Builder<'_> {
                 let reference = self.by_alias(&qualifier.text, scope)?;
                 Some(self.graph.column(reference, &name.text))
             }
-            [_, table, name] => {
-                let reference = self.by_table(&table.text, scope)?;
+            [schema, table, name] => {
+                let reference = self.by_table(&schema.text, &table.text, scope)?;
                 Some(self.graph.column(reference, &name.text))
             }
             _ => None,
@@ -152,9 +152,26 @@ impl Builder<'_> {
         self.find(scope, &|reference| *reference.alias == *alias)
     }
 
-    /// `schema.table.column` means a reference without an alias.
-    fn by_table(&self, table: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
-        self.find(scope, &|reference| !reference.aliased && *reference.table == *table)
+    /// `schema.table.column` means the relation itself, at whatever level it stands without an
+    /// alias. A reference without a schema may or may not be that relation, so it counts only when
+    /// no other could be meant.
+    fn by_table(&self, schema: &str, table: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
+        let mut found = Vec::new();
+        let mut level = Some(scope);
+        while let Some(here) = level {
+            found.extend(here.references.iter().copied().filter(|id| {
+                self.graph.references.get(*id).is_some_and(|reference| {
+                    !reference.aliased
+                        && *reference.table == *table
+                        && reference.schema.as_deref().is_none_or(|own| own == schema)
+                })
+            }));
+            level = here.outer;
+        }
+        match found.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
     }
 
     fn find(

@@ -28,7 +28,7 @@ impl Builder<'_> {
 
     /// A write's target is never a CTE.
     fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
-        let Target { qualifier: _, name, alias } = target;
+        let Target { qualifier, name, alias } = target;
         if &*name.text == "pg_settings" {
             self.violate(
                 Rule::SessionEscape,
@@ -43,6 +43,7 @@ impl Builder<'_> {
             alias: alias.as_ref().map_or_else(|| name.text.clone(), |alias| alias.text.clone()),
             aliased: alias.is_some(),
             table: name.text.clone(),
+            schema: qualifier.last().map(|schema| schema.text.clone()),
             span: name.span,
             source,
             context,
@@ -199,6 +200,7 @@ impl Builder<'_> {
             alias: "excluded".into(),
             aliased: true,
             table: "excluded".into(),
+            schema: None,
             span: target.name.span,
             source: GraphSource::Unknown,
             context,
