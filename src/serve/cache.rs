@@ -127,14 +127,16 @@ impl Planner for PlanCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Overrides;
 
     fn shard(limit: usize) -> Shard {
         Shard { young: HashSet::new(), old: HashSet::new(), young_bytes: 0, limit }
     }
 
     fn planned(text: &str) -> Arc<Planned> {
+        let config = crate::config::standard(&Overrides::default()).unwrap();
         // A text without statements: nothing is planned here.
-        Arc::new(Planned::new(text.into(), analyze::plan("", &crate::config::tests_policy())))
+        Arc::new(Planned::new(text.into(), analyze::plan("", &config.policy)))
     }
 
     #[test]

@@ -26,9 +26,6 @@ mod report;
 mod server;
 mod tenant;
 
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 pub use event::Event;

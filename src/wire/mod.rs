@@ -11,5 +11,12 @@ mod relay;
 mod startup;
 mod stream;
 
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod scripts;
+#[cfg(test)]
+mod tenant_scripts;
+
 pub use connection::{Connection, refuse};
 pub use greet::Encryption;
