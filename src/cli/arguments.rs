@@ -14,8 +14,43 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Serve(ServeArguments),
     Check(CheckArguments),
     Explain(ExplainArguments),
+    Demo(DemoArguments),
+}
+
+/// Run the guard: listen for applications and stand before the database.
+///
+/// Ready when /readyz on the admin port answers 200. SIGTERM drains.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Take the place of the configuration's mode: audit or enforce
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
+    /// Take the place of the configuration's listen
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Take the place of the configuration's upstream
+    #[arg(long, value_name = "HOST:PORT")]
+    upstream: Option<String>,
+    /// Take the place of the configuration's admin
+    #[arg(long, value_name = "HOST:PORT")]
+    admin: Option<String>,
+}
+
+/// Show on a throwaway PostgreSQL what the guard lets pass and what it refuses.
+///
+/// PostgreSQL's server programs are looked for in ORGGUARD_PG_BIN, on the PATH and in the usual
+/// folders.
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    /// End after the table, with 0 if everything was as expected
+    #[arg(long)]
+    pub(super) once: bool,
 }
 
 /// Judge SQL files offline: would some organization and some values make each statement hold?
@@ -57,6 +92,18 @@ pub(super) struct ExplainArguments {
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+impl ServeArguments {
+    /// What takes the place of the file's values.
+    pub(super) fn overrides(&self) -> Overrides {
+        Overrides {
+            mode: self.mode.clone(),
+            listen: self.listen.clone(),
+            upstream: self.upstream.clone(),
+            admin: self.admin.clone(),
+        }
+    }
 }
 
 impl CheckArguments {

@@ -2,8 +2,11 @@
 
 mod arguments;
 mod check;
+mod demo;
 mod excerpt;
 mod explain;
+mod guard;
+mod serve;
 mod throwaway;
 
 use std::io::{self, Write};
@@ -28,7 +31,9 @@ pub fn run() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let task = move || match command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
     };
     // Not on the main thread, whose stack the system chooses.
     let thread = std::thread::Builder::new().name("orgguard".to_owned()).stack_size(READER_STACK);
