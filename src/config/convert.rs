@@ -147,6 +147,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             settings,
             routines,
             limits: reading,
+            catalog: None,
         }),
         tenant,
         limits,
