@@ -13,7 +13,7 @@ pub use catalog::{
     Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, RelationKind, RelationName,
 };
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
-pub use routine::{Routine, Routines, is_harmless_routine};
+pub use routine::{Routine, Routines, computing_extension, is_harmless_routine};
 pub use setting::{SettingClass, Settings};
 pub use table::{Guard, TableOverride, Tables, statistics_relation};
 
