@@ -137,7 +137,7 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
         ),
-        StatementBody::Utility(_) => (
+        StatementBody::Utility(_) | StatementBody::Wrapped { copy: false, .. } => (
             Rule::GuardedDdl,
             "a utility statement on a guarded table",
             "run it as a migration, on a direct connection",

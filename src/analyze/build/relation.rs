@@ -34,14 +34,15 @@ impl Meaning {
             return self;
         };
         if let GraphSource::Guarded(guarded) = &mut self.source {
-            let renamed = |own: &Box<str>| {
-                let position = columns.iter().position(|column| column == own)?;
+            let renamed = |own: &str| {
+                let position = columns.iter().position(|column| **column == *own)?;
                 aliases.get(position).or_else(|| columns.get(position)).cloned()
             };
-            let (tenant, live) = (renamed(&guarded.tenant), guarded.live.as_ref().map(&renamed));
-            guarded.bound_by = guarded.bound_by.iter().filter_map(&renamed).collect();
-            guarded.tenant = tenant.unwrap_or_else(|| guarded.tenant.clone());
-            guarded.live = live.flatten();
+            if let Some(tenant) = renamed(&guarded.tenant) {
+                guarded.tenant = tenant;
+            }
+            guarded.live = guarded.live.as_deref().and_then(renamed);
+            guarded.bound_by = guarded.bound_by.iter().filter_map(|own| renamed(own)).collect();
         }
         for (column, alias) in columns.iter_mut().zip(aliases) {
             column.clone_from(alias);

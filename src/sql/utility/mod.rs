@@ -48,7 +48,7 @@ pub(super) fn body(first: &str, cursor: &mut Cursor<'_>) -> Read {
         "close" => optional_name(cursor).map(StatementBody::Close),
         "copy" => copy::copy(cursor),
         "listen" | "unlisten" | "notify" => {
-            cursor.channel = Some(cursor.at);
+            cursor.named.push(cursor.at);
             Ok(StatementBody::Utility(Utility::Plain))
         }
         "create" => create::create(cursor),
@@ -269,7 +269,6 @@ fn declare(cursor: &mut Cursor<'_>) -> Read {
 
 /// FETCH and MOVE end with the cursor's name, whatever direction stands before it.
 fn fetch(cursor: &mut Cursor<'_>) -> Read {
-    let last = cursor.lexemes.last();
-    let name = last.and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
-    name.map(StatementBody::Fetch).ok_or_else(|| cursor.unread("FETCH without a cursor"))
+    cursor.at = cursor.lexemes.len().saturating_sub(1).max(1);
+    cursor.name().map(StatementBody::Fetch)
 }
