@@ -93,7 +93,10 @@ async fn compare(server: &Throwaway) {
             ran += usize::from(mine.error.is_none());
             let advised = said.starts_with("admit advice");
             let lost_only = advised && mine.rows.iter().all(|row| truth.rows.contains(row));
-            if mine.foreign != truth.foreign || (mine != truth && !advised && !lost_only) {
+            // A cascade reaches other tenants' rows under row-level security too, where it is not seen.
+            let cascades = case.note.as_deref().is_some_and(|note| note.contains("cascade"));
+            let foreign = !cascades && mine.foreign;
+            if foreign || (mine.seen() != truth.seen() && !advised && !lost_only) {
                 let _ = writeln!(
                     differences,
                     "{}:{}: {}\n  {text}\n  without RLS {mine:?}\n  with RLS    {truth:?}",
@@ -149,8 +152,15 @@ struct Outcome {
     tags: Vec<u64>,
     /// The tenant's own rows afterwards.
     own: String,
-    /// Other tenants' rows afterwards, where they can be seen.
+    /// Whether other tenants' rows changed, where they can be seen.
     foreign: bool,
+}
+
+impl Outcome {
+    /// What a client sees of it, and the tenant's rows afterwards.
+    fn seen(&self) -> (&Option<String>, &[String], &[u64], &str) {
+        (&self.error, &self.rows, &self.tags, &self.own)
+    }
 }
 
 /// Runs a text in a transaction that is rolled back.
@@ -193,7 +203,7 @@ async fn run(client: &Client, text: &str) -> Outcome {
 
 /// A digest of the guarded tables: of the tenant's rows, or of all others.
 async fn contents(client: &Client, own: bool) -> String {
-    let tables = "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    let tables = "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                   WHERE c.relkind = 'r' AND n.nspname IN ('public', 'archive') AND c.relname ILIKE 'org\\_%' ORDER BY 1";
     let mut digest = String::new();
     for message in client.simple_query(tables).await.unwrap() {

@@ -134,6 +134,8 @@ pub(super) struct Arm {
     pub(super) closed: bool,
     /// Whether its rows come out (not the right arm of INTERSECT or EXCEPT).
     pub(super) comes_out: bool,
+    /// For the right arm of INTERSECT or EXCEPT: the contexts of the arms whose rows alone matter.
+    pub(super) against: Vec<ContextId>,
     /// Whether a row out means that some row has passed its context (not so for an aggregate
     /// without GROUP BY).
     pub(super) witness: bool,
@@ -154,16 +156,27 @@ pub(super) enum Operand {
     Constant(Option<crate::tenant::Tenant>),
     /// NULL.
     Null,
-    /// `$n`; whether it is cast to the tenant's type.
-    Parameter { number: u16, cast: bool },
+    /// `$n`.
+    Parameter { number: u16, cast: Cast },
     /// `$n` as an array, each element of which is compared.
-    Elements { number: u16, cast: bool },
+    Elements { number: u16, cast: Cast },
     /// The setting that holds the session's tenant.
     Setting,
     /// Each of several.
     All(Vec<Self>),
     /// As the value, but NULL equals NULL (IS NOT DISTINCT FROM).
     NotNull(Box<Self>),
+}
+
+/// How a parameter comes to the tenant's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cast {
+    /// It is not cast.
+    None,
+    /// It is cast to the tenant's type.
+    Own,
+    /// It is cast to text first.
+    ViaText,
 }
 
 /// What a statement owes.

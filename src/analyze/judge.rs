@@ -70,8 +70,8 @@ fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule)
             Obligation::Bound { reference, conflict } => {
                 if !solver.is_bound(*reference, &solution) {
                     let rule = match (provable, conflict) {
-                        (true, _) => foreign,
-                        (false, true) => Rule::UnguardedConflict,
+                        (_, true) => Rule::UnguardedConflict,
+                        (true, false) => foreign,
                         (false, false) => Rule::UnboundTenant,
                     };
                     verdict.violations.extend(unbound(graph, *reference, rule));

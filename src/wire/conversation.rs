@@ -239,7 +239,7 @@ impl Conversation {
 
     /// The only way of a whole message to the server. In audit the bytes are on their way already.
     fn send(&mut self, permit: Permit, bytes: &[u8]) {
-        drop(permit);
+        permit.spend();
         if !self.audit {
             self.to_server.extend_from_slice(bytes);
         }

@@ -71,7 +71,7 @@ impl Builder<'_> {
         let grouped = matches!(grouping, Grouping::Keys(_));
         let witness =
             grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
-        Arm { context, columns, keys, closed, comes_out: true, witness }
+        Arm { context, columns, keys, closed, comes_out: true, against: Vec::new(), witness }
     }
 
     fn window_parts(&mut self, window: &Window, scope: &Scope<'_>, context: ContextId) {

@@ -14,7 +14,8 @@ mod strict;
 mod write;
 
 use super::graph::{
-    ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
+    Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
+    Term,
 };
 use super::verdict::{Rule, Violation};
 use crate::policy::Policy;
@@ -230,16 +231,21 @@ impl Builder<'_> {
                 tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
             }
             Expr::Constant(Constant::Null) => Some(Operand::Null),
-            Expr::Parameter(number) => Some(Operand::Parameter { number: *number, cast: false }),
+            Expr::Parameter(number) => {
+                Some(Operand::Parameter { number: *number, cast: Cast::None })
+            }
             Expr::Cast { expr, target } if self.keeps_type(target) => match self.value(expr)? {
-                Operand::Parameter { number, cast: false } => {
-                    Some(Operand::Parameter { number, cast: true })
+                Operand::Parameter { number, cast: Cast::None } => {
+                    Some(Operand::Parameter { number, cast: Cast::Own })
                 }
                 other => Some(other),
             },
             // A text on its way to the tenant's type.
             Expr::Cast { expr, target: TypeName::Plain("text") } => {
                 match (&**expr, self.value(expr)?) {
+                    (Expr::Parameter(number), _) => {
+                        Some(Operand::Parameter { number: *number, cast: Cast::ViaText })
+                    }
                     (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
                     (_, _) => None,
                 }
@@ -268,13 +274,15 @@ impl Builder<'_> {
             Expr::Array(elements) => {
                 elements.iter().map(|e| self.value(e)).collect::<Option<_>>().map(Operand::All)
             }
-            Expr::Parameter(number) => Some(Operand::Elements { number: *number, cast: false }),
+            Expr::Parameter(number) => {
+                Some(Operand::Elements { number: *number, cast: Cast::None })
+            }
             Expr::Cast { expr, target: TypeName::Array(name) }
                 if self.keeps_type(&TypeName::Plain(name)) =>
             {
                 match self.elements(expr)? {
-                    Operand::Elements { number, cast: false } => {
-                        Some(Operand::Elements { number, cast: true })
+                    Operand::Elements { number, cast: Cast::None } => {
+                        Some(Operand::Elements { number, cast: Cast::Own })
                     }
                     other => Some(other),
                 }

@@ -108,8 +108,11 @@ impl Builder<'_> {
                 let mut arms = self.body(left, none, context, scope);
                 let mut rights = self.body(right, none, context, scope);
                 if matches!(operator, SetOperator::Intersect | SetOperator::Except) {
+                    let out = arms.iter().filter(|arm| arm.comes_out).map(|arm| arm.context);
+                    let out: Vec<ContextId> = out.collect();
                     for arm in &mut rights {
                         arm.comes_out = false;
+                        arm.against.clone_from(&out);
                     }
                 }
                 arms.extend(rights);
@@ -143,7 +146,15 @@ impl Builder<'_> {
                 ArmColumn::One { name: Some(name.into()), term: self.term(value, scope) }
             })
             .collect();
-        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+        Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+        }
     }
 
     /// What a guarded table's reference is, by the policy.

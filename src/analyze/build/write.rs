@@ -85,7 +85,15 @@ impl Builder<'_> {
         self.place(&mut trees, context, filter.map(|filter| (filter, &level)), Some(outer));
         self.assignments(assignments, target, reference, &scope, context);
         let columns = self.items(returning, &scope, context);
-        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+        Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+        }
     }
 
     /// SET: every new value of the tenant column must be the tenant.
@@ -157,12 +165,26 @@ impl Builder<'_> {
                 values: values.clone(),
             });
         }
+        if let Some(tenant) = &tenant {
+            // RETURNING shows the rows written.
+            let column = self.graph.column(reference, tenant);
+            let facts = self.new_rows(column, &values);
+            self.graph.add_facts(context, facts);
+        }
         let scope = Scope { references: vec![reference], ..Scope::inside(Some(outer)) };
         if let Some(Conflict { arbiter, update: Some(update) }) = conflict {
             self.conflict_update(target, arbiter, update, &values, outer);
         }
         let columns = self.items(returning, &scope, context);
-        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+        Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+        }
     }
 
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
@@ -223,7 +245,7 @@ impl Builder<'_> {
         });
         if let Some(tenant) = self.tenant_column(reference) {
             let new = self.graph.column(excluded, &tenant);
-            let facts = self.excluded(new, values);
+            let facts = self.new_rows(new, values);
             self.graph.add_facts(context, facts);
             // A conflict on an index with the tenant column is with a row of the same tenant.
             if arbiter.iter().any(|column| column.text == tenant) {
@@ -241,8 +263,8 @@ impl Builder<'_> {
         self.assignments(assignments, target, reference, &scope, context);
     }
 
-    /// What `excluded.tenant` is: one of the values written.
-    fn excluded(&mut self, column: usize, values: &[Written]) -> Vec<Fact> {
+    /// What the tenant column of a new row is: one of the values written.
+    fn new_rows(&mut self, column: usize, values: &[Written]) -> Vec<Fact> {
         let mut operands: Vec<Operand> = Vec::new();
         let mut outputs: Vec<(OutputId, usize)> = Vec::new();
         for Written { context: _, value } in values {
