@@ -323,14 +323,14 @@ pub enum Expr {
         /// Right operand.
         right: Box<Self>,
     },
-    /// IS [NOT] NULL.
+    /// IS NULL, IS NOT NULL.
     IsNull {
         /// The operand.
         expr: Box<Self>,
         /// IS NOT NULL.
         negated: bool,
     },
-    /// IS [NOT] DISTINCT FROM.
+    /// IS DISTINCT FROM, IS NOT DISTINCT FROM.
     IsDistinct {
         /// Left operand.
         left: Box<Self>,
@@ -367,7 +367,7 @@ pub enum Expr {
         /// The array.
         array: Box<Self>,
     },
-    /// [NOT] EXISTS (query).
+    /// EXISTS (query), NOT EXISTS (query).
     Exists {
         /// The query.
         query: Box<Query>,
