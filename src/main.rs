@@ -1,1 +1,5 @@
-fn main() {}
+//! The `orgguard` program.
+
+fn main() -> std::process::ExitCode {
+    orgguard::cli::run()
+}

@@ -28,12 +28,16 @@ pub(super) struct Reference {
     pub(super) aliased: bool,
     /// The relation's own name.
     pub(super) table: Box<str>,
+    /// Its schema, if it is written.
+    pub(super) schema: Option<Box<str>>,
     pub(super) span: Span,
     pub(super) source: Source,
     /// The facts that hold for those of its rows that matter.
     pub(super) context: ContextId,
-    /// Column aliases, by position.
+    /// Column aliases, by position, where the columns themselves are not known.
     pub(super) aliases: Vec<Box<str>>,
+    /// All its columns under the names that they have here, if they are known.
+    pub(super) columns: Option<Vec<Box<str>>>,
 }
 
 /// What a reference refers to.
@@ -340,6 +344,10 @@ impl Graph {
         let Some(reference) = self.references.get(reference) else {
             return Has::Maybe;
         };
+        if let Some(columns) = &reference.columns {
+            let has = columns.iter().any(|column| **column == *name);
+            return if has || SYSTEM_COLUMNS.contains(&name) { Has::Sure } else { Has::No };
+        }
         if reference.aliases.iter().any(|alias| **alias == *name) {
             return Has::Sure;
         }
@@ -368,7 +376,7 @@ impl Graph {
         for column in &arm.columns {
             match column {
                 ArmColumn::One { name: Some(own), term: _ } if **own == *name => {
-                    best = best.max(Has::Maybe)
+                    best = best.max(Has::Maybe);
                 }
                 ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}
@@ -386,3 +394,6 @@ pub(super) enum Has {
     Maybe,
     Sure,
 }
+
+/// Columns that every table has (documentation, 5.6).
+const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];

@@ -1,4 +1,8 @@
 //! From a solution to violations: which obligation is not proved, and why.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the texts of the rules that have no text of their own"
+)]
 
 use super::arguments::Arguments;
 use super::graph::{Graph, Obligation, ReferenceId, Source};

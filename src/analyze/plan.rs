@@ -85,6 +85,7 @@ pub struct StatementPlan {
     violations: Vec<Violation>,
     /// For each obligation, whether some values of its operands would prove it.
     provable: Vec<bool>,
+    unknown_relation: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -122,6 +123,13 @@ impl StatementPlan {
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         !self.graph.obligations.is_empty()
+    }
+
+    /// Whether it names a relation that the catalogue did not know when the plan was made: worth
+    /// planning again under a newer one.
+    #[must_use]
+    pub const fn unknown_relation(&self) -> bool {
+        self.unknown_relation
     }
 
     /// Compares the plan's operands with the tenant.
@@ -174,6 +182,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         graph: Graph::default(),
         violations: vec![violation],
         provable: Vec::new(),
+        unknown_relation: false,
     }
 }
 
@@ -181,10 +190,12 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
     let Outline { kind, effect, mut violations, query, explained } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
+    let mut unknown_relation = false;
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built { graph: own, violations: more } = built;
+        let Built { graph: own, violations: more, unknown_relation: unknown } = built;
         graph = own;
+        unknown_relation = unknown;
         violations.extend(more);
     }
     if let Some(span) = explained
@@ -220,6 +231,7 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         graph,
         violations,
         provable,
+        unknown_relation,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Statements as a whole: their kind, their effect on the session, and what is refused about them
 //! before any query is looked at.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "over our own model, a wildcard arm says that nothing is known of a value"
+)]
 
 use std::sync::Arc;
 
@@ -46,34 +50,14 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.query = own.query;
             outline.explained = (!costs_off).then_some(statement.span);
         }
-        StatementBody::Prepare { name, statement } => {
+        StatementBody::Prepare { .. }
+        | StatementBody::Execute { .. }
+        | StatementBody::Deallocate(_)
+        | StatementBody::Declare { .. }
+        | StatementBody::Fetch(_)
+        | StatementBody::Close(_) => {
             outline.kind = Kind::Prepared;
-            let statement = Arc::new(plan_statement(statement, policy));
-            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
-        }
-        StatementBody::Execute { name, arguments } => {
-            outline.kind = Kind::Prepared;
-            let arguments = arguments.iter().map(NewValue::from).collect();
-            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
-        }
-        StatementBody::Deallocate(name) => {
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
-        }
-        StatementBody::Declare { name, hold, statement } => {
-            let own = self::outline(statement, policy);
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
-            outline.violations.extend(own.violations);
-            outline.query = own.query;
-        }
-        StatementBody::Fetch(name) => {
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::Fetch(name.text.clone());
-        }
-        StatementBody::Close(name) => {
-            outline.kind = Kind::Prepared;
-            outline.effect = Effect::CloseCursor(name.as_ref().map(|name| name.text.clone()));
+            prepared(&mut outline, &statement.body, policy);
         }
         StatementBody::Wrapped { copy, statement } => {
             let own = self::outline(statement, policy);
@@ -108,6 +92,36 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         }
     }
     outline
+}
+
+/// Prepared statements and cursors.
+fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
+    match body {
+        StatementBody::Prepare { name, statement } => {
+            let statement = Arc::new(plan_statement(statement, policy));
+            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
+        }
+        StatementBody::Execute { name, arguments } => {
+            let arguments = arguments.iter().map(NewValue::from).collect();
+            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
+        }
+        StatementBody::Deallocate(name) => {
+            outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
+        }
+        StatementBody::Declare { name, hold, statement } => {
+            let own = self::outline(statement, policy);
+            outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
+            outline.violations.extend(own.violations);
+            outline.query = own.query;
+        }
+        StatementBody::Fetch(name) => {
+            outline.effect = Effect::Fetch(name.text.clone());
+        }
+        StatementBody::Close(name) => {
+            outline.effect = Effect::CloseCursor(name.as_ref().map(|name| name.text.clone()));
+        }
+        _ => {}
+    }
 }
 
 /// The token sweep: no identifier that the model does not account for may name a guarded relation.

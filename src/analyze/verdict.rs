@@ -12,6 +12,8 @@ pub enum Rule {
     GuardedCopy,
     /// DDL or a utility statement on a guarded table.
     GuardedDdl,
+    /// A relation that may hide guarded rows: a view, a foreign table, one that is not known.
+    HiddenRelation,
     /// References of one statement bound to different tenants.
     MixedTenants,
     /// A text that could not be read, or is not known to be harmless.
@@ -34,11 +36,12 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of their names.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ForeignInsert,
         Self::ForeignTenant,
         Self::GuardedCopy,
         Self::GuardedDdl,
+        Self::HiddenRelation,
         Self::MixedTenants,
         Self::NotUnderstood,
         Self::OpaqueSql,
@@ -58,6 +61,7 @@ impl Rule {
             Self::ForeignTenant => "foreign-tenant",
             Self::GuardedCopy => "guarded-copy",
             Self::GuardedDdl => "guarded-ddl",
+            Self::HiddenRelation => "hidden-relation",
             Self::MixedTenants => "mixed-tenants",
             Self::NotUnderstood => "not-understood",
             Self::OpaqueSql => "opaque-sql",

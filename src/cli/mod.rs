@@ -1,5 +1,67 @@
 //! The command line: `serve`, `check`, `explain` and `demo`.
 
+mod arguments;
+mod check;
+mod demo;
+mod excerpt;
+mod explain;
+mod guard;
+mod serve;
 mod throwaway;
 
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
 pub use throwaway::{NoPostgres, Throwaway};
+
+/// The stack of every thread that reads SQL, in bytes. The parser goes down one frame for each
+/// operator of a chain; the reading limits of the configuration have their upper bounds so that
+/// what they let through fits.
+pub const READER_STACK: usize = 16 << 20;
+
+/// Could not do what was asked: a file, an argument or the configuration is wrong.
+const COULD_NOT_RUN: u8 = 2;
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let task = move || match command {
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+    };
+    // Not on the main thread, whose stack the system chooses.
+    let thread = std::thread::Builder::new().name("orgguard".to_owned()).stack_size(READER_STACK);
+    match thread.spawn(task).map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => code,
+        // The panic has been reported where it happened.
+        Ok(Err(_)) => ExitCode::from(COULD_NOT_RUN),
+        Err(error) => could_not_run(&error),
+    }
+}
+
+/// Says why the program cannot do what was asked.
+fn could_not_run(why: &dyn std::fmt::Display) -> ExitCode {
+    say_error(why);
+    ExitCode::from(COULD_NOT_RUN)
+}
+
+/// One message on standard error, each of its lines marked as ours.
+fn say_error(what: &dyn std::fmt::Display) {
+    let mut error = io::stderr().lock();
+    for line in what.to_string().lines() {
+        // If nobody listens there is nobody to tell.
+        let _ = writeln!(error, "orgguard: {line}");
+    }
+}
+
+/// Writes to standard output at once; a reader that has gone away (`| head`) is no error.
+fn print(text: &str) {
+    let mut output = io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}

@@ -88,23 +88,10 @@ impl Throwaway {
     /// If PostgreSQL is missing or does not start.
     pub fn start_with(settings: &[(&str, &str)]) -> Result<Self, NoPostgres> {
         let programs = find_programs()?;
-        let mut server = Self {
-            programs,
-            data: new_path(),
-            port: 0,
-        };
+        let mut server = Self { programs, data: new_path(), port: 0 };
         let mut initdb = server.command("initdb");
         initdb.arg("-D").arg(&server.data);
-        initdb.args([
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "-N",
-        ]);
+        initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
         run(initdb, "initdb")?;
         let mut attempt = 0_usize;
         loop {
@@ -115,11 +102,7 @@ impl Throwaway {
             })?;
             server.configure(settings)?;
             let mut start = server.command("pg_ctl");
-            start
-                .arg("-D")
-                .arg(&server.data)
-                .arg("-l")
-                .arg(server.log());
+            start.arg("-D").arg(&server.data).arg("-l").arg(server.log());
             start.args(["-w", "-t", "60", "-s", "start"]);
             match run(start, "postgres") {
                 Ok(()) => return Ok(server),
@@ -195,10 +178,7 @@ impl Throwaway {
             let mut file = fs::OpenOptions::new().append(true).open(&file)?;
             io::Write::write_all(&mut file, text.as_bytes())
         };
-        append(&text).map_err(|source| NoPostgres::NotWritten {
-            file: file.clone(),
-            source,
-        })
+        append(&text).map_err(|source| NoPostgres::NotWritten { file: file.clone(), source })
     }
 }
 
@@ -206,9 +186,7 @@ impl Drop for Throwaway {
     fn drop(&mut self) {
         if self.data.join("postmaster.pid").exists() {
             let mut stop = self.command("pg_ctl");
-            stop.arg("-D")
-                .arg(&self.data)
-                .args(["-m", "immediate", "-w", "-s", "stop"]);
+            stop.arg("-D").arg(&self.data).args(["-m", "immediate", "-w", "-s", "stop"]);
             // Nobody is left to tell if it fails; the data is removed all the same.
             let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
@@ -218,20 +196,13 @@ impl Drop for Throwaway {
 
 /// A connection string for the superuser of a throwaway server, through any address.
 pub(super) fn connection_string(address: SocketAddr) -> String {
-    format!(
-        "host={} port={} user=postgres dbname=postgres",
-        address.ip(),
-        address.port()
-    )
+    format!("host={} port={} user=postgres dbname=postgres", address.ip(), address.port())
 }
 
 /// Runs a program to its end. Its output goes to files that nobody else holds: a server started
 /// by `pg_ctl` would keep a pipe open.
 fn run(mut command: Command, program: &str) -> Result<(), NoPostgres> {
-    let not_run = |source| NoPostgres::NotRun {
-        program: program.to_owned(),
-        source,
-    };
+    let not_run = |source| NoPostgres::NotRun { program: program.to_owned(), source };
     let (path, file) = new_file(program).map_err(not_run)?;
     let copy = file.try_clone().map_err(not_run)?;
     let status = command.stdout(file).stderr(copy).status().map_err(not_run);
@@ -240,22 +211,13 @@ fn run(mut command: Command, program: &str) -> Result<(), NoPostgres> {
     if status?.success() {
         return Ok(());
     }
-    let said = text
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("nothing said");
-    Err(NoPostgres::Failed {
-        program: program.to_owned(),
-        said: said.trim().to_owned(),
-    })
+    let said = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing said");
+    Err(NoPostgres::Failed { program: program.to_owned(), said: said.trim().to_owned() })
 }
 
 fn new_file(program: &str) -> io::Result<(PathBuf, fs::File)> {
     let path = new_path().with_extension(format!("{program}.out"));
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)?;
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
     Ok((path, file))
 }
 
@@ -273,9 +235,7 @@ fn is_root() -> bool {
 }
 
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn find_programs() -> Result<PathBuf, NoPostgres> {
@@ -283,18 +243,14 @@ fn find_programs() -> Result<PathBuf, NoPostgres> {
     if let Some(chosen) = std::env::var_os("ORGGUARD_PG_BIN") {
         let chosen = PathBuf::from(chosen);
         let looked = format!("{} (ORGGUARD_PG_BIN)", chosen.display());
-        return Some(chosen)
-            .filter(complete)
-            .ok_or(NoPostgres::Missing { looked });
+        return Some(chosen).filter(complete).ok_or(NoPostgres::Missing { looked });
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).find(complete);
-    on_path
-        .or_else(|| usual_directories().into_iter().find(complete))
-        .ok_or_else(|| {
-            let looked = "PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin".to_owned();
-            NoPostgres::Missing { looked }
-        })
+    on_path.or_else(|| usual_directories().into_iter().find(complete)).ok_or_else(|| {
+        let looked = "PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin".to_owned();
+        NoPostgres::Missing { looked }
+    })
 }
 
 /// The usual directories that exist here, newest version first.

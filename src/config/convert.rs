@@ -42,16 +42,10 @@ pub fn load(file: &Path, overrides: &Overrides) -> Result<Config, Invalid> {
             Err(problems) => problems,
         },
         Err(error) => {
-            vec![Problem {
-                place: Place::File,
-                message: format!("could not be read: {error}"),
-            }]
+            vec![Problem { place: Place::File, message: format!("could not be read: {error}") }]
         }
     };
-    Err(Invalid {
-        file: file.to_owned(),
-        problems,
-    })
+    Err(Invalid { file: file.to_owned(), problems })
 }
 
 /// The configuration that `check` and `explain` use without a file: the conventions of the guarded
@@ -61,13 +55,8 @@ pub fn load(file: &Path, overrides: &Overrides) -> Result<Config, Invalid> {
 /// If the overrides are wrong.
 pub fn standard(overrides: &Overrides) -> Result<Config, Invalid> {
     let mut overrides = overrides.clone();
-    overrides
-        .mode
-        .get_or_insert_with(|| Mode::Enforce.name().to_owned());
-    parse("", &overrides).map_err(|problems| Invalid {
-        file: PathBuf::from("(no file)"),
-        problems,
-    })
+    overrides.mode.get_or_insert_with(|| Mode::Enforce.name().to_owned());
+    parse("", &overrides).map_err(|problems| Invalid { file: PathBuf::from("(no file)"), problems })
 }
 
 /// Reads the text of a configuration file.
@@ -82,11 +71,7 @@ pub fn parse(text: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> 
     let mut problems = source.into_problems();
     if !sound {
         // What could not be read may look missing, or be half a value.
-        let broken: Vec<_> = problems
-            .iter()
-            .filter(|p| is_syntax(p))
-            .map(|p| p.place)
-            .collect();
+        let broken: Vec<_> = problems.iter().filter(|p| is_syntax(p)).map(|p| p.place).collect();
         problems.retain(|p| is_syntax(p) || p.place != Place::File && !broken.contains(&p.place));
     }
     match config {
@@ -94,10 +79,7 @@ pub fn parse(text: &str, overrides: &Overrides) -> Result<Config, Vec<Problem>> 
         Some(_) => Err(problems),
         None if problems.is_empty() => {
             // Every `None` above comes with a report; should one be forgotten, still refuse.
-            Err(vec![Problem {
-                place: Place::File,
-                message: "not understood".to_owned(),
-            }])
+            Err(vec![Problem { place: Place::File, message: "not understood".to_owned() }])
         }
         None => Err(problems),
     }
@@ -130,10 +112,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         && Some(address) == listen_address
         && address.port() != 0
     {
-        top.report(
-            admin.place,
-            "`admin` and `listen` must be different addresses",
-        );
+        top.report(admin.place, "`admin` and `listen` must be different addresses");
     }
 
     let mut guard = top.section("guard");
@@ -168,6 +147,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             settings,
             routines,
             limits: reading,
+            catalog: None,
         }),
         tenant,
         limits,
@@ -186,11 +166,7 @@ fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode
         }
         return None;
     };
-    let words = [
-        ("audit", Mode::Audit),
-        ("enforce", Mode::Enforce),
-        ("rewrite", Mode::Rewrite),
-    ];
+    let words = [("audit", Mode::Audit), ("enforce", Mode::Enforce), ("rewrite", Mode::Rewrite)];
     let mode = top.choose("mode", &text, &words)?;
     if mode == Mode::Rewrite {
         let message = r#"mode "rewrite" is not available before part 4: use "audit" or "enforce""#;
@@ -209,33 +185,20 @@ fn given(
 ) -> Option<Located<String>> {
     let own = top.text(key);
     match value {
-        Some(value) => Some(Located {
-            value: value.clone(),
-            place: Place::Option(option),
-        }),
+        Some(value) => Some(Located { value: value.clone(), place: Place::Option(option) }),
         None => own,
     }
 }
 
 fn default_address(text: &str) -> Located<String> {
-    Located {
-        value: text.to_owned(),
-        place: Place::File,
-    }
+    Located { value: text.to_owned(), place: Place::File }
 }
 
 /// An address to listen on; a host name is looked up.
 fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<SocketAddr> {
-    let found = text
-        .value
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next());
+    let found = text.value.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
     if found.is_none() {
-        top.report(
-            text.place,
-            format!("`{key}` must be HOST:PORT, not {:?}", text.value),
-        );
+        top.report(text.place, format!("`{key}` must be HOST:PORT, not {:?}", text.value));
     }
     found
 }
@@ -244,9 +207,7 @@ fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else {
         return false;
     };
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let host_is_name = !host.is_empty() && !host.contains([':', '/', '@', ' ', '[', ']']);
     let host_is_v6 = bare.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
     (host_is_name || host_is_v6) && port.parse::<u16>().is_ok_and(|port| port != 0)
@@ -269,15 +230,9 @@ fn convert_limits(mut limits: Section<'_, '_>) -> Limits {
     let standard = Limits::default();
     let sizes = 1_024..=MESSAGE_BYTES_MAX;
     let converted = Limits {
-        connections: limits
-            .number("connections", 1..=1_000_000)
-            .unwrap_or(standard.connections),
-        login_timeout: limits
-            .duration("login_timeout")
-            .unwrap_or(standard.login_timeout),
-        message_bytes: limits
-            .number("message_bytes", sizes)
-            .unwrap_or(standard.message_bytes),
+        connections: limits.number("connections", 1..=1_000_000).unwrap_or(standard.connections),
+        login_timeout: limits.duration("login_timeout").unwrap_or(standard.login_timeout),
+        message_bytes: limits.number("message_bytes", sizes).unwrap_or(standard.message_bytes),
         startup_bytes: limits
             .number("startup_bytes", 128..=1 << 20)
             .unwrap_or(standard.startup_bytes),
@@ -313,9 +268,5 @@ fn convert_tls(top: &mut Section<'_, '_>) -> Option<Option<ClientTls>> {
     let key = path("key");
     let required = tls.flag("required").unwrap_or(false);
     tls.finish();
-    Some(Some(ClientTls {
-        certificate: certificate?,
-        key: key?,
-        required,
-    }))
+    Some(Some(ClientTls { certificate: certificate?, key: key?, required }))
 }

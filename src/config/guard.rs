@@ -8,12 +8,7 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
     let mut patterns = Vec::new();
     let names = guard.list("tables");
     let names_place = names.as_ref().map_or(Place::File, |names| names.place);
-    let default = || {
-        vec![Located {
-            value: "org_*".to_owned(),
-            place: Place::File,
-        }]
-    };
+    let default = || vec![Located { value: "org_*".to_owned(), place: Place::File }];
     for name in names.map_or_else(default, |names| names.value) {
         match Pattern::parse(&name.value) {
             Some(pattern) => patterns.push(pattern),
@@ -29,9 +24,7 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
     }
     let tenant_column = column(guard.name("tenant_column"), "organization_id");
     let soft_delete = guard.name_or_false("soft_delete_column");
-    let soft_delete_place = soft_delete
-        .as_ref()
-        .map_or(Place::File, |column| column.place);
+    let soft_delete_place = soft_delete.as_ref().map_or(Place::File, |column| column.place);
     let soft_delete_column = match soft_delete {
         None => Some("deleted_at".into()),
         Some(Located { value, .. }) => value.map(|name| name.to_lowercase().into_boxed_str()),
@@ -44,12 +37,7 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
     if sound && patterns.is_empty() && overrides.is_empty() {
         guard.report(names_place, "nothing is guarded: `tables` is empty");
     }
-    sound.then_some(Tables {
-        patterns,
-        tenant_column,
-        soft_delete_column,
-        overrides,
-    })
+    sound.then_some(Tables { patterns, tenant_column, soft_delete_column, overrides })
 }
 
 pub(super) fn column(name: Option<Located<String>>, default: &str) -> Box<str> {
@@ -58,11 +46,7 @@ pub(super) fn column(name: Option<Located<String>>, default: &str) -> Box<str> {
 
 fn convert_overrides(guard: &mut Section<'_, '_>) -> Vec<TableOverride> {
     let mut overrides: Vec<TableOverride> = Vec::new();
-    for Located {
-        value: mut table,
-        place,
-    } in guard.sections("table")
-    {
+    for Located { value: mut table, place } in guard.sections("table") {
         let written = table.has("name");
         let name = table.name("name");
         let soft_delete = table.flag("soft_delete").unwrap_or(true);
@@ -70,10 +54,7 @@ fn convert_overrides(guard: &mut Section<'_, '_>) -> Vec<TableOverride> {
         if let Some(bound_by) = &bound_by
             && bound_by.value.is_empty()
         {
-            table.report(
-                bound_by.place,
-                "`bound_by` is empty: leave it out, or name columns",
-            );
+            table.report(bound_by.place, "`bound_by` is empty: leave it out, or name columns");
         }
         let bound_by = lower(bound_by);
         match name {
@@ -89,11 +70,7 @@ fn convert_overrides(guard: &mut Section<'_, '_>) -> Vec<TableOverride> {
                 } else if overrides.iter().any(|other| other.name == lower) {
                     table.report(name.place, format!("{lower:?} has two [[guard.table]]"));
                 }
-                overrides.push(TableOverride {
-                    name: lower,
-                    soft_delete,
-                    bound_by,
-                });
+                overrides.push(TableOverride { name: lower, soft_delete, bound_by });
             }
         }
         table.finish();
@@ -103,27 +80,17 @@ fn convert_overrides(guard: &mut Section<'_, '_>) -> Vec<TableOverride> {
 
 pub(super) fn lower(list: Option<Located<Vec<Located<String>>>>) -> Vec<Box<str>> {
     let list = list.map(|list| list.value).unwrap_or_default();
-    list.into_iter()
-        .map(|name| name.value.to_lowercase().into_boxed_str())
-        .collect()
+    list.into_iter().map(|name| name.value.to_lowercase().into_boxed_str()).collect()
 }
 
 /// Upper bounds keep what the parser builds within the stack of a worker thread (16 MiB).
 pub(super) fn convert_reading(mut reading: Section<'_, '_>) -> ReadingLimits {
     let standard = ReadingLimits::default();
     let limits = ReadingLimits {
-        bytes: reading
-            .number("bytes", 1..=16 << 20)
-            .unwrap_or(standard.bytes),
-        tokens: reading
-            .number("tokens", 1..=4_000_000)
-            .unwrap_or(standard.tokens),
-        operators: reading
-            .number("operators", 1..=2_000)
-            .unwrap_or(standard.operators),
-        nesting: reading
-            .number("nesting", 1..=200)
-            .unwrap_or(standard.nesting),
+        bytes: reading.number("bytes", 1..=16 << 20).unwrap_or(standard.bytes),
+        tokens: reading.number("tokens", 1..=4_000_000).unwrap_or(standard.tokens),
+        operators: reading.number("operators", 1..=2_000).unwrap_or(standard.operators),
+        nesting: reading.number("nesting", 1..=200).unwrap_or(standard.nesting),
         set_operations: reading
             .number("set_operations", 1..=200)
             .unwrap_or(standard.set_operations),

@@ -17,10 +17,7 @@ pub(super) struct Source<'i> {
 impl<'i> Source<'i> {
     /// A text in which nothing is wrong yet.
     pub(super) const fn new(text: &'i str) -> Self {
-        Self {
-            text,
-            problems: RefCell::new(Vec::new()),
-        }
+        Self { text, problems: RefCell::new(Vec::new()) }
     }
 
     /// Reads the text as TOML, going on after errors as far as it makes sense.
@@ -28,9 +25,7 @@ impl<'i> Source<'i> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         let sound = errors.is_empty();
         for error in errors {
-            let place = error
-                .span()
-                .map_or(Place::File, |span| self.place(span.start));
+            let place = error.span().map_or(Place::File, |span| self.place(span.start));
             self.report(place, format!("not TOML: {}", error.message()));
         }
         (Section::new(self, String::new(), table.into_inner()), sound)
@@ -38,10 +33,7 @@ impl<'i> Source<'i> {
 
     /// Notes a problem.
     pub(super) fn report(&self, place: Place, message: impl Into<String>) {
-        self.problems.borrow_mut().push(Problem {
-            place,
-            message: message.into(),
-        });
+        self.problems.borrow_mut().push(Problem { place, message: message.into() });
     }
 
     /// The problems in the order of their places.
@@ -54,13 +46,7 @@ impl<'i> Source<'i> {
 
     fn place(&self, offset: usize) -> Place {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
-        Place::Line(
-            before
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                .saturating_add(1),
-        )
+        Place::Line(before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1))
     }
 }
 
@@ -84,22 +70,14 @@ pub(super) struct Section<'i, 's> {
 
 impl<'i, 's> Section<'i, 's> {
     const fn new(source: &'s Source<'i>, name: String, table: DeTable<'i>) -> Self {
-        Self {
-            source,
-            name,
-            table,
-            asked: Vec::new(),
-        }
+        Self { source, name, table, asked: Vec::new() }
     }
 
     fn take(&mut self, key: &'static str) -> Option<Located<DeValue<'i>>> {
         self.asked.push(key);
         let value = self.table.remove(key)?;
         let place = self.source.place(value.span().start);
-        Some(Located {
-            value: value.into_inner(),
-            place,
-        })
+        Some(Located { value: value.into_inner(), place })
     }
 
     fn wrong_type(&self, key: &str, place: Place, wanted: &str, found: &DeValue<'_>) {
@@ -111,10 +89,7 @@ impl<'i, 's> Section<'i, 's> {
     pub(super) fn text(&mut self, key: &'static str) -> Option<Located<String>> {
         let Located { value, place } = self.take(key)?;
         match value.as_str() {
-            Some(text) => Some(Located {
-                value: text.to_owned(),
-                place,
-            }),
+            Some(text) => Some(Located { value: text.to_owned(), place }),
             None => {
                 self.wrong_type(key, place, "a string", &value);
                 None
@@ -126,8 +101,7 @@ impl<'i, 's> Section<'i, 's> {
     pub(super) fn name(&mut self, key: &'static str) -> Option<Located<String>> {
         let name = self.text(key)?;
         if name.value.is_empty() || name.value.trim() != name.value {
-            self.source
-                .report(name.place, format!("`{key}` must be a name"));
+            self.source.report(name.place, format!("`{key}` must be a name"));
             return None;
         }
         Some(name)
@@ -142,10 +116,7 @@ impl<'i, 's> Section<'i, 's> {
             return Some(Located { value: None, place });
         }
         let Located { value, place } = self.name(key)?;
-        Some(Located {
-            value: Some(value),
-            place,
-        })
+        Some(Located { value: Some(value), place })
     }
 
     /// `true` or `false`.
@@ -205,11 +176,7 @@ impl<'i, 's> Section<'i, 's> {
         let found = words.iter().find(|(word, _)| *word == text.value);
         if found.is_none() {
             let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
-            let message = format!(
-                "`{key}` must be {}, not {:?}",
-                words.join(" or "),
-                text.value
-            );
+            let message = format!("`{key}` must be {}, not {:?}", words.join(" or "), text.value);
             self.source.report(text.place, message);
         }
         found.map(|(_, choice)| *choice)
@@ -227,14 +194,9 @@ impl<'i, 's> Section<'i, 's> {
             let place = self.source.place(item.span().start);
             match item.get_ref().as_str() {
                 Some(text) if !text.is_empty() => {
-                    list.push(Located {
-                        value: text.to_owned(),
-                        place,
-                    });
+                    list.push(Located { value: text.to_owned(), place });
                 }
-                Some(_) => self
-                    .source
-                    .report(place, format!("`{key}` holds an empty string")),
+                Some(_) => self.source.report(place, format!("`{key}` holds an empty string")),
                 None => self.wrong_type(key, place, "a list of strings", item.get_ref()),
             }
         }
@@ -246,10 +208,9 @@ impl<'i, 's> Section<'i, 's> {
         let name = self.inner_name(key);
         match self.take(key) {
             None => Self::new(self.source, name, DeTable::new()),
-            Some(Located {
-                value: DeValue::Table(table),
-                ..
-            }) => Self::new(self.source, name, table),
+            Some(Located { value: DeValue::Table(table), .. }) => {
+                Self::new(self.source, name, table)
+            }
             Some(Located { value, place }) => {
                 self.wrong_type(key, place, &format!("a table, [{name}]"), &value);
                 Self::new(self.source, name, DeTable::new())
@@ -304,17 +265,12 @@ impl<'i, 's> Section<'i, 's> {
                 key.get_ref(),
                 self.asked.join(", ")
             );
-            self.source
-                .report(self.source.place(key.span().start), message);
+            self.source.report(self.source.place(key.span().start), message);
         }
     }
 
     fn inner_name(&self, key: &str) -> String {
-        if self.name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.name)
-        }
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 }
 

@@ -7,9 +7,8 @@ const SETTING: &str = "app.organization_id";
 /// `[tenant]`: how a session learns its tenant.
 pub(super) fn convert_tenant(mut tenant: Section<'_, '_>) -> Option<TenantRules> {
     let sources = tenant.list("sources");
-    let words: Option<Vec<&str>> = sources
-        .as_ref()
-        .map(|s| s.value.iter().map(|word| &*word.value).collect());
+    let words: Option<Vec<&str>> =
+        sources.as_ref().map(|s| s.value.iter().map(|word| &*word.value).collect());
     let from_setting = match words.as_deref() {
         None | Some(["setting"]) => Some(true),
         Some(["none"]) => Some(false),
@@ -40,10 +39,7 @@ pub(super) fn convert_tenant(mut tenant: Section<'_, '_>) -> Option<TenantRules>
         tenant.choose("rebinding", text, &words)
     });
     let chosen_unknown = unknown.as_ref().and_then(|text| {
-        let words = [
-            ("structural", UnknownTenant::Structural),
-            ("refuse", UnknownTenant::Refuse),
-        ];
+        let words = [("structural", UnknownTenant::Structural), ("refuse", UnknownTenant::Refuse)];
         tenant.choose("unknown", text, &words)
     });
     if from_setting == Some(false) {

@@ -3,15 +3,21 @@
 //! A [`Policy`] is a value: the configuration makes one, the analysis reads it. This room does not
 //! know the configuration's file format, SQL, or any session.
 
+mod catalog;
 mod name;
 mod routine;
 mod setting;
 mod table;
 
+pub use catalog::{
+    Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, RelationKind, RelationName,
+};
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
-pub use routine::{Routine, Routines, is_harmless_routine};
+pub use routine::{Routine, Routines, computing_extension, is_harmless_routine};
 pub use setting::{SettingClass, Settings};
 pub use table::{Guard, TableOverride, Tables, statistics_relation};
+
+use std::sync::Arc;
 
 use crate::tenant::TenantType;
 
@@ -31,6 +37,8 @@ pub struct Policy {
     pub routines: Routines,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
+    /// What the database says; `None` where no catalogue is configured, and names alone decide.
+    pub catalog: Option<Arc<Catalog>>,
 }
 
 /// Limits on a statement's text, applied to bytes and tokens before any parser sees it.

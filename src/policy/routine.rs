@@ -27,18 +27,26 @@ pub struct Routines {
 }
 
 impl Routines {
+    /// Whether the configuration vouches for a routine: by its full name, or by a bare name for
+    /// calls that are not qualified.
+    #[must_use]
+    pub fn is_allowed(&self, schema: Option<&str>, name: &str) -> bool {
+        match schema {
+            Some(schema) if schema != "pg_catalog" => {
+                self.allowed.contains(format!("{schema}.{name}").as_str())
+            }
+            Some(_) | None => self.allowed.contains(name),
+        }
+    }
+
     /// What is known of a routine by its (folded) schema, if it is qualified, and name.
     #[must_use]
     pub fn class(&self, schema: Option<&str>, name: &str) -> Routine {
-        let qualified = schema.map(|schema| format!("{schema}.{name}"));
-        if qualified.as_deref().is_some_and(|full| self.allowed.contains(full)) {
+        if self.is_allowed(schema, name) {
             return Routine::Harmless;
         }
         if schema.is_some_and(|schema| schema != "pg_catalog") {
             return Routine::Unknown;
-        }
-        if self.allowed.contains(name) {
-            return Routine::Harmless;
         }
         match name {
             "current_setting" => Routine::ReadsSetting,
@@ -50,6 +58,32 @@ impl Routines {
             },
         }
     }
+}
+
+/// Whether an extension's routines only compute from their arguments. Those that run SQL text or
+/// read tables (dblink, tablefunc, xml2, pgrowlocks, pgstattuple, pg_stat_statements …) are not here.
+#[must_use]
+pub fn computing_extension(name: &str) -> bool {
+    matches!(
+        name,
+        "btree_gin"
+            | "btree_gist"
+            | "citext"
+            | "cube"
+            | "dict_int"
+            | "earthdistance"
+            | "fuzzystrmatch"
+            | "hstore"
+            | "intarray"
+            | "isn"
+            | "ltree"
+            | "pg_trgm"
+            | "pgcrypto"
+            | "seg"
+            | "unaccent"
+            | "uuid-ossp"
+            | "vector"
+    )
 }
 
 /// Whether PostgreSQL itself has a routine of this name that is harmless and has no effect.

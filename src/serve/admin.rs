@@ -35,9 +35,7 @@ pub enum Stage {
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self {
-            stage: watch::Sender::new(Stage::Starting),
-        }
+        Self { stage: watch::Sender::new(Stage::Starting) }
     }
 }
 
@@ -111,11 +109,9 @@ impl Admin {
 async fn ready(State(admin): State<Admin>) -> Response {
     match admin.not_ready().await {
         None => "ready\n".into_response(),
-        Some(why) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {why}\n"),
-        )
-            .into_response(),
+        Some(why) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
+        }
     }
 }
 
@@ -123,10 +119,7 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     match admin.telemetry.render() {
         Ok(text) => {
             // The version of the text format (Prometheus documentation, exposition formats).
-            let kind = [(
-                header::CONTENT_TYPE,
-                "text/plain; version=0.0.4; charset=utf-8",
-            )];
+            let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
             (kind, text).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

@@ -1,5 +1,10 @@
 //! The listener, its limits, the drain, and the admin port.
 
 mod admin;
+mod cache;
+mod listener;
+mod tls;
 
 pub use admin::{Admin, Readiness, Stage};
+pub use listener::{NotServed, serve};
+pub use tls::NoTls;

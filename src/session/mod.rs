@@ -1,6 +1,200 @@
 //! One client session as a state machine over decoded messages from both sides: its tenant, its
 //! prepared statements and portals, its transaction, the gate and the refusal. It has no sockets.
+//!
+//! Two views of the session are kept: what the server has *confirmed* by its answers, and what is
+//! *predicted* if everything sent succeeds. Within one group of messages (up to Sync, or one
+//! simple query) later messages are judged on the prediction: if an earlier one fails, the server
+//! skips them. A later group is not sent before the answer to the earlier one is complete
+//! ([`ClientStep::Wait`]), so that nothing is judged on a guess. In audit nothing ever waits.
+//!
+//! A refusal where something has run already (in a transaction block, or in a group with an
+//! Execute) must abort the server's transaction: a message that fails takes the refused one's
+//! place, and its error is replaced on the way back. Else the refusal is the guard's alone.
 
+mod client;
+mod effects;
+mod event;
+mod gate;
+mod judge;
+mod message;
 mod mode;
+mod pipeline;
+mod planned;
+mod refusal;
+mod registry;
+mod report;
+mod server;
+mod tenant;
 
+use std::sync::Arc;
+
+pub use event::Event;
+pub use gate::Permit;
+pub use message::{FromClient, FromServer, Status, Target};
 pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
+pub use planned::{Planned, Planner};
+pub use refusal::{Refusal, fatal};
+
+use self::effects::World;
+use self::judge::Court;
+use self::pipeline::Pipeline;
+use self::registry::{Registry, Side};
+use self::tenant::{Scope, Setting};
+use crate::sql::Span;
+use crate::tenant::TenantType;
+
+/// What all sessions of a configuration go by.
+#[derive(Clone, Debug)]
+pub struct SessionRules {
+    /// What is done with verdicts.
+    pub mode: Mode,
+    /// How a session learns its tenant.
+    pub tenant: TenantRules,
+    /// The type of the tenant column.
+    pub tenant_type: TenantType,
+    /// Prepared statements and portals remembered.
+    pub statements: usize,
+}
+
+/// Bytes and events that a step makes; the caller owns the buffers and empties them.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Messages of the guard to the client. They follow the server's message at hand.
+    pub to_client: Vec<u8>,
+    /// What there is to log and count.
+    pub events: Vec<Event>,
+}
+
+/// What to do with a client's message.
+#[derive(Debug)]
+pub enum ClientStep {
+    /// Send it upstream, unchanged.
+    Forward(Permit),
+    /// Send these bytes upstream instead.
+    Instead(Permit, &'static [u8]),
+    /// Forget it.
+    Drop,
+    /// Keep it, read no more from the client, and offer it again after the server's next message.
+    Wait,
+    /// End the session once [`Output::to_client`] is written.
+    End,
+}
+
+/// What to do with a server's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerStep {
+    /// Send it to the client, unchanged.
+    Forward,
+    /// Forget it.
+    Swallow,
+    /// Forget it and end the session once [`Output::to_client`] is written.
+    End,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Session {
+    rules: Arc<SessionRules>,
+    confirmed: Scope,
+    predicted: Scope,
+    registry: Registry,
+    pipeline: Pipeline,
+    /// The first ReadyForQuery has come.
+    logged_in: bool,
+    /// A message of the extended protocol was refused: what comes before Sync is dropped.
+    skipping: bool,
+    /// Something was executed in the current group.
+    group_ran: bool,
+    /// The server reads COPY data and the client has not ended it.
+    copy_in: bool,
+    /// Audit only: the conversation is not followed any more.
+    lost: bool,
+}
+
+impl Session {
+    /// A session whose startup packet gave the tenant's setting this value.
+    #[must_use]
+    pub fn new(rules: Arc<SessionRules>, startup: Option<&str>) -> Self {
+        let startup = match startup {
+            Some(text) if rules.tenant.setting.is_some() => Setting::read(text, rules.tenant_type),
+            Some(_) | None => Setting::Unset,
+        };
+        let scope = Scope::new(startup);
+        Self {
+            registry: Registry::new(rules.statements),
+            rules,
+            confirmed: scope.clone(),
+            predicted: scope,
+            pipeline: Pipeline::default(),
+            logged_in: false,
+            skipping: false,
+            group_ran: false,
+            copy_in: false,
+            lost: false,
+        }
+    }
+
+    /// Whether the first ReadyForQuery has come.
+    #[must_use]
+    pub const fn is_logged_in(&self) -> bool {
+        self.logged_in
+    }
+
+    /// Whether no answer is outstanding and no transaction block is open.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.logged_in
+            && self.pipeline.is_empty()
+            && !self.confirmed.in_block()
+            && !self.skipping
+            && !self.group_ran
+    }
+
+    /// Whether the conversation is not followed any more (audit only).
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    fn court(&self) -> Court<'_> {
+        Court {
+            rules: &self.rules.tenant,
+            tenant_type: self.rules.tenant_type,
+            scope: &self.predicted,
+            registry: &self.registry,
+        }
+    }
+
+    fn world(&mut self, side: Side) -> World<'_> {
+        World {
+            side,
+            rules: &self.rules.tenant,
+            tenant_type: self.rules.tenant_type,
+            scope: match side {
+                Side::Confirmed => &mut self.confirmed,
+                Side::Predicted => &mut self.predicted,
+            },
+            registry: &mut self.registry,
+        }
+    }
+
+    /// The conversation cannot be followed: audit relays blindly from here, other modes end the
+    /// session. Whether it ends.
+    pub fn lose(&mut self, reason: &'static str, out: &mut Output) -> bool {
+        if self.lost {
+            return false;
+        }
+        out.events.push(Event::Lost { reason });
+        match self.rules.mode {
+            Mode::Audit => {
+                self.lost = true;
+                false
+            }
+            Mode::Enforce | Mode::Rewrite => {
+                let message = format!("orgguard: protocol violation: {reason}");
+                fatal(&mut out.to_client, "08P01", &message, None);
+                true
+            }
+        }
+    }
+}

@@ -43,9 +43,9 @@ pub enum Body {
         /// Which.
         operator: SetOperator,
         /// The left arm.
-        left: Box<Body>,
+        left: Box<Self>,
         /// The right arm.
-        right: Box<Body>,
+        right: Box<Self>,
     },
     /// VALUES rows.
     Values(Vec<Vec<Expr>>),
@@ -304,56 +304,56 @@ pub enum Expr {
     /// A cast.
     Cast {
         /// What is cast.
-        expr: Box<Expr>,
+        expr: Box<Self>,
         /// To which type.
         target: TypeName,
     },
     /// AND of two or more.
-    And(Vec<Expr>),
+    And(Vec<Self>),
     /// OR of two or more.
-    Or(Vec<Expr>),
+    Or(Vec<Self>),
     /// NOT.
-    Not(Box<Expr>),
+    Not(Box<Self>),
     /// A comparison by `=`, `<>`, `<`, `<=`, `>`, `>=`.
     Compare {
         /// Which.
         operator: Comparison,
         /// Left operand.
-        left: Box<Expr>,
+        left: Box<Self>,
         /// Right operand.
-        right: Box<Expr>,
+        right: Box<Self>,
     },
     /// IS [NOT] NULL.
     IsNull {
         /// The operand.
-        expr: Box<Expr>,
+        expr: Box<Self>,
         /// IS NOT NULL.
         negated: bool,
     },
     /// IS [NOT] DISTINCT FROM.
     IsDistinct {
         /// Left operand.
-        left: Box<Expr>,
+        left: Box<Self>,
         /// Right operand.
-        right: Box<Expr>,
+        right: Box<Self>,
         /// IS NOT DISTINCT FROM.
         negated: bool,
     },
     /// IS TRUE. (IS FALSE, IS UNKNOWN and the negated forms are opaque.)
-    IsTrue(Box<Expr>),
+    IsTrue(Box<Self>),
     /// `x [NOT] IN (a, b)`.
     InList {
         /// The operand.
-        expr: Box<Expr>,
+        expr: Box<Self>,
         /// The list.
-        list: Vec<Expr>,
+        list: Vec<Self>,
         /// NOT IN.
         negated: bool,
     },
     /// `x [NOT] IN (query)`.
     InQuery {
         /// The operand.
-        expr: Box<Expr>,
+        expr: Box<Self>,
         /// The query.
         query: Box<Query>,
         /// NOT IN.
@@ -363,9 +363,9 @@ pub enum Expr {
     /// or anything else.
     EqualsAny {
         /// The operand.
-        expr: Box<Expr>,
+        expr: Box<Self>,
         /// The array.
-        array: Box<Expr>,
+        array: Box<Self>,
     },
     /// [NOT] EXISTS (query).
     Exists {
@@ -377,17 +377,17 @@ pub enum Expr {
     /// `(query)` as a value, or ARRAY(query).
     Subquery(Box<Query>),
     /// `ROW(a, b)` or `(a, b)`.
-    Row(Vec<Expr>),
+    Row(Vec<Self>),
     /// `ARRAY[a, b]`.
-    Array(Vec<Expr>),
+    Array(Vec<Self>),
     /// A function call.
     Call(Box<Call>),
     /// An operator of PostgreSQL's own that is NULL when an operand is: arithmetic, LIKE, BETWEEN.
-    Strict(Vec<Expr>),
+    Strict(Vec<Self>),
     /// DEFAULT, as a value of INSERT or UPDATE.
     Default,
     /// Anything else, with its parts.
-    Opaque(Vec<Expr>),
+    Opaque(Vec<Self>),
 }
 
 /// A constant.

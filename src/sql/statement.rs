@@ -151,6 +151,16 @@ pub fn read(text: &str, limits: &ReadingLimits) -> Result<Vec<Statement>, NotUnd
         .collect()
 }
 
+/// Whether these tokens begin a query or a write.
+pub(super) fn is_query_start(lexemes: &[Lexeme]) -> bool {
+    lexemes.first().is_some_and(|first| {
+        first.token == Token::LParen
+            || ["select", "with", "values", "table", "insert", "update", "delete"]
+                .iter()
+                .any(|word| first.is(word))
+    })
+}
+
 /// Reads one statement from its tokens.
 pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> {
     let span = match (lexemes.first(), lexemes.last()) {
@@ -161,11 +171,7 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
     };
     let mut cursor = Cursor { lexemes, at: 0, span, channel: None };
     let first = lexemes.first().and_then(Lexeme::word).unwrap_or_default();
-    let is_query = matches!(
-        first.as_str(),
-        "select" | "with" | "values" | "table" | "insert" | "update" | "delete"
-    ) || lexemes.first().is_some_and(|lexeme| lexeme.token == Token::LParen);
-    if is_query {
+    if is_query_start(lexemes) {
         let lower::Reading { query, unaccounted } = lower::read(lexemes, span)?;
         return Ok(Statement { span, body: StatementBody::Query(query), unaccounted });
     }

@@ -1,5 +1,9 @@
 //! The first reading: bytes and tokens. It measures a text before any parser sees it, and refuses
 //! every place where the tokenizer and PostgreSQL's lexer are known to part.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a token of any other kind is judged by the readings that follow"
+)]
 
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Location, Span as ParserSpan, Token, Tokenizer, Whitespace};
@@ -44,9 +48,24 @@ impl Lexeme {
     /// The text if it is a string constant.
     pub(crate) fn string(&self) -> Option<&str> {
         match &self.token {
-            Token::SingleQuotedString(text) | Token::EscapedStringLiteral(text) => Some(text),
+            Token::SingleQuotedString(text) => Some(text),
+            Token::EscapedStringLiteral(text) if !self.is_escaped() => Some(text),
             Token::DollarQuotedString(text) => Some(&text.value),
             _ => None,
+        }
+    }
+
+    /// Whether it is a string constant with escapes in it: shorter when they are decoded.
+    pub(crate) fn is_escaped(&self) -> bool {
+        let written = self.span.end.saturating_sub(self.span.start);
+        match &self.token {
+            Token::EscapedStringLiteral(text) => {
+                u32::try_from(text.len().saturating_add("E''".len())) != Ok(written)
+            }
+            Token::UnicodeStringLiteral(text) => {
+                u32::try_from(text.len().saturating_add("U&''".len())) != Ok(written)
+            }
+            _ => false,
         }
     }
 
@@ -201,6 +220,7 @@ fn measure(lexemes: &[Lexeme], limits: &ReadingLimits, whole: Span) -> Result<()
             Token::Word(_)
                 if [
                     "and", "or", "not", "is", "like", "ilike", "collate", "between", "in", "join",
+                    "at", "isnull", "notnull", "overlaps", "similar", "escape",
                 ]
                 .iter()
                 .any(|word| lexeme.is(word)) =>

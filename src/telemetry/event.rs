@@ -56,13 +56,7 @@ pub struct ViolationFound<'a> {
 impl ViolationFound<'_> {
     /// Counts it, and logs it unless the same statement was logged a moment ago.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let Violation {
-            rule,
-            table,
-            span: _,
-            detail: _,
-            hint: _,
-        } = self.violation;
+        let Violation { rule, table, span: _, detail: _, hint: _ } = self.violation;
         let table = table.as_deref();
         telemetry.count_violation(rule.name(), table, self.mode);
         let normal = normalize(self.statement);
@@ -104,12 +98,7 @@ pub struct AdviceGiven<'a> {
 impl AdviceGiven<'_> {
     /// Counts it, and logs it unless the same statement was logged a moment ago.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let Advice {
-            rule,
-            table,
-            span: _,
-            detail,
-        } = self.advice;
+        let Advice { rule, table, span: _, detail } = self.advice;
         telemetry.count_advice(rule.name());
         let normal = normalize(self.statement);
         let key = ["advice", rule.name(), table];
@@ -148,10 +137,7 @@ impl ConnectionOpened {
         telemetry.handles().connections.inc();
         telemetry.handles().connections_opened.inc();
         tracing::debug!(target: "orgguard::connection", client = %self.client, "opened");
-        OpenConnection {
-            telemetry: telemetry.clone(),
-            client: self.client,
-        }
+        OpenConnection { telemetry: telemetry.clone(), client: self.client }
     }
 }
 
@@ -343,9 +329,6 @@ pub struct AnalysisTook {
 impl AnalysisTook {
     /// Counts it.
     pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry
-            .handles()
-            .analysis
-            .observe(self.duration.as_secs_f64());
+        telemetry.handles().analysis.observe(self.duration.as_secs_f64());
     }
 }

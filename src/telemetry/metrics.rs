@@ -20,9 +20,8 @@ const TABLE_LABELS: usize = 200;
 const OTHER_TABLE: &str = "other";
 
 /// From one cache line of work to a statement near the reading limits, in seconds.
-const ANALYSIS_BUCKETS: [f64; 11] = [
-    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 1.0,
-];
+const ANALYSIS_BUCKETS: [f64; 11] =
+    [0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 1.0];
 
 /// Cells of the statement counter: two decisions, three outcomes, and room for the kinds.
 const KINDS: usize = 16;
@@ -95,18 +94,8 @@ impl Telemetry {
             &["reason"],
         )?;
         let constants = [
-            (
-                "orgguard_build_info",
-                "The version that runs.",
-                "version",
-                env!("CARGO_PKG_VERSION"),
-            ),
-            (
-                "orgguard_config_info",
-                "The configuration that runs.",
-                "mode",
-                mode.name(),
-            ),
+            ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
+            ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
         ];
         for (name, help, label, value) in constants {
             let gauge = IntGauge::with_opts(Opts::new(name, help).const_label(label, value))?;
@@ -153,18 +142,11 @@ impl Telemetry {
     pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {
         let make = || {
             let labels = [decision.name(), kind.name(), outcome.name()];
-            self.inner
-                .statements
-                .get_metric_with_label_values(&labels)
-                .ok()
+            self.inner.statements.get_metric_with_label_values(&labels).ok()
         };
         // The handle is looked up once for each combination, not once for each statement.
-        let row = (kind as usize)
-            .saturating_mul(OUTCOMES)
-            .saturating_add(outcome as usize);
-        let at = row
-            .saturating_mul(DECISIONS)
-            .saturating_add(decision as usize);
+        let row = (kind as usize).saturating_mul(OUTCOMES).saturating_add(outcome as usize);
+        let at = row.saturating_mul(DECISIONS).saturating_add(decision as usize);
         match self.inner.statement_cells.get(at) {
             Some(cell) => {
                 if let Some(counter) = cell.get() {
@@ -204,11 +186,7 @@ impl Telemetry {
         let Some(name) = table.filter(|name| self.inner.policy.tables.guard(name).is_some()) else {
             return OTHER_TABLE.into();
         };
-        let mut known = self
-            .inner
-            .tables
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if known.contains(name) {
             return name.into();
         }
@@ -234,11 +212,8 @@ impl Handles {
         let connections = IntGauge::new("orgguard_connections", "Client connections open now.")?;
         registry.register(Box::new(connections.clone()))?;
         let analysis = Histogram::with_opts(
-            HistogramOpts::new(
-                "orgguard_analysis_seconds",
-                "Time to plan a text not yet known.",
-            )
-            .buckets(ANALYSIS_BUCKETS.to_vec()),
+            HistogramOpts::new("orgguard_analysis_seconds", "Time to plan a text not yet known.")
+                .buckets(ANALYSIS_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(analysis.clone()))?;
         Ok(Self {

@@ -23,10 +23,7 @@ pub struct Normal {
 /// the same bytes in another way.
 #[must_use]
 pub fn normalize(statement: &str) -> Normal {
-    let mut scanner = Scanner {
-        rest: statement,
-        out: String::new(),
-    };
+    let mut scanner = Scanner { rest: statement, out: String::new() };
     if scanner.run().is_none() {
         scanner.space();
         scanner.out.push_str(DROPPED);
@@ -41,9 +38,7 @@ const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// The 64-bit FNV-1a hash: fingerprints must not change with the standard library's hasher.
 pub(super) fn fnv1a(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 struct Scanner<'a> {
@@ -133,9 +128,7 @@ impl Scanner<'_> {
     }
 
     fn skip_space(&mut self) {
-        self.rest = self
-            .rest
-            .trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
         self.space();
     }
 
@@ -153,10 +146,7 @@ impl Scanner<'_> {
         // A list of literals has one shape, however long it is.
         if let Some(before) = self.out.strip_suffix("?, ") {
             self.out.truncate(before.len());
-        } else if self
-            .out
-            .ends_with(|last: char| is_name_part(last) || last == '?')
-        {
+        } else if self.out.ends_with(|last: char| is_name_part(last) || last == '?') {
             self.out.push(' ');
         }
         self.out.push('?');
@@ -300,16 +290,8 @@ impl Scanner<'_> {
 /// Whether a value may follow this word without quotes: `SET x TO value`, `SET ROLE value`,
 /// `ALTER ROLE r SET x = value`.
 fn value_follows(lead: &str, word: &str) -> bool {
-    const VALUED: [&str; 8] = [
-        "to",
-        "zone",
-        "role",
-        "authorization",
-        "schema",
-        "names",
-        "option",
-        "seed",
-    ];
+    const VALUED: [&str; 8] =
+        ["to", "zone", "role", "authorization", "schema", "names", "option", "seed"];
     match lead {
         "set" => VALUED.contains(&word),
         "alter" | "create" => word == "set",
@@ -355,18 +337,9 @@ mod tests {
                 "INSERT INTO t (a, b) VALUES (?), (?, -?)",
             ),
             ("a /* /* x */ 'y' */ b -- c 'd'\n e", "a b e"),
-            (
-                "SELECT 'a''b', .5, date'2020-01-01'::text",
-                "SELECT ?, date ?::text",
-            ),
-            (
-                "UPDATE t SET a = 'b' WHERE c = 7",
-                "UPDATE t SET a = ? WHERE c = ?",
-            ),
-            (
-                "SELECT a[1:2], b->>'c', d::numeric(1,2)",
-                "SELECT a[?:?], b->>?, d::numeric(?)",
-            ),
+            ("SELECT 'a''b', .5, date'2020-01-01'::text", "SELECT ?, date ?::text"),
+            ("UPDATE t SET a = 'b' WHERE c = 7", "UPDATE t SET a = ? WHERE c = ?"),
+            ("SELECT a[1:2], b->>'c', d::numeric(1,2)", "SELECT a[?:?], b->>?, d::numeric(?)"),
         ] {
             assert_eq!(text(statement), normal, "{statement}");
         }
@@ -431,10 +404,7 @@ mod tests {
         let one = normalize("SELECT * FROM t WHERE id IN (1)").fingerprint;
         let two = normalize("select *  from t where id in ('a', 'b') -- x").fingerprint;
         assert_eq!(one, two);
-        assert_ne!(
-            one,
-            normalize("SELECT * FROM u WHERE id IN (1)").fingerprint
-        );
+        assert_ne!(one, normalize("SELECT * FROM u WHERE id IN (1)").fingerprint);
         // Known answer: fingerprints are kept in dashboards over versions.
         assert_eq!(fnv1a(FNV_OFFSET, b"foobar"), 0x8594_4171_f739_67e8);
     }
@@ -443,10 +413,6 @@ mod tests {
     fn long_texts_are_cut() {
         let long = format!("SELECT {}", "a + ".repeat(10_000));
         let normal = text(&long);
-        assert!(
-            normal.len() < TEXT_BYTES + 100 && normal.ends_with(DROPPED),
-            "{}",
-            normal.len()
-        );
+        assert!(normal.len() < TEXT_BYTES + 100 && normal.ends_with(DROPPED), "{}", normal.len());
     }
 }

@@ -38,9 +38,9 @@ impl Pace {
     }
 
     fn turn_at(&self, fingerprint: u64, parts: &[&str], now: Instant) -> Turn {
-        let key = parts.iter().fold(fingerprint, |hash, part| {
-            fnv1a(fnv1a(hash, part.as_bytes()), &[0xff])
-        });
+        let key = parts
+            .iter()
+            .fold(fingerprint, |hash, part| fnv1a(fnv1a(hash, part.as_bytes()), &[0xff]));
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= LINES && !lines.contains_key(&key) {
             // A line that held something back stays until it has said so, unless there are only
@@ -49,28 +49,15 @@ impl Pace {
                 line.suppressed > 0 || now.saturating_duration_since(line.logged) < INTERVAL
             });
         }
-        let key = if lines.len() >= LINES && !lines.contains_key(&key) {
-            0
-        } else {
-            key
-        };
+        let key = if lines.len() >= LINES && !lines.contains_key(&key) { 0 } else { key };
         match lines.get_mut(&key) {
             None => {
-                lines.insert(
-                    key,
-                    Line {
-                        logged: now,
-                        suppressed: 0,
-                    },
-                );
+                lines.insert(key, Line { logged: now, suppressed: 0 });
                 Turn::Log { suppressed: 0 }
             }
             Some(line) if now.saturating_duration_since(line.logged) >= INTERVAL => {
                 let suppressed = line.suppressed;
-                *line = Line {
-                    logged: now,
-                    suppressed: 0,
-                };
+                *line = Line { logged: now, suppressed: 0 };
                 Turn::Log { suppressed }
             }
             Some(line) => {
@@ -92,14 +79,8 @@ mod tests {
         assert_eq!(pace.turn_at(1, &["a"], start), Turn::Log { suppressed: 0 });
         assert_eq!(pace.turn_at(1, &["a"], start), Turn::Suppress);
         assert_eq!(pace.turn_at(1, &["b"], start), Turn::Log { suppressed: 0 });
-        assert_eq!(
-            pace.turn_at(1, &["a"], start + INTERVAL / 2),
-            Turn::Suppress
-        );
-        assert_eq!(
-            pace.turn_at(1, &["a"], start + INTERVAL),
-            Turn::Log { suppressed: 2 }
-        );
+        assert_eq!(pace.turn_at(1, &["a"], start + INTERVAL / 2), Turn::Suppress);
+        assert_eq!(pace.turn_at(1, &["a"], start + INTERVAL), Turn::Log { suppressed: 2 });
         assert_eq!(pace.turn_at(1, &["a"], start + INTERVAL), Turn::Suppress);
     }
 
@@ -114,10 +95,7 @@ mod tests {
         assert_eq!(pace.turn_at(u64::MAX, &["a"], start), Turn::Suppress);
         // Later, lines that held nothing back make room.
         let later = start + INTERVAL;
-        assert_eq!(
-            pace.turn_at(u64::MAX, &["a"], later),
-            Turn::Log { suppressed: 0 }
-        );
+        assert_eq!(pace.turn_at(u64::MAX, &["a"], later), Turn::Log { suppressed: 0 });
         assert!(pace.lines.lock().unwrap().len() < LINES);
     }
 }

@@ -148,6 +148,7 @@ pub(crate) fn policy() -> Policy {
         },
         routines: Routines::default(),
         limits: ReadingLimits::default(),
+        catalog: None,
     }
 }
 

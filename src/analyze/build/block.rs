@@ -107,7 +107,7 @@ impl Builder<'_> {
                 Item::QualifiedWildcard(parts) => {
                     let reference = match parts.as_slice() {
                         [alias] => self.by_alias(&alias.text, scope),
-                        [_, table] => self.by_table(&table.text, scope),
+                        [schema, table] => self.by_table(&schema.text, &table.text, scope),
                         _ => None,
                     };
                     match reference {
@@ -167,7 +167,7 @@ impl Builder<'_> {
                         && !matches!(expr, Expr::Column(own) if own.last().is_some_and(|own| own.text == name.text)))
             }))
         };
-        if exprs.iter().any(|expr| labelled(expr)) {
+        if exprs.iter().any(labelled) {
             for expr in exprs {
                 self.walk(expr, scope, context, Clause::Value);
             }

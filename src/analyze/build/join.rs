@@ -3,6 +3,7 @@
 use super::super::graph::{
     ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
 };
+use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
 use crate::sql::Span;
 use crate::sql::model::{Expr, Join, JoinCondition, JoinKind, JoinTree, Name, Relation, Source};
@@ -47,8 +48,8 @@ pub(super) struct Node<'q> {
     left: Tree<'q>,
     right: Tree<'q>,
     on: Option<&'q Expr>,
-    /// Columns that USING makes equal.
-    using: Vec<(ColumnId, ColumnId)>,
+    /// Columns that USING makes equal, and for FULL the merged column.
+    using: Vec<(ColumnId, ColumnId, Option<ColumnId>)>,
     left_references: Vec<ReferenceId>,
     right_references: Vec<ReferenceId>,
     level: Level,
@@ -111,14 +112,14 @@ impl Builder<'_> {
             for column in columns {
                 let l = self.resolve_bare(&column.text, &left_level.scope(None));
                 let r = self.resolve_bare(&column.text, &right_level.scope(None));
-                if let (Some(l), Some(r)) = (l, r) {
-                    using.push((l, r));
-                }
                 let visible = match kind {
                     JoinKind::Inner | JoinKind::Left => l,
                     JoinKind::Right => r,
-                    JoinKind::Full => None,
+                    JoinKind::Full => Some(self.merged(&column.text)),
                 };
+                if let (Some(l), Some(r)) = (l, r) {
+                    using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
+                }
                 merged.push((column.text.clone(), visible));
             }
         }
@@ -144,6 +145,23 @@ impl Builder<'_> {
         (Tree::Join(Box::new(node)), level)
     }
 
+    /// The column that FULL JOIN … USING makes of both sides': of neither, and of whichever has a row.
+    fn merged(&mut self, name: &str) -> ColumnId {
+        let context = self.graph.context(None, Vec::new());
+        let reference = self.graph.reference(Reference {
+            alias: "".into(),
+            aliased: true,
+            table: "".into(),
+            schema: None,
+            span: Span::default(),
+            source: GraphSource::Unknown,
+            context,
+            aliases: Vec::new(),
+            columns: None,
+        });
+        self.graph.column(reference, name)
+    }
+
     /// One relation. Its context has no parent yet: the placement gives it one.
     fn relation(
         &mut self,
@@ -156,22 +174,22 @@ impl Builder<'_> {
         let aliases: Vec<Box<str>> = columns.iter().map(|name| name.text.clone()).collect();
         let named =
             |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
-        let (table, span, graph_source) = match source {
+        let mut schema = None;
+        let (table, span, meaning) = match source {
             Source::Table { qualifier, name, sample } => {
                 for argument in sample {
                     self.walk(argument, &before.scope(outer), context, Clause::Value);
                 }
-                let source = self.table(qualifier, name, outer);
-                (name.text.clone(), name.span, source)
+                let meaning = self.table(qualifier, name, outer, context).renamed(&aliases);
+                schema = qualifier.last().map(|schema| schema.text.clone());
+                (name.text.clone(), name.span, meaning)
             }
             Source::Derived(query) => {
                 let scope = if *lateral { before.scope(outer) } else { Scope::inside(outer) };
                 let output = self.query(query, context, Some(&scope));
-                (
-                    "".into(),
-                    alias.as_ref().map_or(Span::default(), |a| a.span),
-                    GraphSource::Output(output),
-                )
+                let span = alias.as_ref().map_or(Span::default(), |a| a.span);
+                let source = GraphSource::Output(output);
+                ("".into(), span, Meaning { source, columns: None })
             }
             Source::Function(calls) => {
                 for call in calls {
@@ -181,10 +199,11 @@ impl Builder<'_> {
                     Some(Expr::Call(call)) => call.name.text.clone(),
                     Some(_) | None => "unnest".into(),
                 };
-                (name, Span::default(), GraphSource::Unknown)
+                let source = GraphSource::Unknown;
+                (name, Span::default(), Meaning { source, columns: None })
             }
         };
-        let output = match &graph_source {
+        let output = match &meaning.source {
             GraphSource::Output(output) => Some(*output),
             GraphSource::Recursion(_) | GraphSource::Guarded(_) | GraphSource::Unknown => None,
         };
@@ -192,10 +211,12 @@ impl Builder<'_> {
             alias: named(&table),
             aliased: alias.is_some(),
             table,
-            span,
-            source: graph_source,
+            schema,
+            span: self.shown(span),
+            source: meaning.source,
             context,
-            aliases,
+            aliases: if meaning.columns.is_some() { Vec::new() } else { aliases },
+            columns: meaning.columns,
         });
         if let Some(output) = output.and_then(|output| self.graph.outputs.get_mut(output)) {
             output.uses.push(reference);
@@ -205,16 +226,20 @@ impl Builder<'_> {
     }
 
     /// What a name in FROM means: a CTE first, unless it is qualified.
-    fn table(&mut self, qualifier: &[Name], name: &Name, outer: Option<&Scope<'_>>) -> GraphSource {
-        if qualifier.is_empty() {
-            match outer.and_then(|scope| scope.cte(&name.text)) {
-                Some(CteEntry::Output(output)) => return GraphSource::Output(output),
-                Some(CteEntry::Recursion(output)) => return GraphSource::Recursion(output),
-                None => {}
-            }
-        }
-        self.statistics(name);
-        self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded)
+    fn table(
+        &mut self,
+        qualifier: &[Name],
+        name: &Name,
+        outer: Option<&Scope<'_>>,
+        context: ContextId,
+    ) -> Meaning {
+        let cte = outer.filter(|_| qualifier.is_empty()).and_then(|scope| scope.cte(&name.text));
+        let source = match cte {
+            Some(CteEntry::Output(output)) => GraphSource::Output(output),
+            Some(CteEntry::Recursion(output)) => GraphSource::Recursion(output),
+            None => return self.relation_read(qualifier, name, context),
+        };
+        Meaning { source, columns: None }
     }
 
     /// Decides, for each input, which facts hold for those of its rows that matter.
@@ -332,8 +357,8 @@ impl Builder<'_> {
             }
             JoinKind::Full => {
                 let both = node.level.references.clone();
-                let inner = self.graph.context(Some(context), both.clone());
-                (inner, inner, self.graph.context(Some(context), both))
+                let mut side = || self.graph.context(Some(context), both.clone());
+                (side(), side(), side())
             }
         };
         if let Some(predicate) = node.on {
@@ -348,12 +373,20 @@ impl Builder<'_> {
             JoinKind::Right => self.reduce_all(std::slice::from_mut(&mut node.left), &known, outer),
             JoinKind::Inner | JoinKind::Full => {}
         }
-        let equal = node
-            .using
-            .iter()
-            .map(|(l, r)| Fact::Equal(Term::Column(*l), Term::Column(*r)))
-            .collect();
-        self.graph.add_facts(on, equal);
+        for (l, r, merged) in &node.using {
+            let equal =
+                |a: ColumnId, b: ColumnId| vec![Fact::Equal(Term::Column(a), Term::Column(b))];
+            self.graph.add_facts(on, equal(*l, *r));
+            // The merged column is that of a side wherever that side has a row.
+            if let Some(merged) = merged {
+                if node.kind != JoinKind::Right {
+                    self.graph.add_facts(left, equal(*l, *merged));
+                }
+                if node.kind != JoinKind::Left {
+                    self.graph.add_facts(right, equal(*r, *merged));
+                }
+            }
+        }
         self.assign(&mut node.left, left, outer);
         self.assign(&mut node.right, right, outer);
     }

@@ -1,10 +1,15 @@
 //! From the model of a statement to its graph: obligations first, then facts.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "over our own model, a wildcard arm says that nothing is known: it never proves"
+)]
 
 mod block;
 mod call;
 mod join;
 mod predicate;
 mod query;
+mod relation;
 mod strict;
 mod write;
 
@@ -22,17 +27,25 @@ pub(super) struct Built {
     pub(super) graph: Graph,
     /// Violations whatever the tenant.
     pub(super) violations: Vec<Violation>,
+    /// Whether a relation is named that the catalogue does not know (yet).
+    pub(super) unknown_relation: bool,
 }
 
 /// Builds the graph of a query or write.
 pub(super) fn build(query: &Query, policy: &Policy) -> Built {
-    let mut builder =
-        Builder { policy, graph: Graph::default(), violations: Vec::new(), sole_item: None };
-    builder.sole_item = call::sole_item(query);
+    let mut builder = Builder {
+        policy,
+        graph: Graph::default(),
+        violations: Vec::new(),
+        sole_item: call::sole_item(query),
+        unknown_relation: false,
+        inside_view: None,
+        view_depth: 0,
+    };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { policy: _, graph, violations, sole_item: _ } = builder;
-    Built { graph, violations }
+    let Builder { graph, violations, unknown_relation, .. } = builder;
+    Built { graph, violations, unknown_relation }
 }
 
 struct Builder<'p> {
@@ -41,6 +54,10 @@ struct Builder<'p> {
     violations: Vec<Violation>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
+    unknown_relation: bool,
+    /// Where the view stands whose definition is being read: what is found in it stands there.
+    inside_view: Option<Span>,
+    view_depth: usize,
 }
 
 /// What names mean at one level of a statement, and outside it.
@@ -52,7 +69,7 @@ struct Scope<'s> {
     /// A NATURAL join merged columns that are not known.
     natural: bool,
     ctes: Vec<(Box<str>, CteEntry)>,
-    outer: Option<&'s Scope<'s>>,
+    outer: Option<&'s Self>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,10 +108,15 @@ impl Builder<'_> {
         self.violations.push(Violation {
             rule,
             table: name.map(Into::into),
-            span,
+            span: self.shown(span),
             detail: detail.into(),
             hint: hint.into(),
         });
+    }
+
+    /// Where in the statement something stands that may stand in a view's definition.
+    fn shown(&self, span: Span) -> Span {
+        self.inside_view.unwrap_or(span)
     }
 
     /// The column that a name means; `None` if that is not certain.
@@ -105,8 +127,8 @@ impl Builder<'_> {
                 let reference = self.by_alias(&qualifier.text, scope)?;
                 Some(self.graph.column(reference, &name.text))
             }
-            [_, table, name] => {
-                let reference = self.by_table(&table.text, scope)?;
+            [schema, table, name] => {
+                let reference = self.by_table(&schema.text, &table.text, scope)?;
                 Some(self.graph.column(reference, &name.text))
             }
             _ => None,
@@ -148,9 +170,26 @@ impl Builder<'_> {
         self.find(scope, &|reference| *reference.alias == *alias)
     }
 
-    /// `schema.table.column` means a reference without an alias.
-    fn by_table(&self, table: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
-        self.find(scope, &|reference| !reference.aliased && *reference.table == *table)
+    /// `schema.table.column` means the relation itself, at whatever level it stands without an
+    /// alias. A reference without a schema may or may not be that relation, so it counts only when
+    /// no other could be meant.
+    fn by_table(&self, schema: &str, table: &str, scope: &Scope<'_>) -> Option<ReferenceId> {
+        let mut found = Vec::new();
+        let mut level = Some(scope);
+        while let Some(here) = level {
+            found.extend(here.references.iter().copied().filter(|id| {
+                self.graph.references.get(*id).is_some_and(|reference| {
+                    !reference.aliased
+                        && *reference.table == *table
+                        && reference.schema.as_deref().is_none_or(|own| own == schema)
+                })
+            }));
+            level = here.outer;
+        }
+        match found.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
     }
 
     fn find(
@@ -262,8 +301,10 @@ impl Builder<'_> {
 
     /// Visits an expression for its subqueries and routines.
     fn walk(&mut self, expr: &Expr, scope: &Scope<'_>, context: ContextId, clause: Clause) {
-        if let Expr::Call(call) = expr {
-            self.call(call, scope, clause);
+        match expr {
+            Expr::Call(call) => self.call(call, scope, clause),
+            Expr::Column(parts) => self.attribute(parts, scope),
+            _ => {}
         }
         let mut parts = Vec::new();
         let mut queries = Vec::new();

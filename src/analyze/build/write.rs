@@ -6,6 +6,7 @@ use super::super::graph::{
 };
 use super::super::verdict::Rule;
 use super::join::{Level, Tree};
+use super::relation::Meaning;
 use super::{Builder, Clause, Scope};
 use crate::sql::model::{
     Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Name, Query,
@@ -28,7 +29,7 @@ impl Builder<'_> {
 
     /// A write's target is never a CTE.
     fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
-        let Target { qualifier: _, name, alias } = target;
+        let Target { qualifier, name, alias } = target;
         if &*name.text == "pg_settings" {
             self.violate(
                 Rule::SessionEscape,
@@ -38,15 +39,17 @@ impl Builder<'_> {
                 "use SET",
             );
         }
-        let source = self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded);
+        let Meaning { source, columns } = self.relation_written(qualifier, name);
         self.graph.reference(Reference {
             alias: alias.as_ref().map_or_else(|| name.text.clone(), |alias| alias.text.clone()),
             aliased: alias.is_some(),
             table: name.text.clone(),
+            schema: qualifier.last().map(|schema| schema.text.clone()),
             span: name.span,
             source,
             context,
             aliases: Vec::new(),
+            columns,
         })
     }
 
@@ -131,9 +134,21 @@ impl Builder<'_> {
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
-        let position =
-            tenant.as_ref().and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
-        let values = self.written(source.as_ref(), position, outer);
+        let Target { qualifier, name: table, alias: _ } = target;
+        let all = if columns.is_empty() { self.written_columns(qualifier, table) } else { None };
+        let position = tenant.as_ref().and_then(|tenant| match &all {
+            Some(all) => all.iter().position(|name| name == tenant),
+            None => columns.iter().position(|name| name.text == *tenant),
+        });
+        let mut values = self.written(source.as_ref(), position, outer);
+        // A tenant column that no row names gets its DEFAULT.
+        if let (Some(tenant), None) = (&tenant, position)
+            && let Some(term) = self.default_is_tenant(qualifier, table, tenant)
+        {
+            for written in &mut values {
+                written.value = Some(WrittenValue::Term(term));
+            }
+        }
         if let Some(tenant) = &tenant {
             self.graph.obligations.push(Obligation::Written {
                 table: target.name.text.clone(),
@@ -199,10 +214,12 @@ impl Builder<'_> {
             alias: "excluded".into(),
             aliased: true,
             table: "excluded".into(),
+            schema: None,
             span: target.name.span,
             source: GraphSource::Unknown,
             context,
             aliases: Vec::new(),
+            columns: None,
         });
         if let Some(tenant) = self.tenant_column(reference) {
             let new = self.graph.column(excluded, &tenant);
@@ -231,7 +248,7 @@ impl Builder<'_> {
         for Written { context: _, value } in values {
             match value {
                 Some(WrittenValue::Term(Term::Operand(id))) => {
-                    operands.extend(self.graph.operands.get(*id).cloned())
+                    operands.extend(self.graph.operands.get(*id).cloned());
                 }
                 Some(WrittenValue::Output(output, position)) => outputs.push((*output, *position)),
                 Some(WrittenValue::Term(Term::Column(_))) | None => return Vec::new(),

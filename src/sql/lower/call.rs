@@ -31,25 +31,15 @@ impl Lowering<'_> {
             _ => String::new(),
         };
         match args {
-            FunctionArguments::None if is_value_function(&bare) => {
-                return Ok(Expr::Opaque(Vec::new()));
-            }
-            FunctionArguments::None => return self.refuse("a call without parentheses"),
+            FunctionArguments::None if is_value_function(&bare) => Ok(Expr::Opaque(Vec::new())),
+            FunctionArguments::None => self.refuse("a call without parentheses"),
             FunctionArguments::Subquery(query) if bare == "array" => {
-                return Ok(Expr::Opaque(vec![Expr::Subquery(Box::new(self.query(*query)?))]));
+                Ok(Expr::Opaque(vec![Expr::Subquery(Box::new(self.query(*query)?))]))
             }
             FunctionArguments::Subquery(query) => {
                 let (qualifier, name) = self.qualified(&name)?;
                 let argument = Expr::Subquery(Box::new(self.query(*query)?));
-                return self.finish(
-                    qualifier,
-                    name,
-                    vec![argument],
-                    Vec::new(),
-                    within_group,
-                    filter,
-                    over,
-                );
+                self.finish(qualifier, name, vec![argument], Vec::new(), within_group, filter, over)
             }
             FunctionArguments::List(list) => {
                 let (arguments, inside) = self.arguments(list)?;
@@ -92,8 +82,8 @@ impl Lowering<'_> {
     }
 
     /// A call in FROM.
-    pub(super) fn call(&mut self, name: ast::ObjectName, args: Vec<FunctionArg>) -> Lowered<Expr> {
-        let (qualifier, name) = self.qualified(&name)?;
+    pub(super) fn call(&mut self, name: &ast::ObjectName, args: Vec<FunctionArg>) -> Lowered<Expr> {
+        let (qualifier, name) = self.qualified(name)?;
         let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
         let (arguments, inside) = self.arguments(list)?;
         self.finish(qualifier, name, arguments, inside, Vec::new(), None, None)

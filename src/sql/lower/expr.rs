@@ -1,6 +1,6 @@
 use sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr as Parsed, Subscript,
-    TypedString, UnaryOperator, Value,
+    TypedString, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::{Lowered, Lowering};
@@ -113,11 +113,11 @@ impl Lowering<'_> {
                 self.opaque([*expr])
             }
             Parsed::Nested(expr) => self.expr(*expr),
-            Parsed::Value(value) => self.constant(value.value),
+            Parsed::Value(value) => self.constant(value),
             Parsed::TypedString(TypedString { data_type, value, uses_odbc_syntax }) => {
                 self.absent(!uses_odbc_syntax, "ODBC syntax")?;
                 let target = self.type_name(&data_type)?;
-                let expr = Box::new(self.constant(value.value)?);
+                let expr = Box::new(self.constant(value)?);
                 Ok(Expr::Cast { expr, target })
             }
             Parsed::Function(function) => self.function(function),
@@ -277,14 +277,20 @@ impl Lowering<'_> {
         }
     }
 
-    fn constant(&mut self, value: Value) -> Lowered<Expr> {
+    fn constant(&mut self, value: ValueWithSpan) -> Lowered<Expr> {
+        let ValueWithSpan { value, span } = value;
+        let escaped = self.lexeme_at(span.start).is_none_or(|(_, lexeme)| lexeme.is_escaped());
         Ok(Expr::Constant(match value {
             Value::Number(digits, false) => Constant::Number(digits.into()),
-            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
-                Constant::Text(text.into())
+            // Escapes are decoded by rules of their own: such a text is a constant, but not one
+            // whose value is believed.
+            Value::EscapedStringLiteral(_) | Value::UnicodeStringLiteral(_) if escaped => {
+                Constant::Other
             }
+            Value::SingleQuotedString(text)
+            | Value::EscapedStringLiteral(text)
+            | Value::UnicodeStringLiteral(text) => Constant::Text(text.into()),
             Value::DollarQuotedString(text) => Constant::Text(text.value.into()),
-            Value::UnicodeStringLiteral(text) => Constant::Text(text.into()),
             Value::NationalStringLiteral(_)
             | Value::SingleQuotedByteStringLiteral(_)
             | Value::HexStringLiteral(_) => Constant::Other,

@@ -75,7 +75,7 @@ impl Lowering<'_> {
                     }
                     Some(TableFunctionArgs { args, settings }) => {
                         self.absent(sample.is_none() && settings.is_none(), "a sampled function")?;
-                        (Source::Function(vec![self.call(name, args)?]), true)
+                        (Source::Function(vec![self.call(&name, args)?]), true)
                     }
                 };
                 (source, alias, lateral)
@@ -85,7 +85,7 @@ impl Lowering<'_> {
                 (Source::Derived(Box::new(self.query(*subquery)?)), alias, lateral)
             }
             TableFactor::Function { lateral: _, name, args, with_ordinality: _, alias } => {
-                (Source::Function(vec![self.call(name, args)?]), alias, true)
+                (Source::Function(vec![self.call(&name, args)?]), alias, true)
             }
             TableFactor::UNNEST {
                 alias,

@@ -2,8 +2,8 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::{Read, contains};
-use crate::sql::statement::{Cursor, StatementBody, Utility, statement};
+use super::{Read, contains, query};
+use crate::sql::statement::{Cursor, StatementBody, Utility};
 
 /// COPY (query) TO STDOUT, COPY table FROM STDIN, COPY table TO STDOUT.
 pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read {
@@ -30,13 +30,8 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read {
         if !matches!(after, [to, stdout, ..] if to.is("to") && stdout.is("stdout")) {
             return opaque("COPY to a file or program of the server");
         }
-        let inner = statement(cursor.lexemes.get(start..end).unwrap_or_default())?;
-        return match inner.body {
-            StatementBody::Query(_) => {
-                Ok(StatementBody::Wrapped { copy: true, statement: Box::new(inner) })
-            }
-            _ => Err(cursor.unread("COPY of something that is not a query")),
-        };
+        let inner = cursor.lexemes.get(start..end).unwrap_or_default();
+        return Ok(StatementBody::Wrapped { copy: true, statement: query(inner, cursor)? });
     }
     let client = cursor.rest().windows(2).any(|pair| {
         matches!(pair, [way, end] if (way.is("from") && end.is("stdin")) || (way.is("to") && end.is("stdout")))

@@ -2,8 +2,8 @@
 
 use sqlparser::tokenizer::Token;
 
-use super::{Read, contains};
-use crate::sql::statement::{Cursor, StatementBody, Utility, statement};
+use super::{Read, contains, query};
+use crate::sql::statement::{Cursor, StatementBody, Utility};
 use crate::sql::token::Lexeme;
 
 /// CREATE, as far as it cannot make anything that runs or hides guarded rows.
@@ -35,13 +35,11 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read {
                 {
                     end = end.saturating_sub(2);
                 }
-                let inner = statement(cursor.lexemes.get(cursor.at..end).unwrap_or_default())?;
-                return match inner.body {
-                    StatementBody::Query(_) => {
-                        Ok(StatementBody::Wrapped { copy: false, statement: Box::new(inner) })
-                    }
-                    _ => Err(cursor.unread("CREATE TABLE AS something that is not a query")),
-                };
+                let inner = cursor.lexemes.get(cursor.at..end).unwrap_or_default();
+                return Ok(StatementBody::Wrapped {
+                    copy: false,
+                    statement: query(inner, cursor)?,
+                });
             }
             if all_routines_known(rest) {
                 Utility::Plain

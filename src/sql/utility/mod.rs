@@ -1,10 +1,16 @@
 //! Statements that are not queries, from their tokens.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever is not known by its words is refused"
+)]
 
 use sqlparser::tokenizer::Token;
 
 use super::NotUnderstood;
 use super::model::Name;
-use super::statement::{Cursor, StatementBody, TransactionControl, Utility, statement};
+use super::statement::{
+    Cursor, Statement, StatementBody, TransactionControl, Utility, is_query_start, statement,
+};
 use super::token::Lexeme;
 
 mod copy;
@@ -163,21 +169,19 @@ fn explain(cursor: &mut Cursor<'_>) -> Read {
         cursor.take_any(&["analyze", "analyse"]);
         cursor.take("verbose");
     }
-    let inner = statement(cursor.rest())?;
-    match inner.body {
-        StatementBody::Query(_) | StatementBody::Execute { .. } | StatementBody::Declare { .. } => {
-            Ok(StatementBody::Explain { costs_off, statement: Box::new(inner) })
-        }
-        _ => Err(cursor.unread("EXPLAIN of a statement that is not a query")),
-    }
+    // Wrappers do not nest: what explains, prepares or declares is not explained itself.
+    let rest = cursor.rest();
+    let wraps = rest.first().is_some_and(|first| first.is("execute") || first.is("declare"));
+    let inner = if wraps { Box::new(statement(rest)?) } else { query(rest, cursor)? };
+    Ok(StatementBody::Explain { costs_off, statement: inner })
 }
 
-fn query(cursor: &Cursor<'_>) -> Result<Box<crate::sql::Statement>, NotUnderstood> {
-    let inner = statement(cursor.rest())?;
-    match inner.body {
-        StatementBody::Query(_) => Ok(Box::new(inner)),
-        _ => Err(cursor.unread("a query is expected here")),
+/// The query or write that these tokens are.
+fn query(lexemes: &[Lexeme], cursor: &Cursor<'_>) -> Result<Box<Statement>, NotUnderstood> {
+    if !is_query_start(lexemes) {
+        return Err(cursor.unread("a query is expected here"));
     }
+    statement(lexemes).map(Box::new)
 }
 
 fn prepare(cursor: &mut Cursor<'_>) -> Read {
@@ -219,7 +223,7 @@ fn prepare(cursor: &mut Cursor<'_>) -> Read {
     if !cursor.take("as") {
         return Err(cursor.unread("PREPARE without AS"));
     }
-    Ok(StatementBody::Prepare { name, statement: query(cursor)? })
+    Ok(StatementBody::Prepare { name, statement: query(cursor.rest(), cursor)? })
 }
 
 fn execute(cursor: &mut Cursor<'_>) -> Read {
@@ -260,7 +264,7 @@ fn declare(cursor: &mut Cursor<'_>) -> Read {
     if !cursor.take("for") {
         return Err(cursor.unread("DECLARE without FOR"));
     }
-    Ok(StatementBody::Declare { name, hold, statement: query(cursor)? })
+    Ok(StatementBody::Declare { name, hold, statement: query(cursor.rest(), cursor)? })
 }
 
 /// FETCH and MOVE end with the cursor's name, whatever direction stands before it.

@@ -1,0 +1,135 @@
+//! The guard as a whole: its listener and its admin port in one runtime.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::READER_STACK;
+use crate::config::{Config, Invalid};
+use crate::serve::{self, Admin, Readiness};
+use crate::telemetry::Telemetry;
+
+/// The guard could not be started, or stopped with an error.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotServed {
+    #[error("{0}")]
+    Config(#[from] Invalid),
+    #[error("could not listen on the admin address {address}: {source}")]
+    Admin { address: SocketAddr, source: io::Error },
+    #[error("could not register the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("{0}")]
+    Serve(String),
+    #[error("could not start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A guard that runs.
+#[derive(Debug)]
+pub(super) struct Guard {
+    task: JoinHandle<Result<(), NotServed>>,
+    admin_task: Option<JoinHandle<io::Result<()>>>,
+    admin_address: Option<SocketAddr>,
+    readiness: Readiness,
+    shutdown: oneshot::Sender<()>,
+}
+
+/// A runtime whose threads can plan statements.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("orgguard")
+        .thread_stack_size(READER_STACK)
+        .build()
+}
+
+impl Guard {
+    /// Starts the admin port, then the listener.
+    pub(super) async fn start(config: Config) -> Result<Self, NotServed> {
+        let config = Arc::new(config);
+        let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy))?;
+        let readiness = Readiness::default();
+        let mut admin_task = None;
+        let mut admin_address = None;
+        if let Some(address) = config.admin {
+            let not_bound = |source| NotServed::Admin { address, source };
+            let listener = TcpListener::bind(address).await.map_err(not_bound)?;
+            admin_address = Some(listener.local_addr().map_err(not_bound)?);
+            let admin = Admin {
+                telemetry: telemetry.clone(),
+                readiness: readiness.clone(),
+                upstream: config.upstream.clone(),
+            };
+            admin_task = Some(tokio::spawn(admin.serve(listener)));
+        }
+        let (shutdown, told) = oneshot::channel();
+        let stop = async {
+            // A dropped guard stops too.
+            let _ = told.await;
+        };
+        let serving = serve::serve(config, telemetry, readiness.clone(), stop);
+        let task = tokio::spawn(async {
+            serving.await.map_err(|error| NotServed::Serve(error.to_string()))
+        });
+        Ok(Self { task, admin_task, admin_address, readiness, shutdown })
+    }
+
+    /// Where clients connect, as soon as they can.
+    pub(super) async fn address(&mut self) -> Result<SocketAddr, NotServed> {
+        tokio::select! {
+            address = self.readiness.listening() => Ok(address),
+            ended = &mut self.task => match flatten(ended) {
+                Ok(()) => Err(NotServed::Serve("the listener ended".to_owned())),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// Where the admin port is.
+    pub(super) const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// Waits until the guard ends by itself.
+    pub(super) async fn ended(&mut self) -> Result<(), NotServed> {
+        flatten((&mut self.task).await)
+    }
+
+    /// Drains and stops.
+    pub(super) async fn stop(self) -> Result<(), NotServed> {
+        // If it is not received, the guard has ended already.
+        let _ = self.shutdown.send(());
+        let ended = flatten(self.task.await);
+        if let Some(task) = self.admin_task {
+            task.abort();
+        }
+        ended
+    }
+}
+
+fn flatten(ended: Result<Result<(), NotServed>, tokio::task::JoinError>) -> Result<(), NotServed> {
+    match ended {
+        Ok(result) => result,
+        Err(error) => Err(NotServed::Serve(error.to_string())),
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn interrupted() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without signals the process ends by its default action.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

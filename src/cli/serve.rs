@@ -1,0 +1,35 @@
+use std::process::ExitCode;
+
+use super::arguments::ServeArguments;
+use super::could_not_run;
+use super::guard::{Guard, NotServed, interrupted, runtime};
+use crate::config::{self, Config};
+use crate::telemetry::start_logging;
+
+/// Runs the guard until SIGTERM or SIGINT, then drains.
+pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
+    let config = match config::load(&arguments.config, &arguments.overrides()) {
+        Ok(config) => config,
+        Err(invalid) => return could_not_run(&invalid),
+    };
+    start_logging();
+    match runtime().map_err(NotServed::from).and_then(|runtime| runtime.block_on(serve(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => could_not_run(&error),
+    }
+}
+
+async fn serve(config: Config) -> Result<(), NotServed> {
+    let (mode, upstream) = (config.mode.name(), config.upstream.clone());
+    let mut guard = Guard::start(config).await?;
+    let listen = guard.address().await?;
+    tracing::info!(mode, %listen, upstream, admin = ?guard.admin_address(), "listening");
+    tokio::select! {
+        ended = guard.ended() => return ended,
+        () = interrupted() => {}
+    }
+    tracing::info!("draining");
+    guard.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
+}

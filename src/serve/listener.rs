@@ -1,0 +1,156 @@
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::admin::{Readiness, Stage};
+use super::cache::PlanCache;
+use super::tls::{self, NoTls};
+use crate::config::Config;
+use crate::session::SessionRules;
+use crate::telemetry::{ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry};
+use crate::wire::{Connection, Encryption, refuse};
+
+/// Connections over the limit that are told so at once; more are closed without a word.
+const REFUSALS: usize = 64;
+
+/// After `accept` has failed, for example for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The guard could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum NotServed {
+    /// The address for clients cannot be listened on.
+    #[error("listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS towards clients cannot be used.
+    #[error("client_tls: {0}")]
+    Tls(#[from] NoTls),
+}
+
+/// Serves clients until `shutdown` is done, then lets sessions end: idle ones at once, others as
+/// soon as they are idle, all of them after `limits.drain`.
+///
+/// Statements are planned on the runtime's worker threads, and the deepest that the reading limits
+/// let through needs more stack than a thread has by default: build the runtime with
+/// `thread_stack_size(16 << 20)`.
+///
+/// # Errors
+/// If the address cannot be listened on, or certificate and key cannot be used.
+pub async fn serve(
+    config: Arc<Config>,
+    telemetry: Telemetry,
+    readiness: Readiness,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), NotServed> {
+    let encryption = config.client_tls.as_ref().map(tls::load).transpose()?;
+    let unable = |source| NotServed::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
+    let address = listener.local_addr().map_err(unable)?;
+    let (drain, drained) = watch::channel(false);
+    let mut server = Server {
+        rules: Arc::new(SessionRules {
+            mode: config.mode,
+            tenant: config.tenant.clone(),
+            tenant_type: config.policy.tenant_type,
+            statements: config.limits.statements_per_session,
+        }),
+        plans: Arc::new(PlanCache::new(
+            Arc::clone(&config.policy),
+            telemetry.clone(),
+            config.limits.plan_cache_bytes,
+        )),
+        permits: Arc::new(Semaphore::new(config.limits.connections)),
+        refusals: Arc::new(Semaphore::new(REFUSALS)),
+        sessions: JoinSet::new(),
+        config,
+        telemetry,
+        encryption,
+        drained,
+    };
+    readiness.set(Stage::Listening(address));
+    tracing::info!(%address, mode = server.config.mode.name(), "listening");
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, client)) => server.accept(stream, client),
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            // Sessions that have ended are taken out of the set.
+            Some(_) = server.sessions.join_next() => {}
+        }
+    }
+    drop(listener);
+    readiness.set(Stage::Draining);
+    drain.send_replace(true);
+    tracing::info!(sessions = server.sessions.len(), "draining");
+    let all_ended = async { while server.sessions.join_next().await.is_some() {} };
+    if timeout(server.config.limits.drain, all_ended).await.is_err() {
+        tracing::warn!(
+            sessions = server.sessions.len(),
+            "ended sessions that were not idle in time"
+        );
+        server.sessions.shutdown().await;
+    }
+    Ok(())
+}
+
+/// What accepting a client needs.
+struct Server {
+    config: Arc<Config>,
+    rules: Arc<SessionRules>,
+    plans: Arc<PlanCache>,
+    telemetry: Telemetry,
+    encryption: Option<Encryption>,
+    permits: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    sessions: JoinSet<()>,
+    drained: watch::Receiver<bool>,
+}
+
+impl Server {
+    fn accept(&mut self, stream: TcpStream, client: SocketAddr) {
+        // Answers are small and waited for.
+        let _ = stream.set_nodelay(true);
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
+            ConnectionRefused { reason: RefusedReason::Limit, client }.emit(&self.telemetry);
+            if let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() {
+                self.sessions.spawn(async move {
+                    refuse(stream, "53300", "orgguard: sorry, too many clients already").await;
+                    drop(refusal);
+                });
+            }
+            return;
+        };
+        let opened = ConnectionOpened { client }.emit(&self.telemetry);
+        let connection = Connection {
+            config: Arc::clone(&self.config),
+            rules: Arc::clone(&self.rules),
+            encryption: self.encryption.clone(),
+            telemetry: self.telemetry.clone(),
+            client,
+            drain: self.drained.clone(),
+        };
+        let plans = Arc::clone(&self.plans);
+        self.sessions.spawn(async move {
+            connection.run(stream, &*plans).await;
+            drop((opened, permit));
+        });
+    }
+}

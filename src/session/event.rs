@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use super::mode::Decision;
+use super::planned::Planned;
+use crate::analyze::{Advice, Kind, Outcome, Violation};
+
+/// What a session has to tell. The session never logs: its driver does.
+#[derive(Debug)]
+pub enum Event {
+    /// A statement was judged for an attempt to run it.
+    Judged {
+        /// Its kind.
+        kind: Kind,
+        /// What was thought of it.
+        outcome: Outcome,
+        /// What was done with its message.
+        decision: Decision,
+    },
+    /// A violation of a judged statement; one for each rule and table.
+    Violation {
+        /// The text with the statement, if it has one of its own.
+        text: Option<Arc<Planned>>,
+        /// The violation.
+        violation: Violation,
+    },
+    /// A weaker flaw of an admitted statement.
+    Advice {
+        /// The text with the statement, if it has one of its own.
+        text: Option<Arc<Planned>>,
+        /// The flaw.
+        advice: Advice,
+    },
+    /// The session can no longer follow the conversation.
+    Lost {
+        /// Why, in a few fixed words.
+        reason: &'static str,
+    },
+}

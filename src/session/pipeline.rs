@@ -1,0 +1,166 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::message::Target;
+use super::planned::Planned;
+use super::refusal::Refusal;
+use super::registry::{Name, Portal, Prepared};
+
+/// A client message whose answer is outstanding, or an answer that the guard owes.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// Parse.
+    Parse(Name, Arc<Prepared>),
+    /// Bind; in audit also of what the registry does not know.
+    Bind(Name, Option<Arc<Portal>>),
+    /// Describe of a statement.
+    DescribeStatement(Name),
+    /// Describe of a portal.
+    DescribePortal,
+    /// Execute; in audit also of what the registry does not know.
+    Execute(Option<Arc<Portal>>),
+    /// Close.
+    Close(Target, Name),
+    /// Sync.
+    Sync,
+    /// A simple query string and how many of its statements are complete.
+    Query(Arc<Planned>, usize),
+    /// FunctionCall, in audit.
+    FunctionCall,
+    /// CopyDone or CopyFail: has no answer of its own.
+    CopyEnd,
+    /// A refusal of the extended protocol that the server does not know of.
+    Refused(Box<Refusal>),
+    /// A failing Parse was sent instead: the server's error is replaced by the refusal.
+    FailingParse(Box<Refusal>),
+    /// A failing simple query was sent instead: the server's error is replaced by the refusal.
+    FailingQuery(Box<Refusal>),
+}
+
+impl Entry {
+    /// Whether ReadyForQuery ends its answer.
+    pub(super) const fn ends_group(&self) -> bool {
+        matches!(self, Self::Sync | Self::Query(..) | Self::FunctionCall | Self::FailingQuery(_))
+    }
+
+    /// Whether an error of the server leaves it to wait for its ReadyForQuery, instead of making
+    /// the server skip to Sync.
+    const fn survives_error(&self) -> bool {
+        self.ends_group()
+    }
+}
+
+/// What is outstanding, in order.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    entries: VecDeque<Entry>,
+    /// How many entries end a group.
+    groups: usize,
+}
+
+/// More answers outstanding than this and a client has to wait (or, in audit, is not followed).
+/// The server flushes its answers every 8 KiB, so it is never waiting for more messages by then.
+pub(super) const OUTSTANDING: usize = 20_000;
+
+impl Pipeline {
+    pub(super) fn push(&mut self, entry: Entry) {
+        if entry.ends_group() {
+            self.groups = self.groups.saturating_add(1);
+        }
+        self.entries.push_back(entry);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        if entry.ends_group() {
+            self.groups = self.groups.saturating_sub(1);
+        }
+        if self.entries.is_empty() && self.entries.capacity() > 64 {
+            self.entries = VecDeque::new();
+        }
+        Some(entry)
+    }
+
+    pub(super) fn head(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
+    pub(super) fn head_mut(&mut self) -> Option<&mut Entry> {
+        self.entries.front_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.entries.len() >= OUTSTANDING
+    }
+
+    /// Whether a ReadyForQuery is outstanding.
+    pub(super) const fn awaits_ready(&self) -> bool {
+        self.groups > 0
+    }
+
+    /// The server reported an error: what it skips up to the next Sync has no answer. A head that
+    /// is answered by ReadyForQuery all the same stays.
+    pub(super) fn skip(&mut self) {
+        if self.entries.front().is_some_and(Entry::survives_error) {
+            return;
+        }
+        while let Some(entry) = self.entries.front() {
+            if matches!(entry, Entry::Sync) {
+                return;
+            }
+            self.pop();
+        }
+    }
+
+    /// The server has begun to read COPY data: it ignores each Sync that comes before the data's
+    /// end (`copyfromparse.c`, `CopyGetData`). Whether the end has been sent already.
+    pub(super) fn swallow_syncs(&mut self) -> bool {
+        let end = self.entries.iter().position(|entry| matches!(entry, Entry::CopyEnd));
+        let reach = end.unwrap_or(self.entries.len());
+        let mut at = 0_usize;
+        self.entries.retain(|entry| {
+            let keep = at >= reach || at == 0 || !matches!(entry, Entry::Sync);
+            at = at.saturating_add(1);
+            keep
+        });
+        self.groups = self.entries.iter().filter(|entry| entry.ends_group()).count();
+        end.is_some()
+    }
+
+    /// Removes entries at the head that have no answer of the server; gives the refusals among
+    /// them, which are due now.
+    pub(super) fn due(&mut self) -> Option<Box<Refusal>> {
+        loop {
+            match self.entries.front() {
+                Some(Entry::CopyEnd) => drop(self.pop()),
+                Some(Entry::Refused(_)) => {
+                    if let Some(Entry::Refused(refusal)) = self.pop() {
+                        return Some(refusal);
+                    }
+                }
+                Some(
+                    Entry::Parse(..)
+                    | Entry::Bind(..)
+                    | Entry::DescribeStatement(_)
+                    | Entry::DescribePortal
+                    | Entry::Execute(_)
+                    | Entry::Close(..)
+                    | Entry::Sync
+                    | Entry::Query(..)
+                    | Entry::FunctionCall
+                    | Entry::FailingParse(_)
+                    | Entry::FailingQuery(_),
+                )
+                | None => return None,
+            }
+        }
+    }
+}

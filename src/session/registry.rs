@@ -1,0 +1,260 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::planned::Planned;
+use super::tenant::Setting;
+use crate::analyze::{NewValue, StatementPlan};
+use crate::policy::NAME_BYTES;
+
+/// A name as the server keeps it. Protocol names are keys of 63 bytes whatever their encoding
+/// (`prepare.c`, `portalmem.c`); SQL identifiers come cut already.
+pub(super) type Name = Box<[u8]>;
+
+/// Cuts a name of the protocol as the server does.
+pub(super) fn name(bytes: &[u8]) -> &[u8] {
+    bytes.get(..NAME_BYTES).unwrap_or(bytes)
+}
+
+/// One statement of a text.
+#[derive(Clone, Debug)]
+pub(super) enum StatementRef {
+    /// The statement at this place of a text.
+    Nth(Arc<Planned>, usize),
+    /// The statement inside an SQL-level PREPARE of a text.
+    Inner(Arc<StatementPlan>),
+}
+
+impl StatementRef {
+    /// The plan; `None` for a text without statements.
+    pub(super) fn plan(&self) -> Option<&StatementPlan> {
+        match self {
+            Self::Nth(planned, at) => planned.plan().statements().get(*at),
+            Self::Inner(statement) => Some(statement),
+        }
+    }
+}
+
+/// A prepared statement.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) statement: StatementRef,
+    /// The types of its parameters, as far as they are known; 0 is not known.
+    pub(super) types: Vec<u32>,
+}
+
+/// A portal or cursor.
+#[derive(Debug)]
+pub(super) struct Portal {
+    pub(super) statement: StatementRef,
+    /// The tenant under which it was settled.
+    pub(super) tenant: Setting,
+    /// The value bound to the parameter that its SET of the tenant names.
+    pub(super) bound: Option<NewValue>,
+    /// WITH HOLD: outlives its transaction.
+    pub(super) hold: bool,
+    /// Its effect has happened.
+    done: AtomicBool,
+}
+
+impl Portal {
+    pub(super) const fn new(
+        statement: StatementRef,
+        tenant: Setting,
+        bound: Option<NewValue>,
+        hold: bool,
+    ) -> Self {
+        Self { statement, tenant, bound, hold, done: AtomicBool::new(false) }
+    }
+
+    /// Whether its effect has happened.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its effect has happened; whether it had before.
+    pub(super) fn finish(&self) -> bool {
+        self.done.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// Which view of the session: what the server has confirmed, or what will be if nothing fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Confirmed by an answer.
+    Confirmed,
+    /// Sent, and assumed to succeed.
+    Predicted,
+}
+
+/// One name space: statements, or portals.
+#[derive(Debug)]
+struct Names<T> {
+    confirmed: HashMap<Name, Arc<T>>,
+    /// Changes sent and not answered; `None` is a removal.
+    predicted: HashMap<Name, Option<Arc<T>>>,
+    /// Everything confirmed is predicted to be removed.
+    cleared: bool,
+}
+
+impl<T> Names<T> {
+    fn new() -> Self {
+        Self { confirmed: HashMap::new(), predicted: HashMap::new(), cleared: false }
+    }
+
+    fn get(&self, name: &[u8]) -> Option<&Arc<T>> {
+        match self.predicted.get(name) {
+            Some(change) => change.as_ref(),
+            None if self.cleared => None,
+            None => self.confirmed.get(name),
+        }
+    }
+
+    fn put(&mut self, side: Side, name: &[u8], value: Arc<T>) {
+        match side {
+            Side::Confirmed => drop(self.confirmed.insert(name.into(), value)),
+            Side::Predicted => drop(self.predicted.insert(name.into(), Some(value))),
+        }
+    }
+
+    fn remove(&mut self, side: Side, name: &[u8]) {
+        match side {
+            Side::Confirmed => drop(self.confirmed.remove(name)),
+            Side::Predicted => drop(self.predicted.insert(name.into(), None)),
+        }
+    }
+
+    fn clear(&mut self, side: Side) {
+        match side {
+            Side::Confirmed => self.confirmed.clear(),
+            Side::Predicted => {
+                self.predicted.clear();
+                self.cleared = true;
+            }
+        }
+    }
+
+    fn forget_predictions(&mut self) {
+        if !self.predicted.is_empty() {
+            self.predicted = HashMap::new();
+        }
+        self.cleared = false;
+    }
+
+    fn len(&self) -> usize {
+        self.confirmed.len().saturating_add(self.predicted.len())
+    }
+}
+
+/// Changes sent and not answered, of one name space, and whether everything is removed.
+type Changes<T> = (HashMap<Name, Option<Arc<T>>>, bool);
+
+/// What is predicted of both name spaces.
+#[derive(Debug)]
+pub(super) struct Predictions {
+    statements: Changes<Prepared>,
+    portals: Changes<Portal>,
+}
+
+/// The prepared statements and portals of a session: one name space for the protocol and for SQL,
+/// as on the server.
+#[derive(Debug)]
+pub(super) struct Registry {
+    statements: Names<Prepared>,
+    portals: Names<Portal>,
+    limit: usize,
+}
+
+impl Registry {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { statements: Names::new(), portals: Names::new(), limit }
+    }
+
+    /// Whether one more would be more than the configuration allows.
+    pub(super) fn is_full(&self) -> bool {
+        self.statements.len().saturating_add(self.portals.len()) >= self.limit
+    }
+
+    /// The statement that a Bind sent now would find.
+    pub(super) fn statement(&self, name: &[u8]) -> Option<&Arc<Prepared>> {
+        self.statements.get(name)
+    }
+
+    /// The portal that an Execute sent now would find.
+    pub(super) fn portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
+        self.portals.get(name)
+    }
+
+    /// The statement that the server has now.
+    pub(super) fn confirmed_statement(&self, name: &[u8]) -> Option<&Arc<Prepared>> {
+        self.statements.confirmed.get(name)
+    }
+
+    pub(super) fn put_statement(&mut self, side: Side, name: &[u8], value: Arc<Prepared>) {
+        self.statements.put(side, name, value);
+    }
+
+    pub(super) fn put_portal(&mut self, side: Side, name: &[u8], value: Arc<Portal>) {
+        self.portals.put(side, name, value);
+    }
+
+    pub(super) fn remove_statement(&mut self, side: Side, name: &[u8]) {
+        self.statements.remove(side, name);
+    }
+
+    pub(super) fn remove_portal(&mut self, side: Side, name: &[u8]) {
+        self.portals.remove(side, name);
+    }
+
+    pub(super) fn clear_statements(&mut self, side: Side) {
+        self.statements.clear(side);
+    }
+
+    pub(super) fn clear_portals(&mut self, side: Side) {
+        self.portals.clear(side);
+    }
+
+    /// The transaction has ended: portals are gone, WITH HOLD cursors excepted.
+    pub(super) fn end_transaction(&mut self) {
+        if !self.portals.confirmed.is_empty() {
+            self.portals.confirmed.retain(|_, portal| portal.hold);
+        }
+    }
+
+    /// Every answer has come: what is confirmed is all there is.
+    pub(super) fn forget_predictions(&mut self) {
+        self.statements.forget_predictions();
+        self.portals.forget_predictions();
+    }
+
+    /// The predicted changes, to be restored if what is being judged is refused.
+    pub(super) fn predictions(&self) -> Predictions {
+        let Self { statements, portals, limit: _ } = self;
+        Predictions {
+            statements: (statements.predicted.clone(), statements.cleared),
+            portals: (portals.predicted.clone(), portals.cleared),
+        }
+    }
+
+    pub(super) fn restore(&mut self, predictions: Predictions) {
+        (self.statements.predicted, self.statements.cleared) = predictions.statements;
+        (self.portals.predicted, self.portals.cleared) = predictions.portals;
+    }
+
+    /// The server told the types of a statement's parameters.
+    pub(super) fn learn_types(&mut self, name: &[u8], types: Vec<u32>) {
+        let Some(old) = self.statements.confirmed.get(name).cloned() else {
+            return;
+        };
+        if old.types == types {
+            return;
+        }
+        let new = Arc::new(Prepared { statement: old.statement.clone(), types });
+        if let Some(Some(predicted)) = self.statements.predicted.get_mut(name)
+            && Arc::ptr_eq(predicted, &old)
+        {
+            *predicted = Arc::clone(&new);
+        }
+        self.statements.confirmed.insert(name.into(), new);
+    }
+}

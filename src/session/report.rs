@@ -1,0 +1,76 @@
+use std::sync::Arc;
+
+use super::event::Event;
+use super::judge::Missing;
+use super::mode::Decision;
+use super::planned::Planned;
+use super::refusal::Refusal;
+use super::registry::StatementRef;
+use super::{Output, Span};
+use crate::analyze::{Kind, Rule, Verdict, Violation};
+
+/// Tells of one attempt to run a statement. A violation counts once for each rule and table.
+pub(super) fn tell(
+    kind: Kind,
+    verdict: &Verdict,
+    text: Option<&Arc<Planned>>,
+    decision: Decision,
+    out: &mut Output,
+) {
+    out.events.push(Event::Judged { kind, outcome: verdict.outcome(), decision });
+    for (at, violation) in verdict.violations.iter().enumerate() {
+        let earlier = verdict.violations.iter().take(at);
+        if earlier.into_iter().any(|it| it.rule == violation.rule && it.table == violation.table) {
+            continue;
+        }
+        out.events.push(Event::Violation { text: text.cloned(), violation: violation.clone() });
+    }
+    for advice in &verdict.advice {
+        out.events.push(Event::Advice { text: text.cloned(), advice: advice.clone() });
+    }
+}
+
+/// The refusal of a verdict, or of what was missing to give one.
+pub(super) fn refusal(
+    verdict: &Verdict,
+    text: Option<&Planned>,
+    missing: Option<Missing>,
+) -> Refusal {
+    match (Refusal::of(verdict, text), missing) {
+        (Some(refusal), _) => refusal,
+        (None, Some(missing)) => absent(missing),
+        (None, None) => Refusal::plain("42501", "orgguard: statement refused"),
+    }
+}
+
+/// What the server says of a name that it does not know. Drivers act on these codes.
+pub(super) fn absent(missing: Missing) -> Refusal {
+    match missing {
+        Missing::Statement => Refusal::plain("26000", "prepared statement does not exist"),
+        Missing::Portal => Refusal::plain("34000", "cursor or portal does not exist"),
+    }
+}
+
+/// The registry is full.
+pub(super) fn too_many() -> Refusal {
+    Refusal::plain("54000", "orgguard: too many prepared statements and portals in one session")
+}
+
+/// Parse takes one statement only, as on the server.
+pub(super) fn several(span: Span) -> Violation {
+    Violation {
+        rule: Rule::NotUnderstood,
+        table: None,
+        span,
+        detail: "a prepared statement holds one statement only".into(),
+        hint: "send each statement in a message of its own".into(),
+    }
+}
+
+/// The text that a statement stands in; `None` if its spans are of another one.
+pub(super) const fn text_of(statement: &StatementRef) -> Option<&Arc<Planned>> {
+    match statement {
+        StatementRef::Nth(planned, _) => Some(planned),
+        StatementRef::Inner(_) => None,
+    }
+}

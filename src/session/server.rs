@@ -1,0 +1,305 @@
+use std::sync::Arc;
+
+use super::gate;
+use super::message::{FromServer, Status, Target};
+use super::pipeline::Entry;
+use super::registry::{Portal, Side, StatementRef};
+use super::{Output, ServerStep, Session};
+
+impl Session {
+    /// Takes the server's next message.
+    pub fn server(&mut self, message: &FromServer<'_>, out: &mut Output) -> ServerStep {
+        if self.lost {
+            return ServerStep::Forward;
+        }
+        if !self.logged_in {
+            return self.login(message, out);
+        }
+        let step = match message {
+            FromServer::ParseComplete => self.parse_complete(),
+            FromServer::BindComplete => self.bind_complete(),
+            FromServer::CloseComplete => self.close_complete(),
+            FromServer::ParameterDescription(types) => self.parameter_description(types),
+            FromServer::RowDescription | FromServer::NoData => self.described(),
+            FromServer::CommandComplete(tag) => self.command_complete(tag),
+            FromServer::EmptyQuery => self.empty_query(),
+            FromServer::PortalSuspended => self.portal_suspended(),
+            FromServer::CopyIn => self.copy_in(),
+            FromServer::Error => return self.error(out),
+            FromServer::Ready(status) => self.ready(*status),
+            FromServer::Parameter { name, value } => self.parameter(name, value),
+            FromServer::CopyBoth | FromServer::NegotiateVersion => {
+                Err("unexpected message of the server")
+            }
+            FromServer::Other => Ok(()),
+        };
+        match step {
+            Ok(()) => {
+                self.emit_due(out);
+                ServerStep::Forward
+            }
+            Err(reason) if self.lose(reason, out) => ServerStep::End,
+            Err(_) => ServerStep::Forward,
+        }
+    }
+
+    fn login(&mut self, message: &FromServer<'_>, out: &mut Output) -> ServerStep {
+        match message {
+            FromServer::Ready(_) => self.logged_in = true,
+            FromServer::Parameter { name, value } => {
+                if let Err(reason) = self.parameter(name, value)
+                    && self.lose(reason, out)
+                {
+                    return ServerStep::End;
+                }
+            }
+            FromServer::ParseComplete
+            | FromServer::BindComplete
+            | FromServer::CloseComplete
+            | FromServer::ParameterDescription(_)
+            | FromServer::RowDescription
+            | FromServer::NoData
+            | FromServer::CommandComplete(_)
+            | FromServer::EmptyQuery
+            | FromServer::PortalSuspended
+            | FromServer::CopyIn
+            | FromServer::CopyBoth
+            | FromServer::Error
+            | FromServer::NegotiateVersion
+            | FromServer::Other => {}
+        }
+        ServerStep::Forward
+    }
+
+    /// Refusals that were waiting for the answers to earlier messages.
+    fn emit_due(&mut self, out: &mut Output) {
+        while let Some(refusal) = self.pipeline.due() {
+            refusal.error_response(&mut out.to_client);
+        }
+    }
+
+    fn parse_complete(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.pop() {
+            Some(Entry::Parse(name, prepared)) => {
+                self.registry.put_statement(Side::Confirmed, &name, prepared);
+                Ok(())
+            }
+            _ => Err("ParseComplete out of turn"),
+        }
+    }
+
+    fn bind_complete(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.pop() {
+            Some(Entry::Bind(name, Some(portal))) => {
+                self.registry.put_portal(Side::Confirmed, &name, portal);
+                Ok(())
+            }
+            Some(Entry::Bind(name, None)) => {
+                self.registry.remove_portal(Side::Confirmed, &name);
+                Ok(())
+            }
+            _ => Err("BindComplete out of turn"),
+        }
+    }
+
+    fn close_complete(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.pop() {
+            Some(Entry::Close(Target::Statement, name)) => {
+                self.registry.remove_statement(Side::Confirmed, &name);
+                Ok(())
+            }
+            Some(Entry::Close(Target::Portal, name)) => {
+                self.registry.remove_portal(Side::Confirmed, &name);
+                Ok(())
+            }
+            _ => Err("CloseComplete out of turn"),
+        }
+    }
+
+    fn parameter_description(&mut self, types: &[u32]) -> Result<(), &'static str> {
+        match self.pipeline.head() {
+            Some(Entry::DescribeStatement(name)) => {
+                self.registry.learn_types(name, types.to_vec());
+                Ok(())
+            }
+            _ => Err("ParameterDescription out of turn"),
+        }
+    }
+
+    fn described(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.head() {
+            Some(Entry::DescribeStatement(_) | Entry::DescribePortal) => {
+                self.pipeline.pop();
+                Ok(())
+            }
+            // The rows of a simple query are described unasked.
+            Some(Entry::Query(..)) => Ok(()),
+            _ => Err("RowDescription out of turn"),
+        }
+    }
+
+    fn command_complete(&mut self, tag: &[u8]) -> Result<(), &'static str> {
+        let reference = match self.pipeline.head_mut() {
+            Some(Entry::Query(planned, done)) => {
+                let at = *done;
+                *done = done.saturating_add(1);
+                StatementRef::Nth(Arc::clone(planned), at)
+            }
+            Some(Entry::Execute(_)) => {
+                if let Some(Entry::Execute(Some(portal))) = self.pipeline.pop() {
+                    self.executed(&portal, Some(tag));
+                }
+                return Ok(());
+            }
+            _ => return Err("CommandComplete out of turn"),
+        };
+        if reference.plan().is_none() && gate::refuses(self.rules.mode) {
+            // The server found another statement in the string than the guard has judged.
+            return Err("the server ran more statements than were judged");
+        }
+        self.world(Side::Confirmed).ran(&reference, None, Some(tag));
+        Ok(())
+    }
+
+    fn executed(&mut self, portal: &Arc<Portal>, tag: Option<&[u8]>) {
+        if !portal.finish() {
+            self.world(Side::Confirmed).ran(&portal.statement, portal.bound.as_ref(), tag);
+        }
+    }
+
+    fn empty_query(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.head() {
+            Some(Entry::Query(..)) => Ok(()),
+            Some(Entry::Execute(_)) => {
+                self.pipeline.pop();
+                Ok(())
+            }
+            _ => Err("EmptyQueryResponse out of turn"),
+        }
+    }
+
+    fn portal_suspended(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.pop() {
+            Some(Entry::Execute(portal)) => {
+                // Its first row has been computed, and set_config(…) with it.
+                if let Some(portal) = portal {
+                    self.executed(&portal, None);
+                }
+                Ok(())
+            }
+            _ => Err("PortalSuspended out of turn"),
+        }
+    }
+
+    fn copy_in(&mut self) -> Result<(), &'static str> {
+        match self.pipeline.head() {
+            Some(Entry::Query(..)) => {
+                let ended = self.pipeline.iter().any(|entry| matches!(entry, Entry::CopyEnd));
+                self.copy_in = !ended;
+                Ok(())
+            }
+            Some(Entry::Execute(_)) => {
+                self.copy_in = !self.pipeline.swallow_syncs();
+                Ok(())
+            }
+            _ => Err("CopyInResponse out of turn"),
+        }
+    }
+
+    fn error(&mut self, out: &mut Output) -> ServerStep {
+        self.copy_in = false;
+        self.confirmed.fail();
+        match self.pipeline.head() {
+            Some(Entry::FailingParse(refusal)) => {
+                refusal.error_response(&mut out.to_client);
+                self.pipeline.pop();
+                ServerStep::Swallow
+            }
+            Some(Entry::FailingQuery(refusal)) => {
+                refusal.error_response(&mut out.to_client);
+                ServerStep::Swallow
+            }
+            _ => {
+                self.pipeline.skip();
+                ServerStep::Forward
+            }
+        }
+    }
+
+    fn ready(&mut self, status: Status) -> Result<(), &'static str> {
+        match self.pipeline.pop() {
+            Some(Entry::Sync | Entry::Query(..) | Entry::FunctionCall | Entry::FailingQuery(_)) => {
+            }
+            _ => return Err("ReadyForQuery out of turn"),
+        }
+        self.copy_in = false;
+        self.confirmed.ready(status);
+        if status == Status::Idle {
+            self.registry.end_transaction();
+        }
+        self.predicted.clone_from(&self.confirmed);
+        self.registry.forget_predictions();
+        if !self.pipeline.is_empty() {
+            self.predict_outstanding();
+        }
+        Ok(())
+    }
+
+    /// Makes the predictions again from what is still outstanding (audit only: elsewhere a group
+    /// waits for the one before it).
+    fn predict_outstanding(&mut self) {
+        let entries = std::mem::take(&mut self.pipeline);
+        for entry in entries.iter() {
+            match entry {
+                Entry::Parse(name, prepared) => {
+                    self.registry.put_statement(Side::Predicted, name, Arc::clone(prepared));
+                }
+                Entry::Bind(name, Some(portal)) => {
+                    self.registry.put_portal(Side::Predicted, name, Arc::clone(portal));
+                }
+                Entry::Close(Target::Statement, name) => {
+                    self.registry.remove_statement(Side::Predicted, name);
+                }
+                Entry::Bind(name, None) | Entry::Close(Target::Portal, name) => {
+                    self.registry.remove_portal(Side::Predicted, name);
+                }
+                Entry::Execute(Some(portal)) => {
+                    if !portal.is_done() {
+                        let bound = portal.bound.as_ref();
+                        self.world(Side::Predicted).ran(&portal.statement, bound, None);
+                    }
+                }
+                Entry::Query(planned, done) => {
+                    for at in *done..planned.plan().statements().len() {
+                        let reference = StatementRef::Nth(Arc::clone(planned), at);
+                        self.world(Side::Predicted).ran(&reference, None, None);
+                    }
+                    self.predicted.assume_ready();
+                }
+                Entry::Sync => self.predicted.assume_ready(),
+                Entry::Execute(None)
+                | Entry::DescribeStatement(_)
+                | Entry::DescribePortal
+                | Entry::FunctionCall
+                | Entry::CopyEnd
+                | Entry::Refused(_)
+                | Entry::FailingParse(_)
+                | Entry::FailingQuery(_) => {}
+            }
+        }
+        self.pipeline = entries;
+    }
+
+    /// The server tells the value of a setting. The reader relies on two of them.
+    fn parameter(&mut self, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
+        let pinned: &[u8] = match name {
+            b"standard_conforming_strings" => b"on",
+            b"client_encoding" => b"UTF8",
+            _ => return Ok(()),
+        };
+        if value.eq_ignore_ascii_case(pinned) || !gate::refuses(self.rules.mode) {
+            return Ok(());
+        }
+        Err("a setting that the guard relies on has another value")
+    }
+}

@@ -1,0 +1,280 @@
+use crate::tenant::{Tenant, TenantType};
+
+/// What is known of the setting that holds the tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setting {
+    /// No value, or the empty string that a custom setting keeps after a reset.
+    Unset,
+    /// A tenant.
+    Known(Tenant),
+    /// A value, but not one the guard can read.
+    Unknown,
+}
+
+impl Setting {
+    /// Reads a setting's value.
+    pub(super) fn read(text: &str, tenant_type: TenantType) -> Self {
+        if text.is_empty() {
+            return Self::Unset;
+        }
+        tenant_type.parse(text).map_or(Self::Unknown, Self::Known)
+    }
+}
+
+/// The value in force, and the one that will be in force once SET LOCAL has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Values {
+    current: Setting,
+    session: Setting,
+}
+
+/// The setting that holds the tenant, under the transactions that change and restore it
+/// (PostgreSQL documentation, SET, SAVEPOINT; `guc.c`, `AtEOXact_GUC`).
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    startup: Setting,
+    /// The first value the session ever had, for `rebinding = "never"`.
+    first: Setting,
+    now: Values,
+    /// The values when the transaction, explicit or implicit, began.
+    base: Values,
+    savepoints: Vec<(Box<str>, Values)>,
+    block: bool,
+    /// The block has failed: COMMIT rolls back.
+    aborted: bool,
+    /// An error came since the last ReadyForQuery.
+    failed: bool,
+    /// The tenant was set in this transaction.
+    pub(super) rebound: bool,
+    /// A guarded statement ran in this transaction.
+    pub(super) touched: bool,
+}
+
+impl Scope {
+    pub(super) fn new(startup: Setting) -> Self {
+        let values = Values { current: startup.clone(), session: startup.clone() };
+        Self {
+            first: startup.clone(),
+            startup,
+            now: values.clone(),
+            base: values,
+            savepoints: Vec::new(),
+            block: false,
+            aborted: false,
+            failed: false,
+            rebound: false,
+            touched: false,
+        }
+    }
+
+    pub(super) const fn current(&self) -> &Setting {
+        &self.now.current
+    }
+
+    pub(super) const fn startup(&self) -> &Setting {
+        &self.startup
+    }
+
+    pub(super) const fn first(&self) -> &Setting {
+        &self.first
+    }
+
+    /// Whether the session is in a transaction block, failed or not.
+    pub(super) const fn in_block(&self) -> bool {
+        self.block
+    }
+
+    pub(super) const fn begin(&mut self) {
+        self.block = true;
+    }
+
+    pub(super) fn set(&mut self, local: bool, value: Setting) {
+        if self.first == Setting::Unset {
+            self.first = value.clone();
+        }
+        self.rebound = true;
+        if !local {
+            self.now.session = value.clone();
+        }
+        self.now.current = value;
+    }
+
+    pub(super) fn reset(&mut self) {
+        let value = self.startup.clone();
+        self.now = Values { current: value.clone(), session: value };
+    }
+
+    pub(super) fn commit(&mut self, chain: bool) {
+        if self.aborted {
+            self.rollback(chain);
+        } else {
+            self.now.current = self.now.session.clone();
+            self.end(chain);
+        }
+    }
+
+    pub(super) fn rollback(&mut self, chain: bool) {
+        self.now = self.base.clone();
+        self.end(chain);
+    }
+
+    fn end(&mut self, chain: bool) {
+        self.base = self.now.clone();
+        self.savepoints.clear();
+        self.block = chain;
+        self.aborted = false;
+        self.rebound = false;
+        self.touched = false;
+    }
+
+    pub(super) fn savepoint(&mut self, name: &str) {
+        self.savepoints.push((name.into(), self.now.clone()));
+    }
+
+    pub(super) fn release(&mut self, name: &str) {
+        if let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) {
+            self.savepoints.truncate(at);
+        }
+    }
+
+    pub(super) fn rollback_to(&mut self, name: &str) {
+        let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) else {
+            self.now = Values { current: Setting::Unknown, session: Setting::Unknown };
+            return;
+        };
+        self.savepoints.truncate(at.saturating_add(1));
+        if let Some((_, values)) = self.savepoints.last() {
+            self.now = values.clone();
+        }
+        self.aborted = false;
+    }
+
+    /// The server reported an error.
+    pub(super) const fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// ReadyForQuery: an implicit transaction has ended, a block goes on or has failed.
+    pub(super) fn ready(&mut self, status: super::Status) {
+        match status {
+            super::Status::Idle => {
+                if self.failed || self.aborted {
+                    self.rollback(false);
+                } else {
+                    self.commit(false);
+                }
+            }
+            super::Status::Block => {
+                self.block = true;
+                self.aborted = false;
+            }
+            super::Status::Failed => {
+                self.block = true;
+                self.aborted = true;
+                let values = self.savepoints.last().map_or(&self.base, |(_, values)| values);
+                self.now = values.clone();
+            }
+        }
+        self.failed = false;
+    }
+
+    /// ReadyForQuery as it will be if nothing fails.
+    pub(super) fn assume_ready(&mut self) {
+        if !self.block {
+            self.ready(super::Status::Idle);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+
+    fn tenant(number: i64) -> Setting {
+        Setting::Known(Tenant::Bigint(number))
+    }
+
+    #[test]
+    fn a_local_value_ends_with_its_transaction() {
+        let mut scope = Scope::new(Setting::Unset);
+        scope.begin();
+        scope.set(true, tenant(1));
+        assert_eq!(*scope.current(), tenant(1));
+        scope.commit(false);
+        assert_eq!(*scope.current(), Setting::Unset);
+    }
+
+    #[test]
+    fn set_after_set_local_lasts() {
+        let mut scope = Scope::new(Setting::Unset);
+        scope.begin();
+        scope.set(true, tenant(1));
+        scope.set(false, tenant(2));
+        scope.commit(false);
+        assert_eq!(*scope.current(), tenant(2));
+        scope.begin();
+        scope.set(false, tenant(3));
+        scope.set(true, tenant(4));
+        scope.commit(false);
+        assert_eq!(*scope.current(), tenant(3));
+    }
+
+    #[test]
+    fn rollback_restores() {
+        let mut scope = Scope::new(tenant(9));
+        scope.begin();
+        scope.set(false, tenant(1));
+        scope.savepoint("s");
+        scope.set(false, tenant(2));
+        scope.rollback_to("s");
+        assert_eq!(*scope.current(), tenant(1));
+        scope.set(false, tenant(3));
+        scope.release("s");
+        assert_eq!(*scope.current(), tenant(3));
+        scope.rollback(false);
+        assert_eq!(*scope.current(), tenant(9));
+    }
+
+    #[test]
+    fn an_error_undoes_an_implicit_transaction() {
+        let mut scope = Scope::new(Setting::Unset);
+        scope.set(false, tenant(1));
+        scope.fail();
+        scope.ready(Status::Idle);
+        assert_eq!(*scope.current(), Setting::Unset);
+        scope.set(false, tenant(1));
+        scope.ready(Status::Idle);
+        assert_eq!(*scope.current(), tenant(1));
+    }
+
+    #[test]
+    fn commit_of_a_failed_block_rolls_back() {
+        let mut scope = Scope::new(Setting::Unset);
+        scope.begin();
+        scope.set(false, tenant(1));
+        scope.fail();
+        scope.ready(Status::Failed);
+        scope.commit(false);
+        assert_eq!(*scope.current(), Setting::Unset);
+        assert!(!scope.in_block());
+    }
+
+    #[test]
+    fn begin_keeps_what_its_implicit_transaction_began_with() {
+        let mut scope = Scope::new(Setting::Unset);
+        scope.set(false, tenant(1));
+        scope.begin();
+        scope.rollback(false);
+        assert_eq!(*scope.current(), Setting::Unset);
+    }
+
+    #[test]
+    fn reset_returns_to_the_startup_value() {
+        let mut scope = Scope::new(tenant(5));
+        scope.set(false, tenant(6));
+        scope.reset();
+        scope.ready(Status::Idle);
+        assert_eq!(*scope.current(), tenant(5));
+    }
+}

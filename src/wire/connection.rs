@@ -1,0 +1,251 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::conversation::Conversation;
+use super::greet::{Encryption, Greeting, Ungreeted, greet, say};
+use super::relay::{Ended, Witness, relay};
+use super::startup::{Startup, Unwelcome};
+use super::stream::ClientStream;
+use crate::analyze::{Rule, Violation};
+use crate::config::Config;
+use crate::session::{Event, Mode, Planner, Session, SessionRules, fatal};
+use crate::sql::Span;
+use crate::telemetry::{
+    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
+    SessionLabels, StatementJudged, Telemetry, ViolationFound,
+};
+
+/// One client's connection, from its greeting to its end.
+#[derive(Debug)]
+pub struct Connection {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// What its session goes by.
+    pub rules: Arc<SessionRules>,
+    /// TLS towards clients, if there is any.
+    pub encryption: Option<Encryption>,
+    /// Where it tells of itself.
+    pub telemetry: Telemetry,
+    /// The client's address.
+    pub client: SocketAddr,
+    /// Turns true when sessions are to end as soon as they are idle.
+    pub drain: watch::Receiver<bool>,
+}
+
+impl Connection {
+    /// Serves the client until its session ends.
+    pub async fn run(self, stream: TcpStream, planner: &(dyn Planner + Sync)) {
+        let deadline = Instant::now()
+            .checked_add(self.config.limits.login_timeout)
+            .unwrap_or_else(Instant::now);
+        let limit = self.config.limits.startup_bytes;
+        let greeted = timeout_at(deadline, greet(stream, self.encryption.as_ref(), limit)).await;
+        match greeted {
+            Err(_) => self.refused(RefusedReason::LoginTimeout),
+            Ok(Ok(Greeting::Gone)) => {}
+            Ok(Ok(Greeting::Cancel(client, request))) => {
+                let _ = timeout_at(deadline, self.cancel(client, &request)).await;
+            }
+            Ok(Ok(Greeting::Startup(client, startup))) => {
+                self.start(client, startup, planner, deadline).await;
+            }
+            Ok(Err(Ungreeted::Protocol)) => self.refused(RefusedReason::Protocol),
+            Ok(Err(Ungreeted::Tls)) => self.refused(RefusedReason::Tls),
+            Ok(Err(Ungreeted::TlsRequired)) => self.refused(RefusedReason::TlsRequired),
+            Ok(Err(Ungreeted::Io(error))) => {
+                tracing::debug!(client = %self.client, %error, "lost before its startup packet");
+            }
+        }
+    }
+
+    fn refused(&self, reason: RefusedReason) {
+        ConnectionRefused { reason, client: self.client }.emit(&self.telemetry);
+    }
+
+    /// Hands a cancel request on as it is: keys are never altered, so it reaches its backend.
+    async fn cancel(&self, mut client: ClientStream, request: &[u8]) {
+        match TcpStream::connect(&*self.config.upstream).await {
+            Ok(mut server) => {
+                // The server closes when it has dealt with the request; only then does the client
+                // learn that it is done.
+                if server.write_all(request).await.is_ok() {
+                    let _ = tokio::io::copy(&mut server, &mut tokio::io::sink()).await;
+                }
+                let _ = client.shutdown().await;
+            }
+            Err(_) => self.refused(RefusedReason::Upstream),
+        }
+    }
+
+    async fn start(
+        &self,
+        mut client: ClientStream,
+        startup: Startup,
+        planner: &(dyn Planner + Sync),
+        deadline: Instant,
+    ) {
+        let mut witness = Teller { connection: self, labels: self.labels(&startup) };
+        let packet = match (startup.build(&self.config.policy.settings), self.rules.mode) {
+            (Ok(_), Mode::Audit) => startup.raw.clone(),
+            (Err(unwelcome), Mode::Audit) => {
+                witness.unwelcome(&unwelcome);
+                startup.raw.clone()
+            }
+            (Ok(built), Mode::Enforce | Mode::Rewrite) => built,
+            (Err(unwelcome), Mode::Enforce | Mode::Rewrite) => {
+                if unwelcome.parameter.is_some() {
+                    witness.unwelcome(&unwelcome);
+                }
+                self.refused(RefusedReason::Startup);
+                let mut bytes = Vec::new();
+                let hint = "leave it out, or let the guard's configuration allow it";
+                let hint = unwelcome.parameter.is_some().then_some(hint);
+                fatal(&mut bytes, unwelcome.code, &unwelcome.message, hint);
+                say(&mut client, &bytes).await;
+                return;
+            }
+        };
+        let mut server = match self.connect(&packet, deadline).await {
+            Ok(server) => server,
+            Err(reason) => {
+                self.refused(reason);
+                let mut bytes = Vec::new();
+                fatal(&mut bytes, "08006", "orgguard: the database server cannot be reached", None);
+                say(&mut client, &bytes).await;
+                return;
+            }
+        };
+        let tenant = self.rules.tenant.setting.as_deref();
+        let tenant = tenant.and_then(|setting| startup.setting(setting));
+        drop((packet, startup));
+        let session = Session::new(Arc::clone(&self.rules), tenant.as_deref());
+        let limit = self.config.limits.message_bytes;
+        let mut conversation = Conversation::new(session, self.rules.mode, limit);
+        let ended = relay(
+            &mut client,
+            &mut server,
+            &mut conversation,
+            planner,
+            &mut witness,
+            deadline,
+            self.drain.clone(),
+        );
+        match ended.await {
+            Ok(Ended::Closed) => {
+                let _ = client.shutdown().await;
+            }
+            Ok(Ended::LoginTimeout) => {
+                self.refused(RefusedReason::LoginTimeout);
+                let mut bytes = Vec::new();
+                fatal(&mut bytes, "08006", "orgguard: login took too long", None);
+                say(&mut client, &bytes).await;
+            }
+            Err(error) => tracing::debug!(client = %self.client, %error, "session lost"),
+        }
+    }
+
+    async fn connect(&self, packet: &[u8], deadline: Instant) -> Result<TcpStream, RefusedReason> {
+        let connect = async {
+            let mut server = TcpStream::connect(&*self.config.upstream).await?;
+            server.set_nodelay(true)?;
+            server.write_all(packet).await?;
+            Ok::<_, std::io::Error>(server)
+        };
+        match timeout_at(deadline, connect).await {
+            Ok(Ok(server)) => Ok(server),
+            Ok(Err(_)) => Err(RefusedReason::Upstream),
+            Err(_) => Err(RefusedReason::LoginTimeout),
+        }
+    }
+
+    fn labels(&self, startup: &Startup) -> SessionLabels {
+        let role = startup.parameter("user").unwrap_or_default();
+        let application_name = startup.setting("application_name").unwrap_or_default();
+        SessionLabels {
+            role: role.into(),
+            database: startup.parameter("database").unwrap_or(role).into(),
+            application_name: application_name.into(),
+            client: self.client,
+        }
+    }
+}
+
+/// Tells a client that is not served why, and closes.
+pub async fn refuse(stream: TcpStream, code: &str, message: &str) {
+    let mut bytes = Vec::new();
+    fatal(&mut bytes, code, message, None);
+    say(&mut ClientStream::Plain(stream), &bytes).await;
+}
+
+/// Turns what a session has to tell into telemetry.
+struct Teller<'a> {
+    connection: &'a Connection,
+    labels: SessionLabels,
+}
+
+impl Teller<'_> {
+    /// A startup parameter that enforce does not let through.
+    fn unwelcome(&self, unwelcome: &Unwelcome) {
+        let violation = Violation {
+            rule: Rule::SessionEscape,
+            table: unwelcome.parameter.as_deref().map(Into::into),
+            span: Span::default(),
+            detail: "a startup parameter that is not let through".into(),
+            hint: "".into(),
+        };
+        self.violation(&violation, None);
+    }
+
+    fn violation(&self, violation: &Violation, text: Option<&str>) {
+        ViolationFound {
+            violation,
+            mode: self.connection.rules.mode,
+            session: &self.labels,
+            position: text.map_or(1, |text| violation.span.position(text)),
+            statement: text.unwrap_or_default(),
+        }
+        .emit(&self.connection.telemetry);
+    }
+
+    fn event(&self, event: &Event, from: Direction) {
+        let telemetry = &self.connection.telemetry;
+        match event {
+            Event::Judged { kind, outcome, decision } => {
+                StatementJudged { kind: *kind, outcome: *outcome, decision: *decision }
+                    .emit(telemetry);
+            }
+            Event::Violation { text, violation } => {
+                self.violation(violation, text.as_ref().map(|text| text.text()));
+            }
+            Event::Advice { text, advice } => {
+                let text = text.as_ref().map_or("", |text| text.text());
+                AdviceGiven {
+                    advice,
+                    session: &self.labels,
+                    position: advice.span.position(text),
+                    statement: text,
+                }
+                .emit(telemetry);
+            }
+            Event::Lost { reason } => {
+                FramingLost { direction: from, client: self.connection.client }.emit(telemetry);
+                tracing::warn!(client = %self.connection.client, reason, "conversation lost");
+            }
+        }
+    }
+}
+
+impl Witness for Teller<'_> {
+    fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        BytesRelayed { direction: from, bytes }.emit(&self.connection.telemetry);
+        for event in conversation.events() {
+            self.event(&event, from);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+use super::decode::{self, GATHERED_BYTES};
+use super::frame::{self, HEADER, Next};
+use crate::session::{
+    ClientStep, Event, FromClient, Mode, Output, Permit, Planner, ServerStep, Session, fatal,
+};
+
+/// A session fed with the bytes of both sides: what is to be sent where. It has no sockets.
+///
+/// In audit the bytes at hand are passed on before anything looks at them.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    session: Session,
+    /// Whether bytes pass whatever is thought of them.
+    audit: bool,
+    message_bytes: usize,
+    /// What the client sent and what has not been taken yet.
+    client_held: Vec<u8>,
+    /// What is left of a client's message that is not gathered, and whether it is forgotten.
+    client_rest: usize,
+    client_dropped: bool,
+    /// The beginning of a message of the server.
+    server_held: Vec<u8>,
+    /// What is left of a server's message, and whether it is forgotten.
+    server_rest: usize,
+    server_dropped: bool,
+    /// Messages of the guard to the client, until the server's message at hand is complete.
+    output: Output,
+    /// To be written to the server.
+    pub(super) to_server: Vec<u8>,
+    /// To be written to the client.
+    pub(super) to_client: Vec<u8>,
+    waiting: bool,
+    ending: bool,
+}
+
+/// How a server's bytes were taken.
+enum Taken {
+    /// So many bytes belong to the client.
+    Passed(usize),
+    /// So many bytes are forgotten.
+    Dropped(usize),
+    /// A message needs so many bytes to be judged.
+    Needs(usize),
+    /// The session ends here.
+    Ended,
+}
+
+impl Conversation {
+    pub(super) fn new(session: Session, mode: Mode, message_bytes: usize) -> Self {
+        Self {
+            session,
+            audit: match mode {
+                Mode::Audit => true,
+                Mode::Enforce | Mode::Rewrite => false,
+            },
+            message_bytes,
+            client_held: Vec::new(),
+            client_rest: 0,
+            client_dropped: false,
+            server_held: Vec::new(),
+            server_rest: 0,
+            server_dropped: false,
+            output: Output::default(),
+            to_server: Vec::new(),
+            to_client: Vec::new(),
+            waiting: false,
+            ending: false,
+        }
+    }
+
+    /// Whether nothing more may be read from the client for now.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// Whether the session ends once the client has been told.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    pub(super) const fn is_logged_in(&self) -> bool {
+        self.session.is_logged_in()
+    }
+
+    /// What there is to tell since the last call.
+    pub(super) fn events(&mut self) -> std::vec::Drain<'_, Event> {
+        self.output.events.drain(..)
+    }
+
+    /// Ends the session if nothing is going on in it; whether it ends.
+    pub(super) fn end_if_idle(&mut self) -> bool {
+        let quiet = self.session.is_idle()
+            && self.client_held.is_empty()
+            && self.client_rest == 0
+            && self.is_between_server_messages();
+        if quiet && !self.ending {
+            self.end(
+                "57P01",
+                "terminating connection due to administrator command: orgguard is shutting down",
+            );
+        }
+        quiet
+    }
+
+    fn end(&mut self, code: &str, message: &str) {
+        fatal(&mut self.output.to_client, code, message, None);
+        self.finish();
+    }
+
+    /// The last message to the client has been made. In the middle of a message of the server
+    /// nothing can be said any more.
+    fn finish(&mut self) {
+        self.ending = true;
+        if self.is_between_server_messages() {
+            self.say();
+        }
+    }
+
+    const fn is_between_server_messages(&self) -> bool {
+        self.server_rest == 0 && self.server_held.is_empty()
+    }
+
+    fn say(&mut self) {
+        if !self.output.to_client.is_empty() {
+            self.to_client.append(&mut self.output.to_client);
+        }
+    }
+
+    /// Takes bytes of the client.
+    pub(super) fn client_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
+        if self.audit {
+            self.to_server.extend_from_slice(bytes);
+        }
+        if self.ending || self.session.is_lost() {
+            return;
+        }
+        if self.client_held.is_empty() {
+            let used = self.client_messages(bytes, planner);
+            self.client_held.extend_from_slice(bytes.get(used..).unwrap_or_default());
+        } else {
+            self.client_held.extend_from_slice(bytes);
+            self.take_held(planner);
+        }
+    }
+
+    /// Offers what is held to the session.
+    fn take_held(&mut self, planner: &dyn Planner) {
+        let mut held = std::mem::take(&mut self.client_held);
+        let used = self.client_messages(&held, planner);
+        if used < held.len() {
+            held.drain(..used);
+            self.client_held = held;
+        }
+    }
+
+    /// Takes the client's messages at the beginning of `bytes`; how many bytes it took.
+    fn client_messages(&mut self, bytes: &[u8], planner: &dyn Planner) -> usize {
+        self.waiting = false;
+        let mut at = 0_usize;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.ending || self.session.is_lost() {
+                return bytes.len();
+            }
+            if self.client_rest > 0 {
+                let now = self.client_rest.min(rest.len());
+                if let Some(part) = rest.get(..now)
+                    && !self.client_dropped
+                    && !self.audit
+                {
+                    self.to_server.extend_from_slice(part);
+                }
+                self.client_rest = self.client_rest.saturating_sub(now);
+                at = at.saturating_add(now);
+                continue;
+            }
+            match frame::next(rest, self.message_bytes) {
+                Next::Partial => break,
+                Next::Broken(reason) => self.lose(reason),
+                Next::Oversized(_) if !self.audit => {
+                    self.end("54000", "orgguard: message larger than the limit");
+                }
+                Next::Oversized(_) => self.lose("a message larger than the limit"),
+                Next::CopyData(total) => {
+                    let step =
+                        self.session.client(&FromClient::CopyData, planner, &mut self.output);
+                    match step {
+                        ClientStep::Forward(_) => self.client_dropped = false,
+                        ClientStep::Instead(..) | ClientStep::Drop => self.client_dropped = true,
+                        ClientStep::Wait => {
+                            self.waiting = true;
+                            break;
+                        }
+                        ClientStep::End => self.finish(),
+                    }
+                    self.client_rest = total;
+                }
+                Next::Whole { kind, body, frame } => {
+                    if self.client_message(kind, body, frame, planner) {
+                        self.waiting = true;
+                        break;
+                    }
+                    at = at.saturating_add(frame.len());
+                }
+            }
+        }
+        at
+    }
+
+    /// Takes one message; whether it has to wait.
+    fn client_message(
+        &mut self,
+        kind: u8,
+        body: &[u8],
+        frame: &[u8],
+        planner: &dyn Planner,
+    ) -> bool {
+        let message = match decode::client(kind, body) {
+            Ok(message) => message,
+            Err(reason) => {
+                self.lose(reason);
+                return false;
+            }
+        };
+        match self.session.client(&message, planner, &mut self.output) {
+            ClientStep::Forward(permit) => self.send(permit, frame),
+            ClientStep::Instead(permit, bytes) => self.send(permit, bytes),
+            ClientStep::Drop => {}
+            ClientStep::Wait => return true,
+            ClientStep::End => {
+                self.finish();
+                return false;
+            }
+        }
+        if self.is_between_server_messages() {
+            self.say();
+        }
+        false
+    }
+
+    /// The only way of a whole message to the server. In audit the bytes are on their way already.
+    fn send(&mut self, permit: Permit, bytes: &[u8]) {
+        drop(permit);
+        if !self.audit {
+            self.to_server.extend_from_slice(bytes);
+        }
+    }
+
+    fn lose(&mut self, reason: &'static str) {
+        if self.session.lose(reason, &mut self.output) {
+            self.finish();
+        }
+    }
+
+    /// Takes bytes of the server, then what the client had to wait with.
+    pub(super) fn server_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
+        if self.audit {
+            self.to_client.extend_from_slice(bytes);
+        }
+        let mut at = 0_usize;
+        // Bytes before this have been given to the client, or forgotten.
+        let mut given = 0_usize;
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.ending || self.session.is_lost() {
+                break;
+            }
+            if !self.server_held.is_empty() {
+                let taken = self.complete_held(rest);
+                at = at.saturating_add(taken);
+                given = at;
+                continue;
+            }
+            match self.server_message(rest) {
+                Taken::Passed(count) => at = at.saturating_add(count),
+                Taken::Dropped(count) => {
+                    self.pass(bytes.get(given..at));
+                    at = at.saturating_add(count);
+                    given = at;
+                }
+                Taken::Needs(_) => {
+                    self.pass(bytes.get(given..at));
+                    self.server_held.extend_from_slice(rest);
+                    at = bytes.len();
+                    given = at;
+                }
+                Taken::Ended => {
+                    self.pass(bytes.get(given..at));
+                    given = at;
+                    self.finish();
+                }
+            }
+            if self.is_between_server_messages() && !self.output.to_client.is_empty() {
+                self.pass(bytes.get(given..at));
+                given = at;
+                self.say();
+            }
+        }
+        self.pass(bytes.get(given..at));
+        if self.waiting && !self.ending {
+            self.take_held(planner);
+        }
+    }
+
+    fn pass(&mut self, bytes: Option<&[u8]>) {
+        if let Some(bytes) = bytes
+            && !self.audit
+        {
+            self.to_client.extend_from_slice(bytes);
+        }
+    }
+
+    /// Completes the held beginning of a message with bytes of `rest`; how many it took.
+    fn complete_held(&mut self, rest: &[u8]) -> usize {
+        let mut held = std::mem::take(&mut self.server_held);
+        let mut used = 0_usize;
+        loop {
+            match self.server_message(&held) {
+                Taken::Passed(count) => {
+                    self.pass(held.get(..count));
+                    return used;
+                }
+                Taken::Dropped(_) => return used,
+                Taken::Needs(total) => {
+                    let missing = total.saturating_sub(held.len());
+                    let more = rest.get(used..).unwrap_or_default();
+                    let more = more.get(..missing).unwrap_or(more);
+                    if more.is_empty() {
+                        self.server_held = held;
+                        return used;
+                    }
+                    held.extend_from_slice(more);
+                    used = used.saturating_add(more.len());
+                }
+                Taken::Ended => {
+                    self.finish();
+                    return used;
+                }
+            }
+        }
+    }
+
+    /// Takes the message, or the rest of one, at the beginning of `bytes`.
+    fn server_message(&mut self, bytes: &[u8]) -> Taken {
+        if self.server_rest > 0 {
+            let now = self.server_rest.min(bytes.len());
+            self.server_rest = self.server_rest.saturating_sub(now);
+            return if self.server_dropped { Taken::Dropped(now) } else { Taken::Passed(now) };
+        }
+        let Some((kind, length)) = frame::header(bytes) else {
+            return Taken::Needs(HEADER);
+        };
+        let Some(total) = length.checked_sub(4).and_then(|body| body.checked_add(HEADER)) else {
+            return self.lose_server("a length of the server below four");
+        };
+        if matches!(kind, b'D' | b'd') {
+            self.server_dropped = false;
+            let now = total.min(bytes.len());
+            self.server_rest = total.saturating_sub(now);
+            return Taken::Passed(now);
+        }
+        let gathered = decode::is_gathered(kind);
+        if gathered && length > GATHERED_BYTES {
+            return self.lose_server("a message of the server larger than any");
+        }
+        let body = match bytes.get(HEADER..total) {
+            Some(body) => body,
+            None if gathered => return Taken::Needs(total),
+            None => &[],
+        };
+        let message = match decode::server(kind, body) {
+            Ok(message) => message,
+            Err(reason) => return self.lose_server(reason),
+        };
+        let now = total.min(bytes.len());
+        self.server_rest = total.saturating_sub(now);
+        match self.session.server(&message, &mut self.output) {
+            ServerStep::Forward => {
+                self.server_dropped = false;
+                Taken::Passed(now)
+            }
+            ServerStep::Swallow => {
+                self.server_dropped = true;
+                Taken::Dropped(now)
+            }
+            ServerStep::End => {
+                self.server_rest = 0;
+                Taken::Ended
+            }
+        }
+    }
+
+    fn lose_server(&mut self, reason: &'static str) -> Taken {
+        if self.session.lose(reason, &mut self.output) {
+            return Taken::Ended;
+        }
+        // Audit has passed the bytes already.
+        Taken::Passed(usize::MAX)
+    }
+}

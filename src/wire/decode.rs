@@ -1,0 +1,220 @@
+//! Bodies of messages, read with every length in doubt. A message must be consumed whole.
+
+use crate::analyze::Form;
+use crate::session::{FromClient, FromServer, Status, Target};
+
+/// Why a body could not be read; a client is told no more than this.
+pub(super) type Malformed = &'static str;
+
+const MALFORMED: Malformed = "malformed message";
+
+/// Decodes a client's message.
+pub(super) fn client(kind: u8, body: &[u8]) -> Result<FromClient<'_>, Malformed> {
+    let mut body = Body(body);
+    let message = match kind {
+        b'Q' => FromClient::Query(body.text()?),
+        b'P' => {
+            let name = body.text()?;
+            let text = body.text()?;
+            let count = body.u16()?;
+            let mut types = Vec::with_capacity(usize::from(count).min(body.0.len() / 4));
+            for _ in 0..count {
+                types.push(body.u32()?);
+            }
+            FromClient::Parse { name, text, types }
+        }
+        b'B' => bind(&mut body)?,
+        b'D' => FromClient::Describe(body.target()?, body.text()?),
+        b'C' => FromClient::Close(body.target()?, body.text()?),
+        b'E' => {
+            let portal = body.text()?;
+            body.u32()?;
+            FromClient::Execute(portal)
+        }
+        b'H' => FromClient::Flush,
+        b'S' => FromClient::Sync,
+        b'c' => FromClient::CopyDone,
+        b'X' => FromClient::Terminate,
+        b'F' => return Ok(FromClient::FunctionCall),
+        b'd' => return Ok(FromClient::CopyData),
+        b'p' => return Ok(FromClient::Password),
+        b'f' => {
+            body.text()?;
+            FromClient::CopyFail
+        }
+        _ => return Err("unknown message of the client"),
+    };
+    if body.0.is_empty() { Ok(message) } else { Err("bytes after the end of a message") }
+}
+
+/// Formats: none (all text), one for all, or one for each value. Counts are unsigned.
+fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
+    let portal = body.text()?;
+    let statement = body.text()?;
+    let format_count = body.u16()?;
+    let formats = body.take(usize::from(format_count).saturating_mul(2))?;
+    let count = body.u16()?;
+    if format_count > 1 && format_count != count {
+        return Err("as many formats as values are needed");
+    }
+    let mut formats = formats.chunks_exact(2).map(|format| match format {
+        [0, 0] => Some(false),
+        [0, 1] => Some(true),
+        _ => None,
+    });
+    let first = if format_count == 1 { formats.next().flatten() } else { Some(false) };
+    let mut values = Vec::with_capacity(usize::from(count).min(body.0.len() / 4));
+    for _ in 0..count {
+        let binary = if format_count > 1 { formats.next().flatten() } else { first };
+        let value = body.value()?;
+        values.push(match (value, binary) {
+            (None, Some(_)) => Form::Null,
+            (Some(bytes), Some(false)) => Form::Text(bytes),
+            (Some(bytes), Some(true)) => Form::Binary(bytes),
+            (_, None) => return Err("unknown format of a value"),
+        });
+    }
+    let results = body.u16()?;
+    body.take(usize::from(results).saturating_mul(2))?;
+    Ok(FromClient::Bind { portal, statement, values })
+}
+
+/// Whether a server's message must be there as a whole before it can be judged.
+pub(super) const fn is_gathered(kind: u8) -> bool {
+    matches!(kind, b'C' | b'Z' | b't' | b'S')
+}
+
+/// The largest of those: the types of 65,535 parameters.
+pub(super) const GATHERED_BYTES: usize = 4 + 2 + 4 * 65_535;
+
+/// Decodes a server's message; of all but the gathered kinds the kind alone.
+pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed> {
+    let mut body = Body(body);
+    Ok(match kind {
+        b'1' => FromServer::ParseComplete,
+        b'2' => FromServer::BindComplete,
+        b'3' => FromServer::CloseComplete,
+        b'T' => FromServer::RowDescription,
+        b'n' => FromServer::NoData,
+        b'I' => FromServer::EmptyQuery,
+        b's' => FromServer::PortalSuspended,
+        b'G' => FromServer::CopyIn,
+        b'W' => FromServer::CopyBoth,
+        b'E' => FromServer::Error,
+        b'v' => FromServer::NegotiateVersion,
+        b'C' => FromServer::CommandComplete(body.text()?),
+        b'Z' => FromServer::Ready(match body.take(1)? {
+            b"I" => Status::Idle,
+            b"T" => Status::Block,
+            b"E" => Status::Failed,
+            _ => return Err(MALFORMED),
+        }),
+        b't' => {
+            let count = body.u16()?;
+            let mut types = Vec::with_capacity(usize::from(count).min(body.0.len() / 4));
+            for _ in 0..count {
+                types.push(body.u32()?);
+            }
+            FromServer::ParameterDescription(types)
+        }
+        b'S' => FromServer::Parameter { name: body.text()?, value: body.text()? },
+        // Rows, COPY data and ends, notices, notifications, authentication, the cancel key, the
+        // result of a function call.
+        b'D' | b'd' | b'c' | b'H' | b'N' | b'A' | b'R' | b'K' | b'V' => FromServer::Other,
+        _ => return Err("unknown message of the server"),
+    })
+}
+
+/// What is left of a body.
+struct Body<'a>(&'a [u8]);
+
+impl<'a> Body<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Malformed> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(MALFORMED)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// Bytes up to a NUL, which is consumed.
+    fn text(&mut self) -> Result<&'a [u8], Malformed> {
+        let end = self.0.iter().position(|byte| *byte == 0).ok_or(MALFORMED)?;
+        let text = self.take(end)?;
+        self.take(1)?;
+        Ok(text)
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        let bytes = self.take(2)?.first_chunk::<2>().ok_or(MALFORMED)?;
+        Ok(u16::from_be_bytes(*bytes))
+    }
+
+    fn u32(&mut self) -> Result<u32, Malformed> {
+        let bytes = self.take(4)?.first_chunk::<4>().ok_or(MALFORMED)?;
+        Ok(u32::from_be_bytes(*bytes))
+    }
+
+    /// A value with its length; -1 is NULL.
+    fn value(&mut self) -> Result<Option<&'a [u8]>, Malformed> {
+        let length = self.u32()?;
+        if length == u32::MAX {
+            return Ok(None);
+        }
+        self.take(usize::try_from(length).map_err(|_| MALFORMED)?).map(Some)
+    }
+
+    fn target(&mut self) -> Result<Target, Malformed> {
+        match self.take(1)? {
+            b"S" => Ok(Target::Statement),
+            b"P" => Ok(Target::Portal),
+            _ => Err(MALFORMED),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_prefix_of_a_message_decodes_or_panics() {
+        let messages: [(u8, &[u8]); 8] = [
+            (b'Q', b"SELECT 1\0"),
+            (b'P', b"s\0SELECT $1\0\0\x01\0\0\x0b\x86"),
+            (b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\0"),
+            (b'D', b"Ss\0"),
+            (b'C', b"Pp\0"),
+            (b'E', b"p\0\0\0\0\0"),
+            (b'f', b"why\0"),
+            (b'S', b""),
+        ];
+        for (kind, body) in messages {
+            client(kind, body).unwrap();
+            for end in 0..body.len() {
+                client(kind, &body[..end]).unwrap_err();
+            }
+            let longer = [body, b"\0"].concat();
+            client(kind, &longer).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn one_format_is_for_all_values() {
+        let body = b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\0";
+        let FromClient::Bind { values, .. } = client(b'B', body).unwrap() else { panic!() };
+        assert!(matches!(values[..], [Form::Binary(b"ab"), Form::Null]), "{values:?}");
+    }
+
+    #[test]
+    fn formats_and_counts_must_be_known() {
+        for body in [
+            &b"\0\0\0\x01\0\x02\0\x01\0\0\0\0\0\0"[..],
+            b"\0\0\0\x01\x01\0\0\x01\0\0\0\0\0\0",
+            b"\0\0\0\x02\0\0\0\0\0\x01\0\0\0\0\0\0",
+            b"\0\0\xff\xff\0\0",
+            b"\0\0\0\0\xff\xff",
+            b"\0\0\0\0\0\x01\xff\xff\xff\xfe\0\0",
+        ] {
+            client(b'B', body).unwrap_err();
+        }
+    }
+}

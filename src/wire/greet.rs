@@ -1,0 +1,191 @@
+//! What a client says before its session: requests for encryption, a cancel request, or the
+//! startup packet. Each is read exactly: nothing that follows is taken along.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::startup::Startup;
+use super::stream::ClientStream;
+use crate::session::fatal;
+
+const CANCEL: u32 = 80_877_102;
+const SSL: u32 = 80_877_103;
+const GSSENC: u32 = 80_877_104;
+
+/// TLS towards clients.
+#[derive(Clone)]
+pub struct Encryption {
+    acceptor: TlsAcceptor,
+    required: bool,
+}
+
+impl std::fmt::Debug for Encryption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encryption").field("required", &self.required).finish_non_exhaustive()
+    }
+}
+
+impl Encryption {
+    /// TLS by this configuration, required or on request.
+    #[must_use]
+    pub fn new(config: Arc<rustls::ServerConfig>, required: bool) -> Self {
+        Self { acceptor: TlsAcceptor::from(config), required }
+    }
+}
+
+/// What a client wants.
+#[derive(Debug)]
+pub(super) enum Greeting {
+    /// A session.
+    Startup(ClientStream, Startup),
+    /// To cancel a statement of another session: the request, length included.
+    Cancel(ClientStream, Vec<u8>),
+    /// Nothing: it left.
+    Gone,
+}
+
+/// Why there is no greeting.
+#[derive(Debug)]
+pub(super) enum Ungreeted {
+    /// Bytes that are not the protocol; the client has been told.
+    Protocol,
+    /// The TLS handshake failed.
+    Tls,
+    /// The client did not ask for TLS; it has been told.
+    TlsRequired,
+    /// The connection failed.
+    Io(io::Error),
+}
+
+impl From<io::Error> for Ungreeted {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads up to the startup packet or cancel request, and answers requests for encryption.
+pub(super) async fn greet(
+    stream: TcpStream,
+    encryption: Option<&Encryption>,
+    startup_bytes: usize,
+) -> Result<Greeting, Ungreeted> {
+    let mut stream = ClientStream::Plain(stream);
+    let (mut ssl_asked, mut gss_asked) = (false, false);
+    loop {
+        let Some(packet) = read_packet(&mut stream, startup_bytes).await? else {
+            return Ok(Greeting::Gone);
+        };
+        let code = packet.get(4..).and_then(|rest| rest.first_chunk::<4>());
+        let code = code.map_or(0, |code| u32::from_be_bytes(*code));
+        match (code, stream) {
+            (SSL, ClientStream::Plain(plain)) if !ssl_asked && packet.len() == 8 => {
+                ssl_asked = true;
+                stream = answer_ssl(plain, encryption).await?;
+            }
+            (GSSENC, ClientStream::Plain(mut plain)) if !gss_asked && packet.len() == 8 => {
+                gss_asked = true;
+                if has_more(&plain).await {
+                    return Err(tell(ClientStream::Plain(plain), UNENCRYPTED).await);
+                }
+                plain.write_all(b"N").await?;
+                stream = ClientStream::Plain(plain);
+            }
+            (SSL | GSSENC, other) => {
+                return Err(tell(other, "unexpected request for encryption").await);
+            }
+            (CANCEL, other) => return Ok(Greeting::Cancel(other, packet)),
+            (_, ClientStream::Plain(plain)) if encryption.is_some_and(|it| it.required) => {
+                let mut bytes = Vec::new();
+                fatal(&mut bytes, "28000", "orgguard: TLS is required", None);
+                say(&mut ClientStream::Plain(plain), &bytes).await;
+                return Err(Ungreeted::TlsRequired);
+            }
+            (_, other) => return Ok(Greeting::Startup(other, Startup::read(packet))),
+        }
+    }
+}
+
+const UNENCRYPTED: &str = "received unencrypted data after a request for encryption";
+
+/// Reads one packet without a kind. `None` if the client leaves before it begins.
+async fn read_packet(
+    stream: &mut ClientStream,
+    startup_bytes: usize,
+) -> Result<Option<Vec<u8>>, Ungreeted> {
+    let mut length = [0_u8; 4];
+    let mut have = 0_usize;
+    while let Some(rest) = length.get_mut(have..).filter(|rest| !rest.is_empty()) {
+        match stream.read(rest).await {
+            Ok(0) if have == 0 => return Ok(None),
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            Ok(count) => have = have.saturating_add(count),
+            Err(error) if have == 0 && error.kind() == io::ErrorKind::ConnectionReset => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let total = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+    if total < 8 || total > startup_bytes {
+        let mut bytes = Vec::new();
+        fatal(&mut bytes, "08P01", "invalid length of startup packet", None);
+        say(stream, &bytes).await;
+        return Err(Ungreeted::Protocol);
+    }
+    let mut packet = vec![0; total];
+    if let Some((head, body)) = packet.split_first_chunk_mut::<4>() {
+        *head = length;
+        stream.read_exact(body).await?;
+    }
+    Ok(Some(packet))
+}
+
+async fn answer_ssl(
+    mut plain: TcpStream,
+    encryption: Option<&Encryption>,
+) -> Result<ClientStream, Ungreeted> {
+    // Bytes sent in clear behind the request would pass for encrypted ones (CVE-2021-23214).
+    if has_more(&plain).await {
+        return Err(tell(ClientStream::Plain(plain), UNENCRYPTED).await);
+    }
+    let Some(encryption) = encryption else {
+        plain.write_all(b"N").await?;
+        return Ok(ClientStream::Plain(plain));
+    };
+    plain.write_all(b"S").await?;
+    let tls = encryption.acceptor.accept(plain).await.map_err(|_| Ungreeted::Tls)?;
+    Ok(ClientStream::Tls(Box::new(tls)))
+}
+
+/// Whether more bytes are there already.
+async fn has_more(stream: &TcpStream) -> bool {
+    let mut space = [0_u8; 1];
+    let mut buffer = ReadBuf::new(&mut space);
+    poll_fn(|context| {
+        Poll::Ready(match stream.poll_peek(context, &mut buffer) {
+            Poll::Ready(Ok(count)) => count > 0,
+            Poll::Ready(Err(_)) | Poll::Pending => false,
+        })
+    })
+    .await
+}
+
+async fn tell(mut stream: ClientStream, message: &str) -> Ungreeted {
+    let mut bytes = Vec::new();
+    fatal(&mut bytes, "08P01", message, None);
+    say(&mut stream, &bytes).await;
+    Ungreeted::Protocol
+}
+
+/// Writes last words; whether the client still hears them makes no difference.
+pub(super) async fn say(stream: &mut ClientStream, bytes: &[u8]) {
+    if stream.write_all(bytes).await.is_ok() {
+        let _ = stream.shutdown().await;
+    }
+}

@@ -1,0 +1,314 @@
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::conversation::Conversation;
+use super::stream::ClientStream;
+use crate::session::Planner;
+use crate::telemetry::Direction;
+
+/// Bytes read at once; a side is not read while as many wait to be written to the other.
+const BUFFER: usize = 64 << 10;
+
+/// Spare output buffers of one thread, and the largest that is kept.
+const SPARES: usize = 4;
+
+thread_local! {
+    /// The one read buffer of a thread, borrowed within one poll: an idle connection has none.
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
+    /// Output buffers between polls.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives an output buffer room, if it has none.
+fn borrow(buffer: &mut Vec<u8>) {
+    if buffer.capacity() == 0
+        && let Some(spare) = SPARE.with_borrow_mut(Vec::pop)
+    {
+        *buffer = spare;
+    }
+}
+
+/// Takes the room of an output buffer that is written out.
+fn give_back(buffer: &mut Vec<u8>) {
+    if !buffer.is_empty() || buffer.capacity() == 0 {
+        return;
+    }
+    let buffer = std::mem::take(buffer);
+    SPARE.with_borrow_mut(|spares| {
+        if spares.len() < SPARES && buffer.capacity() <= 4 * BUFFER {
+            spares.push(buffer);
+        }
+    });
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// One side closed, or the guard did.
+    Closed,
+    /// The first ReadyForQuery did not come in time.
+    LoginTimeout,
+}
+
+/// What the relay tells of while it runs.
+pub(super) trait Witness {
+    /// After bytes of a side were taken: how many, and what the conversation has to tell.
+    fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation);
+}
+
+/// The two sockets of a session and what is unwritten.
+struct Relay<'a> {
+    client: &'a mut ClientStream,
+    server: &'a mut TcpStream,
+    server_sent: usize,
+    client_sent: usize,
+    client_unflushed: bool,
+    client_ended: bool,
+    server_ended: bool,
+    /// Writing to the server failed; its last words are still read.
+    server_deaf: bool,
+    server_shut: bool,
+    told_login: bool,
+    draining: bool,
+}
+
+enum Progress {
+    LoggedIn,
+    Ended,
+}
+
+/// Relays until a side ends. `drain` turns true when sessions are to end as soon as they are idle.
+pub(super) async fn relay(
+    client: &mut ClientStream,
+    server: &mut TcpStream,
+    conversation: &mut Conversation,
+    planner: &(dyn Planner + Sync),
+    witness: &mut (dyn Witness + Send),
+    login_deadline: Instant,
+    mut drain: watch::Receiver<bool>,
+) -> io::Result<Ended> {
+    let mut relay = Relay {
+        client,
+        server,
+        server_sent: 0,
+        client_sent: 0,
+        client_unflushed: false,
+        client_ended: false,
+        server_ended: false,
+        server_deaf: false,
+        server_shut: false,
+        told_login: false,
+        draining: *drain.borrow_and_update(),
+    };
+    loop {
+        tokio::select! {
+            progress = poll_fn(|context| relay.poll(context, conversation, planner, witness)) => {
+                match progress? {
+                    Progress::LoggedIn => {}
+                    Progress::Ended => return Ok(Ended::Closed),
+                }
+            }
+            () = sleep_until(login_deadline), if !relay.told_login => {
+                return Ok(Ended::LoginTimeout);
+            }
+            changed = drain.changed(), if !relay.draining => {
+                relay.draining = changed.is_err() || *drain.borrow_and_update();
+            }
+        }
+    }
+}
+
+impl Relay<'_> {
+    /// Moves bytes until both sides are busy.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        conversation: &mut Conversation,
+        planner: &(dyn Planner + Sync),
+        witness: &mut (dyn Witness + Send),
+    ) -> Poll<io::Result<Progress>> {
+        borrow(&mut conversation.to_server);
+        borrow(&mut conversation.to_client);
+        let polled = self.poll_moves(context, conversation, planner, witness);
+        give_back(&mut conversation.to_server);
+        give_back(&mut conversation.to_client);
+        polled
+    }
+
+    fn poll_moves(
+        &mut self,
+        context: &mut Context<'_>,
+        conversation: &mut Conversation,
+        planner: &(dyn Planner + Sync),
+        witness: &mut (dyn Witness + Send),
+    ) -> Poll<io::Result<Progress>> {
+        loop {
+            if self.draining && !conversation.is_ending() {
+                conversation.end_if_idle();
+            }
+            let written = [
+                self.write_server(context, conversation),
+                self.write_client(context, conversation)?,
+            ];
+            if self.is_over(conversation) {
+                return Poll::Ready(Ok(Progress::Ended));
+            }
+            if conversation.is_logged_in() && !self.told_login {
+                self.told_login = true;
+                return Poll::Ready(Ok(Progress::LoggedIn));
+            }
+            let read = [
+                self.read_client(context, conversation, planner, witness),
+                self.read_server(context, conversation, planner, witness),
+            ];
+            self.shut_server(context, conversation);
+            if !written.iter().chain(&read).any(|moved| *moved) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    const fn is_over(&self, conversation: &Conversation) -> bool {
+        (self.server_ended || conversation.is_ending())
+            && conversation.to_client.is_empty()
+            && !self.client_unflushed
+    }
+
+    /// Whether anything was written.
+    fn write_server(&mut self, context: &mut Context<'_>, conversation: &mut Conversation) -> bool {
+        let out = &mut conversation.to_server;
+        let mut moved = false;
+        while let Some(rest) = out.get(self.server_sent..).filter(|rest| !rest.is_empty()) {
+            if self.server_deaf {
+                break;
+            }
+            match Pin::new(&mut *self.server).poll_write(context, rest) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.server_sent = self.server_sent.saturating_add(count);
+                    moved = true;
+                }
+                Poll::Ready(_) => self.server_deaf = true,
+                Poll::Pending => return moved,
+            }
+        }
+        out.clear();
+        self.server_sent = 0;
+        moved
+    }
+
+    /// Whether anything was written.
+    fn write_client(
+        &mut self,
+        context: &mut Context<'_>,
+        conversation: &mut Conversation,
+    ) -> io::Result<bool> {
+        let out = &mut conversation.to_client;
+        let mut moved = false;
+        while let Some(rest) = out.get(self.client_sent..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *self.client).poll_write(context, rest) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => {
+                    self.client_sent = self.client_sent.saturating_add(written?);
+                    self.client_unflushed = true;
+                    moved = true;
+                }
+                Poll::Pending => return Ok(moved),
+            }
+        }
+        out.clear();
+        self.client_sent = 0;
+        if self.client_unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut *self.client).poll_flush(context)
+        {
+            flushed?;
+            self.client_unflushed = false;
+        }
+        Ok(moved)
+    }
+
+    fn read_client(
+        &mut self,
+        context: &mut Context<'_>,
+        conversation: &mut Conversation,
+        planner: &(dyn Planner + Sync),
+        witness: &mut (dyn Witness + Send),
+    ) -> bool {
+        if self.client_ended
+            || conversation.is_waiting()
+            || conversation.is_ending()
+            || conversation.to_server.len() >= BUFFER
+        {
+            return false;
+        }
+        READ.with_borrow_mut(|buffer| {
+            match poll_read(Pin::new(&mut *self.client), context, buffer) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    conversation.client_bytes(bytes, planner);
+                    witness.took(Direction::FromClient, bytes.len(), conversation);
+                    true
+                }
+                Poll::Ready(_) => {
+                    self.client_ended = true;
+                    true
+                }
+                Poll::Pending => false,
+            }
+        })
+    }
+
+    fn read_server(
+        &mut self,
+        context: &mut Context<'_>,
+        conversation: &mut Conversation,
+        planner: &(dyn Planner + Sync),
+        witness: &mut (dyn Witness + Send),
+    ) -> bool {
+        if self.server_ended || conversation.is_ending() || conversation.to_client.len() >= BUFFER {
+            return false;
+        }
+        READ.with_borrow_mut(|buffer| {
+            match poll_read(Pin::new(&mut *self.server), context, buffer) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    conversation.server_bytes(bytes, planner);
+                    witness.took(Direction::FromServer, bytes.len(), conversation);
+                    true
+                }
+                Poll::Ready(_) => {
+                    self.server_ended = true;
+                    true
+                }
+                Poll::Pending => false,
+            }
+        })
+    }
+
+    /// Tells the server that the client has left, once it has everything the client sent.
+    fn shut_server(&mut self, context: &mut Context<'_>, conversation: &Conversation) {
+        if self.client_ended
+            && !self.server_shut
+            && !conversation.is_waiting()
+            && conversation.to_server.is_empty()
+        {
+            self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
+        }
+    }
+}
+
+fn poll_read<'a, S: AsyncRead>(
+    stream: Pin<&mut S>,
+    context: &mut Context<'_>,
+    buffer: &'a mut [u8],
+) -> Poll<io::Result<&'a [u8]>> {
+    let mut space = ReadBuf::new(buffer);
+    ready!(stream.poll_read(context, &mut space))?;
+    let filled = space.filled().len();
+    Poll::Ready(Ok(buffer.get(..filled).unwrap_or_default()))
+}
