@@ -58,11 +58,10 @@ async fn compare(server: &Throwaway) {
     admin.batch_execute("CREATE ROLE app LOGIN").await.unwrap();
     let raw = database(server, "raw", &[SCHEMA]).await;
     let rls = database(server, "rls", &[SCHEMA, POLICIES]).await;
-    let policy = cases::policy();
     let (mut compared, mut ran) = (0_usize, 0_usize);
     let mut differences = String::new();
     for case in cases::all() {
-        let plan = plan(&case.sql, &policy);
+        let plan = plan(&case.sql, &cases::policy(&case));
         let comparable = plan.statements().iter().all(|statement| {
             matches!(
                 statement.kind(),

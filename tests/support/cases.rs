@@ -7,7 +7,9 @@ use std::sync::Arc;
 use orgguard::analyze::{
     Argument, Arguments, Effect, Form, Plan, SessionTenant, StatementPlan, Verdict,
 };
-use orgguard::policy::{Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables};
+use orgguard::policy::{
+    EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables,
+};
 use orgguard::tenant::{Tenant, TenantType};
 
 /// The session's tenant in every case, unless the case says that it is unknown.
@@ -26,6 +28,8 @@ pub(crate) struct Case {
     pub(crate) unknown_tenant: bool,
     /// Several statements as one string.
     pub(crate) string: bool,
+    /// Judged under `evaluation_order = "refuse"`.
+    pub(crate) strict: bool,
     pub(crate) note: Option<String>,
     pub(crate) sql: String,
 }
@@ -76,6 +80,7 @@ fn read(file: &Path) -> Vec<Case> {
                 binds: Vec::new(),
                 unknown_tenant: std::mem::take(&mut pending_unknown),
                 string: false,
+                strict: false,
                 note: None,
                 sql: String::new(),
             });
@@ -96,6 +101,7 @@ fn read(file: &Path) -> Vec<Case> {
             "verdict" => case.verdict = (number, value.to_owned()),
             "bind" => case.binds.extend(value.split(" | ").map(bind)),
             "string" => case.string = true,
+            "strict" => case.strict = true,
             "note" => case.note = Some(value.to_owned()),
             other => panic!("{}:{number}: unknown directive {other}", file.display()),
         }
@@ -123,8 +129,8 @@ fn bind(alternative: &str) -> (Vec<Option<String>>, String) {
     (values, verdict.trim().to_owned())
 }
 
-/// The policy that the cases speak of.
-pub(crate) fn policy() -> Policy {
+/// The policy that a case speaks of.
+pub(crate) fn policy(case: &Case) -> Policy {
     let without_soft_delete = ["org_product_tags", "org_settings"];
     Policy {
         tables: Tables {
@@ -149,6 +155,11 @@ pub(crate) fn policy() -> Policy {
         routines: Routines::default(),
         limits: ReadingLimits::default(),
         catalog: None,
+        evaluation_order: if case.strict {
+            EvaluationOrder::Refuse
+        } else {
+            EvaluationOrder::Ignore
+        },
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod block;
 mod call;
+mod early;
 mod join;
 mod predicate;
 mod query;
@@ -17,7 +18,7 @@ use super::graph::{
     Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
     Term,
 };
-use super::verdict::{Rule, Violation};
+use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
 use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
@@ -28,6 +29,8 @@ pub(super) struct Built {
     pub(super) graph: Graph,
     /// Violations whatever the tenant.
     pub(super) violations: Vec<Violation>,
+    /// Advice whatever the tenant.
+    pub(super) advice: Vec<Advice>,
     /// Whether a relation is named that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
 }
@@ -38,6 +41,7 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
         policy,
         graph: Graph::default(),
         violations: Vec::new(),
+        advice: Vec::new(),
         sole_item: call::sole_item(query),
         unknown_relation: false,
         inside_view: None,
@@ -45,14 +49,15 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
     };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { graph, violations, unknown_relation, .. } = builder;
-    Built { graph, violations, unknown_relation }
+    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, unknown_relation }
 }
 
 struct Builder<'p> {
     policy: &'p Policy,
     graph: Graph,
     violations: Vec<Violation>,
+    advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
     unknown_relation: bool,
