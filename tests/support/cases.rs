@@ -2,11 +2,8 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use orgguard::analyze::{
-    Argument, Arguments, Effect, Form, Plan, SessionTenant, StatementPlan, Verdict,
-};
+use orgguard::analyze::{Argument, Arguments, Effect, Form, Plan, SessionTenant, Verdict};
 use orgguard::policy::{
     EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables,
 };
@@ -195,12 +192,10 @@ pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>)
     let session =
         if case.unknown_tenant { SessionTenant::Any } else { SessionTenant::Known(&tenant) };
     let mut verdicts = Vec::new();
-    let mut prepared: Vec<(Box<str>, Arc<StatementPlan>)> = Vec::new();
     for statement in plan.statements() {
         verdicts.push(statement.settle(session, arguments));
-        if let Effect::Prepare { name, statement } = statement.effect() {
+        if let Effect::Prepare { statement, .. } = statement.effect() {
             verdicts.push(statement.settle(session, Arguments::Unknown));
-            prepared.push((name.clone(), Arc::clone(statement)));
         }
     }
     words(&verdicts)
