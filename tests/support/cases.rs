@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use orgguard::analyze::{Argument, Arguments, Effect, Form, Plan, SessionTenant, Verdict};
+use orgguard::analyze::{
+    Argument, Arguments, Effect, Form, NewValue, Plan, SessionTenant, Verdict,
+};
 use orgguard::policy::{
     EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables,
 };
@@ -195,10 +197,28 @@ pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>)
     let session =
         if case.unknown_tenant { SessionTenant::Any } else { SessionTenant::Known(&tenant) };
     let mut verdicts = Vec::new();
+    let mut prepared = Vec::new();
     for statement in plan.statements() {
         verdicts.push(statement.settle(session, arguments));
-        if let Effect::Prepare { statement, .. } = statement.effect() {
+        if let Effect::Prepare { name, types: _, statement } = statement.effect() {
             verdicts.push(statement.settle(session, Arguments::Unknown));
+            prepared.push((name, statement));
+        }
+        if let Effect::Execute { name, arguments } = statement.effect() {
+            let values: Vec<Argument<'_>> = arguments
+                .iter()
+                .map(|value| Argument {
+                    type_oid: 0,
+                    form: match value {
+                        NewValue::Null => Form::Null,
+                        NewValue::Text(text) => Form::Text(text.as_bytes()),
+                        NewValue::Parameter(_) | NewValue::Unknown => Form::Unknown,
+                    },
+                })
+                .collect();
+            for (_, statement) in prepared.iter().filter(|(known, _)| *known == name) {
+                verdicts.push(statement.settle(session, Arguments::Values(&values)));
+            }
         }
     }
     words(&verdicts)
