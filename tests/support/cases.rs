@@ -130,6 +130,13 @@ fn bind(alternative: &str) -> (Vec<Option<String>>, String) {
 
 /// The policy that a case speaks of.
 pub(crate) fn policy(case: &Case) -> Policy {
+    let evaluation_order =
+        if case.strict { EvaluationOrder::Refuse } else { EvaluationOrder::Ignore };
+    Policy { evaluation_order, ..standard_policy() }
+}
+
+/// The policy of the case schema.
+pub(crate) fn standard_policy() -> Policy {
     let without_soft_delete = ["org_product_tags", "org_settings"];
     Policy {
         tables: Tables {
@@ -154,11 +161,7 @@ pub(crate) fn policy(case: &Case) -> Policy {
         routines: Routines::default(),
         limits: ReadingLimits::default(),
         catalog: None,
-        evaluation_order: if case.strict {
-            EvaluationOrder::Refuse
-        } else {
-            EvaluationOrder::Ignore
-        },
+        evaluation_order: EvaluationOrder::Ignore,
     }
 }
 
