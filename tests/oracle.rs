@@ -37,15 +37,11 @@ async fn compare(server: &Throwaway) {
     let mut differences = String::new();
     for case in cases::all() {
         let plan = plan(&case.sql, &cases::policy(&case));
+        // Not COPY: it would leave the simple query protocol, and FROM STDIN waits for data.
         let comparable = plan.statements().iter().all(|statement| {
             matches!(
                 statement.kind(),
-                Kind::Select
-                    | Kind::Insert
-                    | Kind::Update
-                    | Kind::Delete
-                    | Kind::Prepared
-                    | Kind::Copy
+                Kind::Select | Kind::Insert | Kind::Update | Kind::Delete | Kind::Prepared
             )
         });
         if !comparable || case.unknown_tenant || plan.statements().is_empty() {

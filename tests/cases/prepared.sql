@@ -1,4 +1,5 @@
--- PREPARE, EXECUTE, DECLARE, FETCH, EXPLAIN.
+-- PREPARE, EXECUTE, DECLARE, FETCH, EXPLAIN. PREPARE and DECLARE give nothing away themselves, so those
+-- that are refused do not differ from row-level security before they are executed or fetched from.
 
 --@ case: PREPARE with a parameter for the tenant
 --@ verdict: admit

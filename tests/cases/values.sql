@@ -52,6 +52,7 @@ SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-1111
 
 --@ case: an escape string that spells the tenant
 --@ verdict: refuse unbound-tenant
+--@ note: equal to RLS; escapes are not believed
 SELECT label FROM org_tags WHERE organization_id = E'\x31\u00311\0611111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
 
 --@ case: dollar quotes
