@@ -21,10 +21,7 @@ pub(super) enum NotServed {
     #[error("{0}")]
     Config(#[from] Invalid),
     #[error("could not listen on the admin address {address}: {source}")]
-    Admin {
-        address: SocketAddr,
-        source: io::Error,
-    },
+    Admin { address: SocketAddr, source: io::Error },
     #[error("could not register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("{0}")]
@@ -78,17 +75,9 @@ impl Guard {
         };
         let serving = serve::serve(config, telemetry, readiness.clone(), stop);
         let task = tokio::spawn(async {
-            serving
-                .await
-                .map_err(|error| NotServed::Serve(error.to_string()))
+            serving.await.map_err(|error| NotServed::Serve(error.to_string()))
         });
-        Ok(Self {
-            task,
-            admin_task,
-            admin_address,
-            readiness,
-            shutdown,
-        })
+        Ok(Self { task, admin_task, admin_address, readiness, shutdown })
     }
 
     /// Where clients connect, as soon as they can.
@@ -133,10 +122,9 @@ fn flatten(ended: Result<Result<(), NotServed>, tokio::task::JoinError>) -> Resu
 
 /// Waits for SIGTERM or SIGINT.
 pub(super) async fn interrupted() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         // Without signals the process ends by its default action.
         return std::future::pending().await;
     };

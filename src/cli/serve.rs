@@ -13,10 +13,7 @@ pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
         Err(invalid) => return could_not_run(&invalid),
     };
     start_logging();
-    match runtime()
-        .map_err(NotServed::from)
-        .and_then(|runtime| runtime.block_on(serve(config)))
-    {
+    match runtime().map_err(NotServed::from).and_then(|runtime| runtime.block_on(serve(config))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => could_not_run(&error),
     }

@@ -90,9 +90,7 @@ impl Shown {
 /// Shows the demo; without `--once`, stays up until it is interrupted.
 pub(super) fn run(arguments: &DemoArguments) -> ExitCode {
     let once = arguments.once;
-    let shown = guard::runtime()
-        .map_err(NotServed::from)
-        .map_err(NotShown::from);
+    let shown = guard::runtime().map_err(NotServed::from).map_err(NotShown::from);
     match shown.and_then(|runtime| runtime.block_on(show(once))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -109,15 +107,9 @@ async fn show(once: bool) -> Result<bool, NotShown> {
     let owners = Owners::read(&admin).await?;
     let before = contents(&admin).await?;
 
-    let overrides = Overrides {
-        upstream: Some(postgres.to_string()),
-        ..Overrides::default()
-    };
+    let overrides = Overrides { upstream: Some(postgres.to_string()), ..Overrides::default() };
     let config = config::parse(CONFIG, &overrides).map_err(|problems| {
-        NotServed::Config(config::Invalid {
-            file: "the demo's configuration".into(),
-            problems,
-        })
+        NotServed::Config(config::Invalid { file: "the demo's configuration".into(), problems })
     });
     let mut guard = Guard::start(config?).await?;
     let guarded = guard.address().await?;
@@ -128,11 +120,7 @@ async fn show(once: bool) -> Result<bool, NotShown> {
     for scene in &SCENES {
         let alone = ask_alone(postgres, &owners, scene).await?;
         let answer = ask_guard(guarded, &owners, scene).await?;
-        let shown = Shown {
-            scene,
-            alone,
-            answer,
-        };
+        let shown = Shown { scene, alone, answer };
         print(&picture.row(&shown));
         all_shown.push(shown);
     }
@@ -186,19 +174,13 @@ async fn ask_guard(
 
 async fn connect_for_acme(address: SocketAddr) -> Result<Client, tokio_postgres::Error> {
     let client = connect(address, ROLE).await?;
-    client
-        .batch_execute(&format!("SET app.organization_id = '{ACME}'"))
-        .await?;
+    client.batch_execute(&format!("SET app.organization_id = '{ACME}'")).await?;
     Ok(client)
 }
 
 async fn connect(address: SocketAddr, role: &str) -> Result<Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
-    config
-        .host(address.ip().to_string())
-        .port(address.port())
-        .user(role)
-        .dbname("postgres");
+    config.host(address.ip().to_string()).port(address.port()).user(role).dbname("postgres");
     config.application_name("orgguard-demo");
     let (client, connection) = config.connect(NoTls).await?;
     // An error of the connection reaches the client's next call.
@@ -212,7 +194,5 @@ async fn contents(admin: &Client) -> Result<String, tokio_postgres::Error> {
 
 /// An error of the driver with what the server said, which its `Display` leaves out.
 fn said(error: &tokio_postgres::Error) -> String {
-    error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -34,11 +34,7 @@ impl Picture {
     }
 
     fn paint(self, colour: &str, text: &str) -> String {
-        if self.colours {
-            format!("{colour}{text}{PLAIN}")
-        } else {
-            text.to_owned()
-        }
+        if self.colours { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
     }
 
     /// What is shown, and the head of the table.
@@ -61,31 +57,13 @@ impl Picture {
 
     /// One statement of the table.
     pub(super) fn row(self, shown: &Shown) -> String {
-        let Rows {
-            own,
-            other,
-            deleted,
-        } = shown.alone;
+        let Rows { own, other, deleted } = shown.alone;
         let leak = |count: usize, width: usize| {
-            let text = format!(
-                "{:>width$}",
-                if count == 0 {
-                    "-".to_owned()
-                } else {
-                    count.to_string()
-                }
-            );
-            if count == 0 {
-                text
-            } else {
-                self.paint(YELLOW, &text)
-            }
+            let text =
+                format!("{:>width$}", if count == 0 { "-".to_owned() } else { count.to_string() });
+            if count == 0 { text } else { self.paint(YELLOW, &text) }
         };
-        let own = if own == 0 {
-            "-".to_owned()
-        } else {
-            own.to_string()
-        };
+        let own = if own == 0 { "-".to_owned() } else { own.to_string() };
         let mut text = format!(
             "{:TITLE$}  {own:>6}  {}  {}   {}\n",
             shown.scene.title,
@@ -103,19 +81,13 @@ impl Picture {
         let answer = match &shown.answer {
             Answer::Rows(rows) if *rows == shown.alone => self.paint(GREEN, "passed, same rows"),
             Answer::Rows(rows) => {
-                let said = format!(
-                    "passed, other rows ({}/{}/{})",
-                    rows.own, rows.other, rows.deleted
-                );
+                let said =
+                    format!("passed, other rows ({}/{}/{})", rows.own, rows.other, rows.deleted);
                 self.paint(RED, &said)
             }
             Answer::Error(error) => self.paint(RED, &format!("refused, {}", reason(error))),
         };
-        if shown.is_as_expected() {
-            answer
-        } else {
-            format!("{answer}  <- NOT EXPECTED")
-        }
+        if shown.is_as_expected() { answer } else { format!("{answer}  <- NOT EXPECTED") }
     }
 
     /// The sums, and one refusal in full.
@@ -141,18 +113,12 @@ impl Picture {
             sum(|rows| rows.deleted, &mut passed()),
         );
         if !unchanged {
-            let _ = writeln!(
-                text,
-                "{}",
-                self.paint(RED, "The tables were changed: NOT EXPECTED.")
-            );
+            let _ = writeln!(text, "{}", self.paint(RED, "The tables were changed: NOT EXPECTED."));
         }
         let unexpected = all.iter().filter(|shown| !shown.is_as_expected()).count();
         if unexpected > 0 {
-            let said = format!(
-                "{unexpected} of {} statements went otherwise than expected.",
-                all.len()
-            );
+            let said =
+                format!("{unexpected} of {} statements went otherwise than expected.", all.len());
             let _ = writeln!(text, "{}", self.paint(RED, &said));
         }
         let refused = all.iter().find_map(|shown| match &shown.answer {
@@ -160,11 +126,7 @@ impl Picture {
             Answer::Rows(_) => None,
         });
         if let Some((shown, error)) = refused {
-            let _ = writeln!(
-                text,
-                "\nWhat the application sees ({}):\n",
-                shown.scene.title
-            );
+            let _ = writeln!(text, "\nWhat the application sees ({}):\n", shown.scene.title);
             text.push_str(&self.refusal(shown.scene.sql, error));
         }
         text
@@ -172,20 +134,11 @@ impl Picture {
 
     /// An error as psql prints it.
     fn refusal(self, sql: &str, error: &DbError) -> String {
-        let mut text = format!(
-            "    {} {}: {}\n",
-            error.severity(),
-            error.code().code(),
-            error.message()
-        );
+        let mut text =
+            format!("    {} {}: {}\n", error.severity(), error.code().code(), error.message());
         if let Some(ErrorPosition::Original(position)) = error.position() {
             let before = usize::try_from(*position).unwrap_or(1).saturating_sub(1);
-            let _ = writeln!(
-                text,
-                "    {sql}\n    {:before$}{}",
-                "",
-                self.paint(BOLD, "^")
-            );
+            let _ = writeln!(text, "    {sql}\n    {:before$}{}", "", self.paint(BOLD, "^"));
         }
         for (name, said) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
             if let Some(said) = said {
@@ -216,9 +169,7 @@ impl Picture {
 /// The rule and the table of a refusal, which its message names after the first colons.
 fn reason(error: &DbError) -> String {
     let said = error.message();
-    said.rsplit_once(": ")
-        .map_or(said, |(_, reason)| reason)
-        .replace('"', "")
+    said.rsplit_once(": ").map_or(said, |(_, reason)| reason).replace('"', "")
 }
 
 /// Organizations' ids are recognized by their first digits.
@@ -237,11 +188,7 @@ fn statement(shown: &Shown) -> Vec<String> {
         let parameter = shorten(&format!("   ($1 = {organization})"));
         match lines.last_mut() {
             Some(line)
-                if line
-                    .chars()
-                    .count()
-                    .saturating_add(parameter.chars().count())
-                    < WIDTH - 4 =>
+                if line.chars().count().saturating_add(parameter.chars().count()) < WIDTH - 4 =>
             {
                 line.push_str(&parameter);
             }

@@ -39,12 +39,7 @@ impl Owners {
     /// Asks the database, as it is before the demo.
     pub(super) async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let mut by_id = HashMap::new();
-        for table in [
-            "org_products",
-            "org_customers",
-            "org_orders",
-            "org_order_items",
-        ] {
+        for table in ["org_products", "org_customers", "org_orders", "org_order_items"] {
             let sql = format!("SELECT id, organization_id, deleted_at IS NOT NULL FROM {table}");
             for row in client.query(&sql, &[]).await? {
                 let (Id(id), Id(organization), deleted) = (row.get(0), row.get(1), row.get(2));
@@ -93,10 +88,7 @@ impl Owners {
     }
 
     fn owner(&self, ids: impl Iterator<Item = Uuid>) -> Owner {
-        ids.filter_map(|id| self.by_id.get(id.as_bytes()))
-            .max()
-            .copied()
-            .unwrap_or(Owner::Own)
+        ids.filter_map(|id| self.by_id.get(id.as_bytes())).max().copied().unwrap_or(Owner::Own)
     }
 }
 

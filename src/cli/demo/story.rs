@@ -43,11 +43,7 @@ pub(super) enum Guarded {
 }
 
 const fn rows(own: usize, other: usize, deleted: usize) -> Rows {
-    Rows {
-        own,
-        other,
-        deleted,
-    }
+    Rows { own, other, deleted }
 }
 
 /// The demo, in the order of telling.
@@ -205,10 +201,8 @@ mod tests {
 
     /// The rules that a text breaks for Acme with this text as `$1`.
     fn rules(text: &str, value: Option<&str>) -> Vec<&'static str> {
-        let values = value.map(|value| Argument {
-            type_oid: UUID_OID,
-            form: Form::Text(value.as_bytes()),
-        });
+        let values =
+            value.map(|value| Argument { type_oid: UUID_OID, form: Form::Text(value.as_bytes()) });
         let values = values.as_slice();
         let acme = TenantType::Uuid.parse(ACME).unwrap();
         let tenant = SessionTenant::Known(&acme);
@@ -221,10 +215,7 @@ mod tests {
             };
             inner.settle(tenant, Arguments::Values(values))
         });
-        verdicts
-            .flat_map(|verdict| verdict.violations)
-            .map(|found| found.rule.name())
-            .collect()
+        verdicts.flat_map(|verdict| verdict.violations).map(|found| found.rule.name()).collect()
     }
 
     #[test]
@@ -236,9 +227,7 @@ mod tests {
                     let Effect::Execute { arguments, .. } = execute.statements()[0].effect() else {
                         panic!("{}", scene.sql);
                     };
-                    let [NewValue::Text(value)] = &**arguments else {
-                        panic!("{arguments:?}")
-                    };
+                    let [NewValue::Text(value)] = &**arguments else { panic!("{arguments:?}") };
                     rules(prepared, Some(value))
                 }
                 (None, Sent::Simple) => rules(scene.sql, None),
