@@ -71,8 +71,7 @@ UPDATE org_settings SET value = $1::VARCHAR WHERE org_settings.organization_id =
 INSERT INTO org_tags (id, organization_id, label) VALUES ($1::UUID, $2::UUID, $3::VARCHAR), ($4::UUID, $5::UUID, $6::VARCHAR) RETURNING org_tags.id;
 
 --@ case: SQLAlchemy, insert many with its sort counter
---@ verdict: refuse foreign-insert
---@ note: equal to RLS; the cast of a column is not followed
+--@ verdict: admit
 INSERT INTO org_tags (id, organization_id, label) SELECT p0::UUID, p1::UUID, p2::VARCHAR FROM (VALUES ($1::UUID, $2::UUID, $3::VARCHAR, 0)) AS imp_sen(p0, p1, p2, sen_counter) ORDER BY sen_counter RETURNING org_tags.id;
 
 --@ case: Prisma, findMany

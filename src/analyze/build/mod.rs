@@ -22,6 +22,7 @@ use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
 use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
+use crate::tenant::TenantType;
 
 /// What a statement is made into.
 #[derive(Debug)]
@@ -220,6 +221,18 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        // A column of a query, cast to the tenant's type, is the same tenant or an error.
+        if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
+            && let Expr::Column(parts) = &**expr
+            && self.policy.tenant_type == TenantType::Uuid
+        {
+            let column = self.resolve(parts, scope)?;
+            let reference = self.graph.columns.get(column)?.reference;
+            return match self.source_of(reference)? {
+                GraphSource::Output(_) => Some(Term::Column(column)),
+                GraphSource::Guarded(_) | GraphSource::Unknown | GraphSource::Recursion(_) => None,
+            };
+        }
         self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
     }
 
@@ -230,9 +243,7 @@ impl Builder<'_> {
             Expr::Constant(Constant::Text(text)) => {
                 Some(Operand::Constant(tenant_type.parse(text)))
             }
-            Expr::Constant(Constant::Number(digits))
-                if tenant_type == crate::tenant::TenantType::Bigint =>
-            {
+            Expr::Constant(Constant::Number(digits)) if tenant_type == TenantType::Bigint => {
                 tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
             }
             Expr::Constant(Constant::Null) => Some(Operand::Null),
@@ -263,12 +274,9 @@ impl Builder<'_> {
 
     fn keeps_type(&self, target: &TypeName) -> bool {
         match (self.policy.tenant_type, target) {
-            (crate::tenant::TenantType::Uuid, TypeName::Plain("uuid"))
-            | (crate::tenant::TenantType::Text, TypeName::Plain("text" | "varchar"))
-            | (
-                crate::tenant::TenantType::Bigint,
-                TypeName::Plain("bigint" | "integer" | "smallint"),
-            ) => true,
+            (TenantType::Uuid, TypeName::Plain("uuid"))
+            | (TenantType::Text, TypeName::Plain("text" | "varchar"))
+            | (TenantType::Bigint, TypeName::Plain("bigint" | "integer" | "smallint")) => true,
             (_, TypeName::Plain(_) | TypeName::Array(_) | TypeName::Other) => false,
         }
     }
