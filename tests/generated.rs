@@ -10,6 +10,7 @@
     clippy::arithmetic_side_effects,
     clippy::wildcard_enum_match_arm,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a test may stop at the first surprise"
 )]
 

@@ -91,10 +91,9 @@ fn policy() -> Policy {
     for (own, kind, columns, definition) in views {
         relations.insert(name(own), relation(kind, columns, Some(definition)));
     }
-    for (parent, child) in [("org_events", "events_2026")] {
-        relations.get_mut(&name(parent)).unwrap().family.push(name(child));
-        relations.get_mut(&name(child)).unwrap().family.push(name(parent));
-    }
+    let (parent, child) = (name("org_events"), name("events_2026"));
+    relations.get_mut(&parent).unwrap().family.push(child.clone());
+    relations.get_mut(&child).unwrap().family.push(parent);
     let default = Some("(current_setting('app.organization_id'::text))::uuid".into());
     relations.get_mut(&name("org_events")).unwrap().columns[1].default = default;
     let routine = |body: Option<&str>, language: &str, extension: Option<&str>| CatalogRoutine {
