@@ -106,7 +106,8 @@ fn what_is_no_protocol_at_all_passes_too() {
     let guard =
         Guard::start("audit", server.local_addr().unwrap(), "[limits]\nmessage_bytes = 1024\n");
     let login = [message(b'R', b"\0\0\0\0"), message(b'Z', b"I")].concat();
-    let noise: Vec<u8> = (0..100_000_u32).map(|at| at.wrapping_mul(2_654_435_761) as u8).collect();
+    let noise: Vec<u8> =
+        (0..100_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     let oversized = message(b'Q', format!("SELECT '{}'\0", "z".repeat(5000)).as_bytes());
     for first in [&noise[..], &oversized, b"Q\0\0\0\x01", b"Q\xff\xff\xff\xff"] {
         let (mut client, mut backend) = ends(&guard, &server);
