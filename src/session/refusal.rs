@@ -10,7 +10,7 @@ pub(super) const FAILING_QUERY: &[u8] = b"Q\0\0\0\x21orgguard refused a statemen
 /// stays.
 pub(super) const FAILING_PARSE: &[u8] = b"P\0\0\0\x2corgguard\0orgguard refused a statement\0\0\0";
 
-/// Ends a COPY FROM STDIN in which the client sent something else, as the server itself would.
+/// Ends a COPY FROM STDIN in which the client sent something else.
 pub(super) const FAILING_COPY: &[u8] = b"f\0\0\0\x28unexpected message during COPY data\0";
 
 /// How many violations beside the first are told.
