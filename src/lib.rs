@@ -6,7 +6,7 @@
 //!
 //! * pure rooms (no await, no log, no clock, no socket): [`tenant`], [`policy`], [`sql`],
 //!   [`analyze`], [`session`];
-//! * rooms with I/O: [`wire`], [`serve`], [`telemetry`], [`config`], [`cli`].
+//! * rooms with I/O: [`wire`], [`serve`], [`catalog`], [`telemetry`], [`config`], [`cli`].
 #![cfg_attr(
     test,
     allow(
@@ -23,6 +23,7 @@
 )]
 
 pub mod analyze;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod policy;

@@ -65,9 +65,9 @@ fn every_key_is_in_the_commented_file() {
     let probe = "mode = \"audit\"\nx = 1\n[guard]\nx = 1\n[guard.reading]\nx = 1\n\
                  [[guard.table]]\nname = \"a\"\nx = 1\n[tenant]\nx = 1\n[session]\nx = 1\n\
                  [routines]\nx = 1\n[limits]\nx = 1\n[client_tls]\ncertificate = \"a\"\n\
-                 key = \"b\"\nx = 1\n";
+                 key = \"b\"\nx = 1\n[catalog]\ndsn = \"host=h user=u dbname=d\"\nx = 1\n";
     let problems = problems(probe);
-    assert_eq!(problems.len(), 9, "{problems:?}");
+    assert_eq!(problems.len(), 10, "{problems:?}");
     for Problem { message, .. } in problems {
         let (_, known) = message.split_once("known there: ").unwrap();
         for key in known.split(", ") {
@@ -146,6 +146,10 @@ fn each_problem_says_what_would_be_right() {
         ("[limits]\nlogin_timeout = 30", 3, "a string, not a whole number"),
         ("[limits]\nlogin_timeout = \"2d\"", 3, "\"500ms\""),
         ("[limits]\nmessage_bytes = 3_000_000_000", 3, "1024 to 2147483647"),
+        ("[catalog]\ndsn = \"host=\"", 3, "a connection string such as"),
+        ("[catalog]\ndsn = \"host=db user=guard\"", 3, "host, user and dbname"),
+        ("[catalog]\ndsn = \"postgres://u@db/shop?sslmode=require\"", 3, "must not require TLS"),
+        ("[catalog]\ndsn = \"host=h user=u dbname=d\"\nrefresh = 5", 4, "a string, not a whole"),
         ("limits = 3", 2, "a table, [limits]"),
         ("guard = { table = 3 }", 2, "tables, [[guard.table]]"),
     ] {

@@ -2,6 +2,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::catalog::convert_catalog;
 use super::guard::{convert_reading, convert_tables, lower};
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
@@ -143,6 +144,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let (settings, routines) = convert_lists(top);
     let limits = convert_limits(top.section("limits"));
     let client_tls = convert_tls(top);
+    let catalog = convert_catalog(top);
 
     let tenant = tenant?;
     Some(Config {
@@ -163,6 +165,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         tenant,
         limits,
         client_tls: client_tls?,
+        catalog: catalog?,
     })
 }
 

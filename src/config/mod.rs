@@ -1,5 +1,6 @@
 //! The configuration file: read, checked as a whole, and turned into types without serde.
 
+mod catalog;
 mod convert;
 mod guard;
 mod problem;
@@ -36,6 +37,8 @@ pub struct Config {
     pub limits: Limits,
     /// TLS towards clients; `None` answers SSLRequest with `N`.
     pub client_tls: Option<ClientTls>,
+    /// Where the catalogue is read; `None` if names alone decide.
+    pub catalog: Option<CatalogSource>,
 }
 
 /// Limits that hold in every mode (`[limits]`).
@@ -80,4 +83,15 @@ pub struct ClientTls {
     pub key: PathBuf,
     /// Refuse clients that do not ask for TLS.
     pub required: bool,
+}
+
+/// The connection over which the catalogue is read (`[catalog]`).
+#[derive(Clone, Debug)]
+pub struct CatalogSource {
+    /// `dsn`. Its debug text leaves the password out.
+    pub connection: tokio_postgres::Config,
+    /// The database it names: the catalogue is of this one alone.
+    pub database: Box<str>,
+    /// How often it is read when nothing tells of a change.
+    pub refresh: Duration,
 }
