@@ -1,4 +1,5 @@
-//! Conversations with a real PostgreSQL behind the guard.
+//! Conversations by hand with a guard in front of a real PostgreSQL: what a refusal does to the
+//! transaction, to the pipeline around it, and to the session's names and tenant.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,296 +11,257 @@
 #[path = "support/guard.rs"]
 mod guard;
 
-use std::io::{Read as _, Write as _};
-use std::sync::Arc;
-
-use guard::{Client, Guard, bind, execute, field, flush, message, parse, startup, sync, unkinded};
+use guard::{Client, Guard, bind, execute, flush, message, parse, startup, sync};
 use orgguard::cli::Throwaway;
 
+const SCHEMA: &str = include_str!("cases/schema.sql");
 const A: &str = "11111111-1111-4111-8111-111111111111";
 const B: &str = "22222222-2222-4222-8222-222222222222";
-const BAD: &str = "SELECT name FROM org_products";
+const BOUND: &str =
+    "SELECT name FROM org_products WHERE organization_id = $1 AND deleted_at IS NULL";
+const FORGOTTEN: &str = "SELECT name FROM org_products";
 
-/// A server with one guarded table, and one that is not.
-fn server() -> Throwaway {
-    let server = Throwaway::start().unwrap();
-    let mut direct = direct(&server);
-    let made = direct.query(&format!(
-        "CREATE TABLE org_products (id serial PRIMARY KEY, organization_id uuid NOT NULL, \
-         name text NOT NULL, deleted_at timestamptz); CREATE TABLE imports (line text); \
-         INSERT INTO org_products (organization_id, name) VALUES ('{A}', 'lamp'), ('{B}', 'bolt')"
-    ));
-    assert_eq!(made.last().unwrap(), "Z I");
-    server
+/// A server with the case schema, and a guard that enforces in front of it.
+struct Scene {
+    guard: Guard,
+    server: Throwaway,
 }
 
-fn direct(server: &Throwaway) -> Client {
-    let mut client = Client::connect(server.address());
-    client.send(&startup(&[("user", "postgres"), ("database", "postgres")]));
+impl Scene {
+    fn new() -> Self {
+        let server = Throwaway::start().unwrap();
+        let guard = Guard::start("enforce", server.address(), "");
+        let scene = Self { guard, server };
+        assert!(scene.directly().query(SCHEMA).iter().all(|shown| !shown.starts_with('E')));
+        scene
+    }
+
+    fn directly(&self) -> Client {
+        login(Client::connect(self.server.address()), &[])
+    }
+
+    /// A session of tenant A through the guard.
+    fn session(&self) -> Client {
+        let tenant = format!("-c app.organization_id={A}");
+        login(self.guard.connect(), &[("options", &tenant)])
+    }
+
+    /// How many tags there are with this label, whoever's.
+    fn tags(&self, label: &str) -> String {
+        let counted =
+            self.directly().query(&format!("SELECT 1 FROM org_tags WHERE label = '{label}'"));
+        counted.iter().find(|shown| shown.starts_with('C')).unwrap().clone()
+    }
+}
+
+fn login(mut client: Client, more: &[(&str, &str)]) -> Client {
+    let mut parameters = vec![("user", "postgres"), ("database", "postgres")];
+    parameters.extend(more);
+    client.send(&startup(&parameters));
     client.until(b'Z');
     client
 }
 
-fn insert(name: &str) -> String {
-    format!("INSERT INTO org_products (organization_id, name) VALUES ('{A}', '{name}')")
+fn insert(label: &str) -> String {
+    format!(
+        "INSERT INTO org_tags (id, organization_id, label) VALUES (gen_random_uuid(), '{A}', '{label}')"
+    )
 }
 
-/// How many products have this name, seen past the guard.
-fn count(server: &Throwaway, name: &str) -> usize {
-    let select = format!("SELECT 1 FROM org_products WHERE name = '{name}'");
-    direct(server).query(&select).iter().filter(|it| *it == "D").count()
+fn close(name: &str) -> Vec<u8> {
+    message(b'C', format!("S{name}\0").as_bytes())
+}
+
+fn describe(name: &str) -> Vec<u8> {
+    message(b'D', format!("S{name}\0").as_bytes())
 }
 
 #[test]
-fn a_refusal_in_a_block_leaves_the_servers_transaction_aborted() {
-    let server = server();
-    let guard = Guard::start("enforce", server.address(), "");
-    let mut client = guard.login();
+fn a_refusal_aborts_the_transaction_block_on_the_server() {
+    let scene = Scene::new();
+    let mut client = scene.session();
     assert_eq!(client.query("BEGIN"), ["C BEGIN", "Z T"]);
-    assert_eq!(client.query(&insert("first")), ["C INSERT 0 1", "Z T"]);
-    assert_eq!(client.query(BAD), ["E 42501", "Z E"]);
-    assert_eq!(client.query("SELECT 1"), ["E 25P02", "Z E"]);
+    assert_eq!(client.query(&insert("block")), ["C INSERT 0 1", "Z T"]);
+    assert_eq!(client.query(FORGOTTEN), ["E 42501", "Z E"]);
+    assert_eq!(client.query("SELECT 1"), ["E 25P02", "Z E"], "the server's own state");
     assert_eq!(client.query("COMMIT"), ["C ROLLBACK", "Z I"]);
-    assert_eq!(count(&server, "first"), 0);
-    // The same in the extended protocol, and a savepoint is a way back.
+    assert_eq!(scene.tags("block"), "C SELECT 0");
+    // A savepoint brings the block back, as after an error of the server's own.
     client.query("BEGIN");
-    client.query(&insert("second"));
+    client.query(&insert("kept"));
     client.query("SAVEPOINT s");
-    client.send(&[parse("", BAD), bind("", "", &[]), execute(""), sync()].concat());
-    assert_eq!(client.until(b'Z'), ["E 42501", "Z E"]);
+    assert_eq!(client.query(FORGOTTEN), ["E 42501", "Z E"]);
     assert_eq!(client.query("ROLLBACK TO s"), ["C ROLLBACK", "Z T"]);
     assert_eq!(client.query("COMMIT"), ["C COMMIT", "Z I"]);
-    assert_eq!(count(&server, "second"), 1);
+    assert_eq!(scene.tags("kept"), "C SELECT 1");
 }
 
 #[test]
-fn a_refusal_in_a_pipeline_leaves_the_other_groups_intact() {
-    let server = server();
-    let guard = Guard::start("enforce", server.address(), "");
-    let mut client = guard.login();
-    let group = |statements: &[&str]| {
-        let run = |sql: &&str| [parse("", sql), bind("", "", &[]), execute("")].concat();
-        let mut bytes: Vec<u8> = statements.iter().flat_map(run).collect();
-        bytes.extend(sync());
-        bytes
-    };
-    let (one, two, three) = (insert("one"), insert("two"), insert("three"));
-    client.send(&[group(&[&one]), group(&[&two, BAD, &two]), group(&[&three])].concat());
-    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "Z I"]);
-    // What ran before the refused statement is undone with its implicit transaction.
+fn a_refusal_in_a_group_undoes_what_the_group_did_before_it() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let group = [
+        parse("", &insert("group")),
+        bind("", "", &[]),
+        execute(""),
+        parse("", FORGOTTEN),
+        bind("", "", &[]),
+        execute(""),
+        sync(),
+    ];
+    client.send(&group.concat());
     assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "E 42501", "Z I"]);
-    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "Z I"]);
-    assert_eq!([count(&server, "one"), count(&server, "two"), count(&server, "three")], [1, 0, 1]);
+    assert_eq!(scene.tags("group"), "C SELECT 0");
 }
 
 #[test]
-fn values_are_judged_at_every_bind_and_errors_say_what_to_write() {
-    let server = server();
-    let guard = Guard::start("enforce", server.address(), "");
-    let mut client = guard.login();
-    assert_eq!(client.query(&format!("SET app.organization_id = '{A}'")), ["C SET", "Z I"]);
-    let select = "SELECT name FROM org_products WHERE organization_id = $1 AND deleted_at IS NULL";
-    client.send(&[parse("s", select), message(b'D', b"Ss\0"), flush()].concat());
+fn a_refusal_leaves_the_other_groups_of_a_pipeline_alone() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let group = |sql: &str| [parse("", sql), bind("", "", &[]), execute(""), sync()].concat();
+    client.send(&[group(&insert("first")), group(FORGOTTEN), group(&insert("third"))].concat());
+    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "Z I"]);
+    assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
+    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "Z I"]);
+    assert_eq!(scene.tags("first"), "C SELECT 1");
+    assert_eq!(scene.tags("third"), "C SELECT 1");
+}
+
+#[test]
+fn one_bad_statement_refuses_its_string_before_anything_runs() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let string = format!("{}; {FORGOTTEN}", insert("string"));
+    assert_eq!(client.query(&string), ["E 42501", "Z I"]);
+    assert_eq!(scene.tags("string"), "C SELECT 0");
+    let hidden = format!("SELECT 1 END; {FORGOTTEN}");
+    assert_eq!(client.query(&hidden), ["E 0A000", "Z I"]);
+}
+
+#[test]
+fn every_bind_is_settled() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let once = |value: &str| [bind("", "s", &[value]), execute("")].concat();
+    client.send(&[parse("s", BOUND), once(A), once(B), once(A), sync()].concat());
+    // The first gives its rows, the second is refused, and the third is skipped.
+    let shown = client.until(b'Z');
+    assert_eq!(shown[..3], ["1", "2", "D"]);
+    assert_eq!(shown[shown.len() - 3..], ["C SELECT 4", "E 42501", "Z I"]);
+    // The statement is still there, and still judged.
+    client.send(&[once("11111111111141118111111111111111"), sync()].concat());
+    assert_eq!(client.until(b'Z').last().unwrap(), "Z I");
+}
+
+#[test]
+fn a_failed_parse_leaves_the_old_statement_and_its_plan() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let old = "SELECT name FROM org_products WHERE organization_id = $1 AND deleted_at IS NULL AND $2::text <> ''";
+    let new = "SELECT name FROM org_products WHERE organization_id = $2 AND deleted_at IS NULL AND $1::text <> ''";
+    client.send(&[parse("s", old), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["1", "Z I"]);
+    client.send(&[parse("s", new), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["E 42P05", "Z I"]);
+    client.send(&[bind("", "s", &[B, A]), execute(""), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
+    client.send(&[bind("", "s", &[A, B]), execute(""), sync()].concat());
+    assert!(client.until(b'Z').contains(&"D".to_owned()));
+}
+
+#[test]
+fn names_are_cut_as_the_server_cuts_them() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let (one, other) = (format!("{}x", "n".repeat(63)), format!("{}y", "n".repeat(63)));
+    client.send(&[parse(&one, BOUND), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["1", "Z I"]);
+    client.send(&[bind("", &other, &[B]), execute(""), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
+}
+
+#[test]
+fn both_protocols_share_their_names() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    client.send(&[parse("s", BOUND), sync()].concat());
+    client.until(b'Z');
+    assert_eq!(client.query(&format!("EXECUTE s('{B}')")), ["E 42501", "Z I"]);
+    assert!(client.query(&format!("EXECUTE s('{A}')")).contains(&"D".to_owned()));
+    client.query(&format!("PREPARE q AS {BOUND}"));
+    client.send(&[bind("", "q", &[B]), execute(""), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
+    client.send(&[close("s"), sync()].concat());
+    client.until(b'Z');
+    assert_eq!(client.query(&format!("EXECUTE s('{A}')")), ["E 26000", "Z I"]);
+    client.query("DEALLOCATE ALL");
+    client.send(&[bind("", "q", &[A]), execute(""), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["E 26000", "Z I"]);
+}
+
+#[test]
+fn flush_is_answered_without_a_sync() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    client.send(&[parse("s", BOUND), describe("s"), flush()].concat());
     assert_eq!(client.until(b'T'), ["1", "t", "T"]);
     client.send(&[bind("", "s", &[A]), execute(""), sync()].concat());
-    assert_eq!(client.until(b'Z'), ["2", "D", "C SELECT 1", "Z I"]);
-    client.send(&[bind("", "s", &[B]), execute(""), sync()].concat());
-    assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
-    client.send(&message(b'Q', format!("{BAD}\0").as_bytes()));
-    let (kind, body) = client.message();
-    assert_eq!(kind, b'E');
-    let told = |kind| field(&body, kind);
-    assert_eq!(told(b'C'), "42501");
-    assert_eq!(told(b'M'), "orgguard: statement refused: unbound-tenant on \"org_products\"");
-    assert!(told(b'D').contains("visible-deleted on \"org_products\""), "{}", told(b'D'));
-    assert!(told(b'H').contains("organization_id"), "{}", told(b'H'));
-    assert_eq!(told(b'P'), "18");
-    client.until(b'Z');
-    let counted = |rule: &str| {
-        guard.metric(&format!(
-            "orgguard_violations_total{{mode=\"enforce\",rule=\"{rule}\",table=\"org_products\"}}"
-        ))
+    assert!(client.until(b'Z').contains(&"D".to_owned()));
+    client.send(&[parse("", FORGOTTEN), describe(""), flush()].concat());
+    assert_eq!(client.until(b'E'), ["E 42501"]);
+    client.send(&sync());
+    assert_eq!(client.until(b'Z'), ["Z I"]);
+}
+
+#[test]
+fn the_tenant_follows_the_transaction() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let own = |tenant: &str| BOUND.replace("$1", &format!("'{tenant}'"));
+    let passes = |client: &mut Client, tenant: &str| {
+        client.query(&own(tenant)).iter().all(|s| !s.starts_with('E'))
     };
-    assert_eq!(counted("foreign-tenant"), 1);
-    assert_eq!(counted("unbound-tenant"), 1);
-    assert_eq!(counted("visible-deleted"), 1);
-}
-
-#[test]
-fn copy_in_both_protocols() {
-    let server = server();
-    for mode in ["audit", "enforce"] {
-        let guard = Guard::start(mode, server.address(), "");
-        let mut client = guard.login();
-        let data = [message(b'd', b"one\ntwo\n"), message(b'c', b"")].concat();
-        client.send(&message(b'Q', b"COPY imports FROM STDIN\0"));
-        assert_eq!(client.until(b'G'), ["G"]);
-        client.send(&data);
-        assert_eq!(client.until(b'Z'), ["C COPY 2", "Z I"]);
-        // As libpq does it: Sync behind Execute, and another behind the data.
-        let copy = "COPY imports FROM STDIN";
-        client.send(&[parse("", copy), bind("", "", &[]), execute(""), sync()].concat());
-        assert_eq!(client.until(b'G'), ["1", "2", "G"]);
-        client.send(&[data, sync()].concat());
-        assert_eq!(client.until(b'Z'), ["C COPY 2", "Z I"]);
-        client.send(&message(b'Q', b"COPY imports TO STDOUT\0"));
-        assert_eq!(client.until(b'Z').last().unwrap(), "Z I");
-        if mode == "audit" {
-            continue;
-        }
-        // A query within a COPY fails the COPY, and is not run. The server alone would end the
-        // session, for it does not know where in the conversation it is.
-        client.send(&message(b'Q', b"COPY imports FROM STDIN\0"));
-        client.until(b'G');
-        client.send(&[message(b'd', b"x\n"), message(b'Q', b"TRUNCATE imports\0")].concat());
-        assert_eq!(client.until(b'Z').last().unwrap(), "Z I");
-        let rows = client.query("SELECT 1 FROM imports LIMIT 1");
-        assert_eq!(rows, ["T", "D", "C SELECT 1", "Z I"], "{mode}");
-    }
-}
-
-#[test]
-fn a_cancel_request_reaches_its_backend() {
-    let server = server();
-    for mode in ["audit", "enforce"] {
-        let guard = Guard::start(mode, server.address(), "");
-        let mut client = guard.connect();
-        client.send(&startup(&[("user", "postgres"), ("database", "postgres")]));
-        let key = loop {
-            if let (b'K', key) = client.message() {
-                break key;
-            }
-        };
-        client.until(b'Z');
-        client.send(&message(b'Q', b"SELECT pg_sleep(60)\0"));
-        let mut request = 80_877_102_u32.to_be_bytes().to_vec();
-        request.extend(key);
-        let mut answer = Vec::new();
-        // The statement may not have begun yet, and a request without one is forgotten.
-        while answer.is_empty() {
-            let mut other = guard.connect();
-            other.send(&unkinded(&request));
-            assert!(other.rest().is_empty());
-            let mut running = direct(&server);
-            let waits = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)' \
-                         AND state = 'active'";
-            if !running.query(waits).contains(&"D".to_owned()) {
-                answer = client.until(b'Z');
-            }
-        }
-        assert!(answer.ends_with(&["E 57014".to_owned(), "Z I".to_owned()]), "{answer:?}");
-    }
-}
-
-#[test]
-fn a_drain_lets_sessions_finish() {
-    let server = server();
-    let mut guard = Guard::start("enforce", server.address(), "");
-    let mut idle = guard.login();
-    let mut busy = guard.login();
-    assert_eq!(busy.query("BEGIN"), ["C BEGIN", "Z T"]);
-    guard.drain();
-    let last = idle.rest();
-    assert_eq!(field(&last[5..], b'C'), "57P01");
-    assert_eq!(busy.query(&insert("drained")), ["C INSERT 0 1", "Z T"]);
-    assert_eq!(busy.query("COMMIT"), ["C COMMIT", "Z I"]);
-    let last = busy.rest();
-    assert_eq!(field(&last[5..], b'C'), "57P01");
-    drop((idle, busy));
-    guard.join();
-    assert_eq!(count(&server, "drained"), 1);
-}
-
-#[test]
-fn the_tenant_may_come_with_the_startup_packet() {
-    let server = server();
-    let guard = Guard::start("enforce", server.address(), "");
-    let of = |tenant| {
-        format!(
-            "SELECT 1 FROM org_products WHERE organization_id = '{tenant}' AND deleted_at IS NULL"
-        )
-    };
-    let option = format!("-c app.organization_id={A}");
-    for parameter in [("options", &*option), ("app.organization_id", A)] {
-        let mut client = guard.connect();
-        client.send(&startup(&[("user", "postgres"), ("database", "postgres"), parameter]));
-        client.until(b'Z');
-        assert_eq!(client.query(&of(A)), ["T", "D", "C SELECT 1", "Z I"]);
-        assert_eq!(client.query(&of(B)), ["E 42501", "Z I"]);
-        client.query(&format!("SET app.organization_id = '{B}'"));
-        assert_eq!(client.query(&of(B)), ["T", "D", "C SELECT 1", "Z I"]);
-        client.query("RESET ALL");
-        assert_eq!(client.query(&of(B)), ["E 42501", "Z I"]);
-    }
-}
-
-#[test]
-fn rows_of_any_size_pass() {
-    let server = server();
-    for mode in ["audit", "enforce"] {
-        let guard = Guard::start(mode, server.address(), "");
-        let mut client = guard.login();
-        client
-            .send(&message(b'Q', b"SELECT repeat('x', 3000000), n FROM generate_series(1, 3) n\0"));
-        let mut lengths = Vec::new();
-        loop {
-            let (kind, body) = client.message();
-            match kind {
-                b'D' => lengths.push(body.len()),
-                b'Z' => break,
-                _ => {}
-            }
-        }
-        assert_eq!(lengths, [3_000_011; 3], "{mode}");
-        let rows = client.query("SELECT n, 'some text' FROM generate_series(1, 50000) n");
-        assert_eq!(rows.len(), 50_003, "{mode}");
-        let long = format!("SELECT length('{}')", "y".repeat(500_000));
-        assert_eq!(client.query(&long), ["T", "D", "C SELECT 1", "Z I"], "{mode}");
-    }
-}
-
-#[test]
-fn tls_ends_at_the_guard() {
-    let server = server();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let folder = std::env::temp_dir().join(format!("orgguard-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let guard = Guard::start(
-        "enforce",
-        server.address(),
-        &format!("[client_tls]\ncertificate = {certificate:?}\nkey = {key:?}\nrequired = true\n"),
+    assert!(passes(&mut client, A) && !passes(&mut client, B));
+    client.query("BEGIN");
+    client.query(&format!("SET LOCAL app.organization_id = '{B}'"));
+    assert!(passes(&mut client, B));
+    client.query("ROLLBACK");
+    assert!(passes(&mut client, A) && !passes(&mut client, B));
+    client.send(
+        &[
+            parse("", "SELECT set_config('app.organization_id', $1, false)"),
+            bind("", "", &[B]),
+            execute(""),
+            sync(),
+        ]
+        .concat(),
     );
-    std::fs::remove_dir_all(&folder).unwrap();
-    // In clear, there is no session.
-    let mut plain = guard.connect();
-    plain.send(&startup(&[("user", "postgres")]));
-    assert_eq!(field(&plain.rest()[5..], b'C'), "28000");
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = "localhost".try_into().unwrap();
-    let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut socket = std::net::TcpStream::connect(guard.address()).unwrap();
-    socket.write_all(&unkinded(&80_877_103_u32.to_be_bytes())).unwrap();
-    let mut answer = [0];
-    socket.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, *b"S");
-    let mut tls = rustls::StreamOwned::new(connection, socket);
-    tls.write_all(&startup(&[("user", "postgres"), ("database", "postgres")])).unwrap();
-    tls.write_all(&message(b'Q', format!("{BAD}\0").as_bytes())).unwrap();
-    tls.write_all(&message(b'Q', b"SELECT repeat('x', 200000)\0")).unwrap();
-    tls.write_all(&message(b'X', b"")).unwrap();
-    let mut all = Vec::new();
-    tls.read_to_end(&mut all).unwrap();
-    assert!(all.windows(7).any(|window| window == b"C42501\0"));
-    assert!(all.windows(1000).any(|window| window.iter().all(|byte| *byte == b'x')));
-    assert!(all.ends_with(b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I"));
+    client.until(b'Z');
+    assert!(passes(&mut client, B) && !passes(&mut client, A));
+    client.query("RESET ALL");
+    assert!(passes(&mut client, A) && !passes(&mut client, B));
+    // Inside a statement it does not change at all.
+    let inside = format!("SELECT set_config('app.organization_id', '{B}', false), name FROM plans");
+    assert_eq!(client.query(&inside), ["E 42501", "Z I"]);
+}
+
+#[test]
+fn the_function_call_message_is_refused() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    // version(), oid 89, no arguments, text result.
+    client.send(&message(b'F', &[0, 0, 0, 89, 0, 0, 0, 0, 0, 0]));
+    assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
+}
+
+#[test]
+fn a_refusal_does_not_overtake_rows() {
+    let scene = Scene::new();
+    let mut client = scene.session();
+    let rows =
+        [parse("", "SELECT generate_series(1, 2000)"), bind("", "", &[]), execute("")].concat();
+    client.send(&[rows, close("nothing"), parse("", FORGOTTEN), sync()].concat());
+    let shown = client.until(b'Z');
+    assert_eq!(shown.iter().filter(|s| *s == "D").count(), 2000);
+    assert_eq!(shown[shown.len() - 4..], ["C SELECT 2000", "3", "E 42501", "Z I"]);
 }

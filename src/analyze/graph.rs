@@ -34,8 +34,10 @@ pub(super) struct Reference {
     pub(super) source: Source,
     /// The facts that hold for those of its rows that matter.
     pub(super) context: ContextId,
-    /// Column aliases, by position.
+    /// Column aliases, by position, where the columns themselves are not known.
     pub(super) aliases: Vec<Box<str>>,
+    /// All its columns under the names that they have here, if they are known.
+    pub(super) columns: Option<Vec<Box<str>>>,
 }
 
 /// What a reference refers to.
@@ -117,6 +119,9 @@ pub(super) struct Output {
     pub(super) uses: Vec<ReferenceId>,
     /// Whether a filter of its uses may be pushed in at all.
     pub(super) pushable: bool,
+    /// Whether rows of guarded tables come out of it with nothing between that keeps a filter from
+    /// being run on them.
+    pub(super) exposed: bool,
     /// For a recursive CTE: the number of arms of its non-recursive term.
     pub(super) base_arms: Option<usize>,
 }
@@ -132,6 +137,8 @@ pub(super) struct Arm {
     pub(super) closed: bool,
     /// Whether its rows come out (not the right arm of INTERSECT or EXCEPT).
     pub(super) comes_out: bool,
+    /// For the right arm of INTERSECT or EXCEPT: the contexts of the arms whose rows alone matter.
+    pub(super) against: Vec<ContextId>,
     /// Whether a row out means that some row has passed its context (not so for an aggregate
     /// without GROUP BY).
     pub(super) witness: bool,
@@ -152,16 +159,27 @@ pub(super) enum Operand {
     Constant(Option<crate::tenant::Tenant>),
     /// NULL.
     Null,
-    /// `$n`; whether it is cast to the tenant's type.
-    Parameter { number: u16, cast: bool },
+    /// `$n`.
+    Parameter { number: u16, cast: Cast },
     /// `$n` as an array, each element of which is compared.
-    Elements { number: u16, cast: bool },
+    Elements { number: u16, cast: Cast },
     /// The setting that holds the session's tenant.
     Setting,
     /// Each of several.
     All(Vec<Self>),
     /// As the value, but NULL equals NULL (IS NOT DISTINCT FROM).
     NotNull(Box<Self>),
+}
+
+/// How a parameter comes to the tenant's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cast {
+    /// It is not cast.
+    None,
+    /// It is cast to the tenant's type.
+    Own,
+    /// It is cast to text first.
+    ViaText,
 }
 
 /// What a statement owes.
@@ -342,6 +360,10 @@ impl Graph {
         let Some(reference) = self.references.get(reference) else {
             return Has::Maybe;
         };
+        if let Some(columns) = &reference.columns {
+            let has = columns.iter().any(|column| **column == *name);
+            return if has || SYSTEM_COLUMNS.contains(&name) { Has::Sure } else { Has::No };
+        }
         if reference.aliases.iter().any(|alias| **alias == *name) {
             return Has::Sure;
         }
@@ -388,3 +410,6 @@ pub(super) enum Has {
     Maybe,
     Sure,
 }
+
+/// Columns that every table has (documentation, 5.6).
+const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];

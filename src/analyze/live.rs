@@ -1,6 +1,6 @@
 //! Soft deletion: whether the rows of a reference that matter are not deleted.
 
-use super::graph::{ColumnId, ContextId, Fact, ReferenceId, Source};
+use super::graph::{ColumnId, ContextId, Fact, ReferenceId, Source, Term};
 use super::solve::{Solver, Truth};
 
 impl<T: Truth> Solver<'_, T> {
@@ -34,8 +34,9 @@ impl<T: Truth> Solver<'_, T> {
             let is_masked =
                 self.graph.columns.get(column).is_some_and(|own| masked.contains(&own.reference));
             if (all_contexts || !is_masked)
-                && self.pushed(id, column, &|use_context, outer, _| {
-                    self.is_null(use_context, outer, all_contexts)
+                && self.pushed(id, column, &|at, term| match term {
+                    Term::Column(outer) => self.is_null(at, outer, all_contexts),
+                    Term::Operand(_) => false,
                 })
             {
                 return true;

@@ -7,7 +7,7 @@ use super::judge;
 use super::settle::Structure;
 use super::solve::Solver;
 use super::statement::{self, Outline};
-use super::verdict::{Rule, Verdict, Violation};
+use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
 use crate::sql::{self, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
@@ -83,8 +83,11 @@ pub struct StatementPlan {
     graph: Graph,
     /// Violations whatever the tenant.
     violations: Vec<Violation>,
+    /// Advice whatever the tenant.
+    advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
     provable: Vec<bool>,
+    unknown_relation: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -124,10 +127,18 @@ impl StatementPlan {
         !self.graph.obligations.is_empty()
     }
 
+    /// Whether it names a relation that the catalogue did not know when the plan was made: worth
+    /// planning again under a newer one.
+    #[must_use]
+    pub const fn unknown_relation(&self) -> bool {
+        self.unknown_relation
+    }
+
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
-        let mut verdict = Verdict { violations: self.violations.clone(), advice: Vec::new() };
+        let mut verdict =
+            Verdict { violations: self.violations.clone(), advice: self.advice.clone() };
         if !self.graph.obligations.is_empty() {
             let judged =
                 judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
@@ -173,7 +184,9 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         tenant_type: policy.tenant_type,
         graph: Graph::default(),
         violations: vec![violation],
+        advice: Vec::new(),
         provable: Vec::new(),
+        unknown_relation: false,
     }
 }
 
@@ -181,10 +194,15 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
     let Outline { kind, effect, mut violations, query, explained } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
+    let mut unknown_relation = false;
+    let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built { graph: own, violations: more } = built;
+        let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
+            built;
+        advice = own_advice;
         graph = own;
+        unknown_relation = unknown;
         violations.extend(more);
     }
     if let Some(span) = explained
@@ -219,7 +237,9 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         tenant_type: policy.tenant_type,
         graph,
         violations,
+        advice,
         provable,
+        unknown_relation,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Form};
 use super::array::{binary_elements, text_elements};
-use super::graph::{Graph, Operand, OperandId};
+use super::graph::{Cast, Graph, Operand, OperandId};
 use super::solve::Truth;
 use crate::tenant::{Tenant, TenantType, Uuid};
 
@@ -125,16 +125,22 @@ const UUID: u32 = 2950;
 
 /// Whether a parameter of this declared type is compared by the tenant type's own equality, or
 /// cast to it from text without loss.
-fn is_comparable(type_oid: u32, tenant_type: TenantType, cast: bool) -> bool {
+fn is_comparable(type_oid: u32, tenant_type: TenantType, cast: Cast) -> bool {
     let own = match tenant_type {
         TenantType::Bigint => matches!(type_oid, INT2 | INT4 | INT8),
         TenantType::Text => matches!(type_oid, TEXT | VARCHAR),
         TenantType::Uuid => type_oid == UUID,
     };
-    own || matches!(type_oid, 0 | UNKNOWN) || (cast && matches!(type_oid, TEXT | VARCHAR))
+    let text = matches!(type_oid, TEXT | VARCHAR);
+    let unknown = matches!(type_oid, 0 | UNKNOWN);
+    match cast {
+        Cast::None => own || unknown,
+        Cast::Own => own || unknown || text,
+        Cast::ViaText => unknown || text,
+    }
 }
 
-fn scalar(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Value {
+fn scalar(argument: &Argument<'_>, tenant_type: TenantType, cast: Cast) -> Value {
     if !is_comparable(argument.type_oid, tenant_type, cast) {
         return Value::Foreign;
     }
@@ -142,6 +148,8 @@ fn scalar(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Value
         Form::Null => Value::Null,
         Form::Unknown => Value::Foreign,
         Form::Text(bytes) => text(bytes, tenant_type),
+        // What is cast to text has the text for its binary form.
+        Form::Binary(bytes) if cast == Cast::ViaText => text(bytes, tenant_type),
         Form::Binary(bytes) => binary(bytes, argument.type_oid, tenant_type),
     }
 }
@@ -175,7 +183,7 @@ fn binary(bytes: &[u8], type_oid: u32, tenant_type: TenantType) -> Value {
     value.map_or(Value::Foreign, Value::Tenant)
 }
 
-fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: bool) -> Option<Vec<Value>> {
+fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: Cast) -> Option<Vec<Value>> {
     let element_type = match argument.type_oid {
         0 => 0,
         1005 => INT2,

@@ -159,7 +159,7 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     /// The facts that hold in a context: its own and its ancestors', less the masked ones.
-    fn facts(&self, context: ContextId) -> Vec<&'a Fact> {
+    pub(super) fn facts(&self, context: ContextId) -> Vec<&'a Fact> {
         let mut facts = Vec::new();
         let mut masked: Vec<ReferenceId> = Vec::new();
         let mut next = Some(context);
@@ -331,47 +331,84 @@ impl<'a, T: Truth> Solver<'a, T> {
         column: ColumnId,
         solution: &Solution,
     ) -> bool {
-        self.pushed(context, column, &|use_context, outer, _| {
-            solution.known.contains(&(use_context, outer))
+        self.pushed(context, column, &|at, term| match term {
+            Term::Column(outer) => solution.known.contains(&(at, outer)),
+            Term::Operand(_) => self.holds(at, term, solution),
         })
     }
 
-    /// Whether `filtered` holds, at every use of some output, of a column that is `column` in the
-    /// arm with this context.
+    /// Whether `filtered` holds of the place that decides which rows of an arm matter, for a column
+    /// of that arm: at every use of its output, or in the arms that INTERSECT or EXCEPT compares
+    /// it with.
     pub(super) fn pushed(
         &self,
         context: ContextId,
         column: ColumnId,
-        filtered: &dyn Fn(ContextId, ColumnId, &Column) -> bool,
+        filtered: &dyn Fn(ContextId, Term) -> bool,
     ) -> bool {
         let term = Term::Column(column);
-        self.graph.outputs.iter().any(|output| {
+        self.graph.outputs.iter().enumerate().any(|(id, output)| {
             let Some(index) = output.arms.iter().position(|arm| arm.context == context) else {
                 return false;
             };
             let Some(arm) = output.arms.get(index) else {
                 return false;
             };
-            let passes =
-                output.pushable && !arm.closed && arm.keys.iter().all(|keys| keys.contains(&term));
-            passes
-                && !output.uses.is_empty()
-                && output.uses.iter().all(|reference| {
-                    let Some(use_context) =
-                        self.graph.references.get(*reference).map(|r| r.context)
-                    else {
-                        return false;
-                    };
-                    self.graph.columns.iter().enumerate().any(|(outer, found)| {
-                        found.reference == *reference
-                            && found.links.get(index) == Some(&Some(term))
-                            && filtered(use_context, outer, found)
-                    })
-                })
+            if arm.closed || !arm.keys.iter().all(|keys| keys.contains(&term)) {
+                return false;
+            }
+            let uses = output.pushable && self.all_uses(&output.uses, index, term, filtered);
+            uses || self.all_against(id, index, term, filtered)
         })
     }
 
-    fn holds(&self, context: ContextId, term: Term, solution: &Solution) -> bool {
+    fn all_uses(
+        &self,
+        uses: &[ReferenceId],
+        arm: usize,
+        term: Term,
+        filtered: &dyn Fn(ContextId, Term) -> bool,
+    ) -> bool {
+        !uses.is_empty()
+            && uses.iter().all(|reference| {
+                let Some(at) = self.graph.references.get(*reference).map(|r| r.context) else {
+                    return false;
+                };
+                self.graph.columns.iter().enumerate().any(|(outer, found)| {
+                    found.reference == *reference
+                        && found.links.get(arm) == Some(&Some(term))
+                        && filtered(at, Term::Column(outer))
+                })
+            })
+    }
+
+    /// A row on the right of INTERSECT or EXCEPT matters only where a row on the left equals it in
+    /// every column.
+    fn all_against(
+        &self,
+        output: OutputId,
+        arm: usize,
+        term: Term,
+        filtered: &dyn Fn(ContextId, Term) -> bool,
+    ) -> bool {
+        let Some(arms) = self.graph.outputs.get(output).map(|output| &output.arms) else {
+            return false;
+        };
+        let Some(right) = arms.get(arm).filter(|right| !right.against.is_empty()) else {
+            return false;
+        };
+        (0..right.columns.len())
+            .filter(|position| self.graph.at(output, arm, *position) == Some(term))
+            .any(|position| {
+                right.against.iter().all(|context| {
+                    let left = arms.iter().position(|arm| arm.context == *context);
+                    left.and_then(|left| self.graph.at(output, left, position))
+                        .is_some_and(|term| filtered(*context, term))
+                })
+            })
+    }
+
+    pub(super) fn holds(&self, context: ContextId, term: Term, solution: &Solution) -> bool {
         match term {
             Term::Operand(operand) => self.truth.matches(operand),
             Term::Column(column) => {

@@ -97,9 +97,10 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
 /// Prepared statements and cursors.
 fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
     match body {
-        StatementBody::Prepare { name, statement } => {
+        StatementBody::Prepare { name, types, statement } => {
             let statement = Arc::new(plan_statement(statement, policy));
-            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
+            outline.effect =
+                Effect::Prepare { name: name.text.clone(), types: types.clone(), statement };
         }
         StatementBody::Execute { name, arguments } => {
             let arguments = arguments.iter().map(NewValue::from).collect();
@@ -137,7 +138,7 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
         ),
-        StatementBody::Utility(_) => (
+        StatementBody::Utility(_) | StatementBody::Wrapped { copy: false, .. } => (
             Rule::GuardedDdl,
             "a utility statement on a guarded table",
             "run it as a migration, on a direct connection",

@@ -4,6 +4,8 @@ use crate::sql::Span;
 /// heading in `docs/rules.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
+    /// An expression that may run on other tenants' rows before the tenant predicate does.
+    EarlyEvaluation,
     /// A guarded reference bound to a tenant that is not the session's.
     ForeignTenant,
     /// A row written with another tenant's value, or with none.
@@ -12,6 +14,8 @@ pub enum Rule {
     GuardedCopy,
     /// DDL or a utility statement on a guarded table.
     GuardedDdl,
+    /// A relation that may hide guarded rows: a view, a foreign table, one that is not known.
+    HiddenRelation,
     /// References of one statement bound to different tenants.
     MixedTenants,
     /// A text that could not be read, or is not known to be harmless.
@@ -34,11 +38,13 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of their names.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
+        Self::EarlyEvaluation,
         Self::ForeignInsert,
         Self::ForeignTenant,
         Self::GuardedCopy,
         Self::GuardedDdl,
+        Self::HiddenRelation,
         Self::MixedTenants,
         Self::NotUnderstood,
         Self::OpaqueSql,
@@ -54,10 +60,12 @@ impl Rule {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::EarlyEvaluation => "early-evaluation",
             Self::ForeignInsert => "foreign-insert",
             Self::ForeignTenant => "foreign-tenant",
             Self::GuardedCopy => "guarded-copy",
             Self::GuardedDdl => "guarded-ddl",
+            Self::HiddenRelation => "hidden-relation",
             Self::MixedTenants => "mixed-tenants",
             Self::NotUnderstood => "not-understood",
             Self::OpaqueSql => "opaque-sql",

@@ -7,7 +7,7 @@ use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
 use super::{ClientTls, Config, Limits};
-use crate::policy::{Policy, Routines, Settings};
+use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
 use crate::session::Mode;
 use crate::tenant::TenantType;
 
@@ -127,6 +127,16 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             ],
         )
         .unwrap_or(TenantType::Uuid);
+    let evaluation_order = guard
+        .choice(
+            "evaluation_order",
+            &[
+                ("ignore", EvaluationOrder::Ignore),
+                ("advise", EvaluationOrder::Advise),
+                ("refuse", EvaluationOrder::Refuse),
+            ],
+        )
+        .unwrap_or_default();
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
     let tenant = convert_tenant(top.section("tenant"));
@@ -147,6 +157,8 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             settings,
             routines,
             limits: reading,
+            catalog: None,
+            evaluation_order,
         }),
         tenant,
         limits,

@@ -27,18 +27,26 @@ pub struct Routines {
 }
 
 impl Routines {
+    /// Whether the configuration vouches for a routine: by its full name, or by a bare name for
+    /// calls that are not qualified.
+    #[must_use]
+    pub fn is_allowed(&self, schema: Option<&str>, name: &str) -> bool {
+        match schema {
+            Some(schema) if schema != "pg_catalog" => {
+                self.allowed.contains(format!("{schema}.{name}").as_str())
+            }
+            Some(_) | None => self.allowed.contains(name),
+        }
+    }
+
     /// What is known of a routine by its (folded) schema, if it is qualified, and name.
     #[must_use]
     pub fn class(&self, schema: Option<&str>, name: &str) -> Routine {
-        let qualified = schema.map(|schema| format!("{schema}.{name}"));
-        if qualified.as_deref().is_some_and(|full| self.allowed.contains(full)) {
+        if self.is_allowed(schema, name) {
             return Routine::Harmless;
         }
         if schema.is_some_and(|schema| schema != "pg_catalog") {
             return Routine::Unknown;
-        }
-        if self.allowed.contains(name) {
-            return Routine::Harmless;
         }
         match name {
             "current_setting" => Routine::ReadsSetting,
@@ -51,6 +59,109 @@ impl Routines {
         }
     }
 }
+
+/// Whether an extension's routines only compute from their arguments. Those that run SQL text or
+/// read tables (dblink, tablefunc, xml2, pgrowlocks, pgstattuple, pg_stat_statements …) are not here.
+#[must_use]
+pub fn computing_extension(name: &str) -> bool {
+    matches!(
+        name,
+        "btree_gin"
+            | "btree_gist"
+            | "citext"
+            | "cube"
+            | "dict_int"
+            | "earthdistance"
+            | "fuzzystrmatch"
+            | "hstore"
+            | "intarray"
+            | "isn"
+            | "ltree"
+            | "pg_trgm"
+            | "pgcrypto"
+            | "seg"
+            | "unaccent"
+            | "uuid-ossp"
+            | "vector"
+    )
+}
+
+/// Whether a routine gives a result for every argument, or an error that shows none of them.
+#[must_use]
+pub fn is_total_routine(name: &str) -> bool {
+    TOTAL.contains(&name)
+}
+
+const TOTAL: &[&str] = &[
+    "abs",
+    "age",
+    "array_length",
+    "array_position",
+    "array_positions",
+    "array_remove",
+    "array_to_string",
+    "bit_length",
+    "btrim",
+    "cardinality",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "clock_timestamp",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "current_setting",
+    "date_part",
+    "date_trunc",
+    "extract",
+    "floor",
+    "greatest",
+    "initcap",
+    "isfinite",
+    "json_typeof",
+    "jsonb_array_length",
+    "jsonb_extract_path",
+    "jsonb_extract_path_text",
+    "jsonb_typeof",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "make_interval",
+    "md5",
+    "now",
+    "nullif",
+    "num_nonnulls",
+    "num_nulls",
+    "octet_length",
+    "plainto_tsquery",
+    "phraseto_tsquery",
+    "position",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "row_number",
+    "rtrim",
+    "sign",
+    "split_part",
+    "starts_with",
+    "statement_timestamp",
+    "strpos",
+    "to_jsonb",
+    "to_json",
+    "to_tsvector",
+    "transaction_timestamp",
+    "translate",
+    "trim",
+    "trunc",
+    "ts_rank",
+    "ts_rank_cd",
+    "upper",
+    "websearch_to_tsquery",
+];
 
 /// Whether PostgreSQL itself has a routine of this name that is harmless and has no effect.
 #[must_use]

@@ -6,6 +6,13 @@ use crate::analyze::{Verdict, Violation};
 #[derive(Debug)]
 pub struct Permit(());
 
+impl Permit {
+    /// Uses the permit up: its one message is being sent.
+    pub(crate) fn spend(self) {
+        let Self(()) = self;
+    }
+}
+
 /// A verdict under a mode.
 #[derive(Debug)]
 pub(super) enum Ruling {

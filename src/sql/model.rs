@@ -71,6 +71,8 @@ pub struct Cte {
     pub name: Name,
     /// Its column names, if given.
     pub columns: Vec<Name>,
+    /// MATERIALIZED: no filter is pushed into it.
+    pub materialized: bool,
     /// Its query.
     pub query: Query,
 }
@@ -323,14 +325,14 @@ pub enum Expr {
         /// Right operand.
         right: Box<Self>,
     },
-    /// IS [NOT] NULL.
+    /// IS NULL, IS NOT NULL.
     IsNull {
         /// The operand.
         expr: Box<Self>,
         /// IS NOT NULL.
         negated: bool,
     },
-    /// IS [NOT] DISTINCT FROM.
+    /// IS DISTINCT FROM, IS NOT DISTINCT FROM.
     IsDistinct {
         /// Left operand.
         left: Box<Self>,
@@ -367,7 +369,7 @@ pub enum Expr {
         /// The array.
         array: Box<Self>,
     },
-    /// [NOT] EXISTS (query).
+    /// EXISTS (query), NOT EXISTS (query).
     Exists {
         /// The query.
         query: Box<Query>,

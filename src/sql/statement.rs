@@ -38,6 +38,8 @@ pub enum StatementBody {
     Prepare {
         /// The prepared statement's name.
         name: Name,
+        /// The types of its first parameters, by their numbers in pg_type.
+        types: Vec<u32>,
         /// The statement.
         statement: Box<Statement>,
     },
@@ -169,7 +171,7 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
             return Err(NotUnderstood::new("a statement is missing", Span::default()));
         }
     };
-    let mut cursor = Cursor { lexemes, at: 0, span, channel: None };
+    let mut cursor = Cursor { lexemes, at: 0, span, named: Vec::new() };
     let first = lexemes.first().and_then(Lexeme::word).unwrap_or_default();
     if is_query_start(lexemes) {
         let lower::Reading { query, unaccounted } = lower::read(lexemes, span)?;
@@ -194,11 +196,11 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
         | StatementBody::Show
         | StatementBody::DiscardAll => span.start,
     };
-    let names_itself = cursor.channel;
+    let Cursor { named, .. } = cursor;
     let unaccounted = lexemes
         .iter()
         .enumerate()
-        .filter(|(index, lexeme)| lexeme.span.start < inner && Some(*index) != names_itself)
+        .filter(|(index, lexeme)| lexeme.span.start < inner && !named.contains(index))
         .filter_map(|(_, lexeme)| Some(Name { text: lexeme.name()?, span: lexeme.span }))
         .collect();
     Ok(Statement { span, body, unaccounted })
@@ -209,7 +211,8 @@ pub(super) struct Cursor<'a> {
     pub(super) lexemes: &'a [Lexeme],
     pub(super) at: usize,
     pub(super) span: Span,
-    pub(super) channel: Option<usize>,
+    /// Names of cursors, statements, savepoints and channels: tokens that name no relation.
+    pub(super) named: Vec<usize>,
 }
 
 impl<'a> Cursor<'a> {
@@ -254,8 +257,9 @@ impl<'a> Cursor<'a> {
         self.at >= self.lexemes.len()
     }
 
-    /// Takes an identifier.
+    /// Takes an identifier that names no relation.
     pub(super) fn name(&mut self) -> Result<Name, NotUnderstood> {
+        self.named.push(self.at);
         let found =
             self.next().and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
         found.ok_or_else(|| self.unread("a name is missing"))

@@ -238,7 +238,8 @@ impl Conversation {
     }
 
     /// The only way of a whole message to the server. In audit the bytes are on their way already.
-    fn send(&mut self, _permit: Permit, bytes: &[u8]) {
+    fn send(&mut self, permit: Permit, bytes: &[u8]) {
+        permit.spend();
         if !self.audit {
             self.to_server.extend_from_slice(bytes);
         }

@@ -284,6 +284,7 @@ SELECT total FROM org_orders WHERE organization_id OPERATOR(pg_catalog.=) '11111
 
 --@ case: an operator of another schema
 --@ verdict: refuse not-understood
+--@ note: an error in PostgreSQL unless somebody has made such an operator
 SELECT total FROM org_orders WHERE organization_id OPERATOR(public.=) '11111111-1111-4111-8111-111111111111'::uuid AND deleted_at IS NULL;
 
 --@ case: TABLE is a reference

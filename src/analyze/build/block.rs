@@ -19,6 +19,7 @@ impl Builder<'_> {
         let (mut trees, level) = self.from(from, Level::default(), Some(outer));
         let scope = level.scope(Some(outer));
         if let Some(filter) = filter {
+            self.early(filter, &scope);
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }
@@ -71,7 +72,7 @@ impl Builder<'_> {
         let grouped = matches!(grouping, Grouping::Keys(_));
         let witness =
             grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
-        Arm { context, columns, keys, closed, comes_out: true, witness }
+        Arm { context, columns, keys, closed, comes_out: true, against: Vec::new(), witness }
     }
 
     fn window_parts(&mut self, window: &Window, scope: &Scope<'_>, context: ContextId) {

@@ -1,11 +1,11 @@
 //! Routines: which may be called, and where.
 
-use super::super::graph::{Operand, Source as GraphSource};
+use super::super::graph::{Has, Operand, Source as GraphSource};
 use super::super::verdict::Rule;
 use super::{Builder, Clause, Scope};
-use crate::policy::{Routine, SettingClass};
+use crate::policy::{CatalogRoutine, Routine, SettingClass, computing_extension};
 use crate::sql::Span;
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Query};
+use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, TypeName};
 
 /// Where `set_config` stands if it is the one item of a SELECT without FROM and WHERE.
 pub(super) fn sole_item(query: &Query) -> Option<Span> {
@@ -27,7 +27,7 @@ impl Builder<'_> {
         let name = &*call.name.text;
         let span = call.name.span;
         let schema = call.qualifier.last().map(|schema| &*schema.text);
-        match self.policy.routines.class(schema, name) {
+        match self.routine(schema, name) {
             Routine::Harmless | Routine::ReadsSetting => {}
             Routine::Volatile => {
                 if clause == Clause::Filter && self.sees_guarded_columns(call, scope) {
@@ -48,6 +48,49 @@ impl Builder<'_> {
                 "a routine that is not known to be harmless".to_owned(),
                 "name it under [routines] allow if it reads no guarded table",
             ),
+        }
+    }
+
+    /// What is known of a routine, by the policy and by the catalogue: every overload that a call
+    /// may mean has to be harmless.
+    fn routine(&self, schema: Option<&str>, name: &str) -> Routine {
+        let class = self.policy.routines.class(schema, name);
+        let Some(catalog) = self.policy.catalog.as_ref().filter(|_| schema != Some("pg_catalog"))
+        else {
+            return class;
+        };
+        if self.policy.routines.is_allowed(schema, name) {
+            return class;
+        }
+        let meant = |routine: &&CatalogRoutine| match schema {
+            Some(schema) => *routine.schema == *schema,
+            None => self.policy.settings.search_path.contains(&routine.schema),
+        };
+        let mut found = false;
+        let mut volatile = class == Routine::Volatile;
+        for routine in catalog.routines(name).iter().filter(meant) {
+            if !self.is_harmless(routine) {
+                return Routine::Unknown;
+            }
+            found = true;
+            volatile = volatile || routine.is_volatile;
+        }
+        match (class, found, volatile) {
+            (Routine::ReadsSetting | Routine::SetsSetting, false, _) => class,
+            (Routine::ReadsSetting | Routine::SetsSetting, true, _) => Routine::Unknown,
+            (Routine::Unknown, false, _) => Routine::Unknown,
+            (_, _, true) => Routine::Volatile,
+            (_, _, false) => Routine::Harmless,
+        }
+    }
+
+    /// Whether a routine of the database's own surely reads no guarded row: one of a well-known
+    /// extension that only computes, or one in SQL whose body has nothing to do with one.
+    fn is_harmless(&self, routine: &CatalogRoutine) -> bool {
+        match (&*routine.language, &routine.extension, &routine.body) {
+            ("c" | "internal", Some(extension), _) => computing_extension(extension),
+            ("sql", None, Some(body)) => self.is_clear_body(body),
+            (_, _, _) => false,
         }
     }
 
@@ -94,6 +137,28 @@ impl Builder<'_> {
         );
     }
 
+    /// `t.f` where `t` has no column `f` is the call `f(t)` (documentation, 4.2.6, functional
+    /// notation).
+    pub(super) fn attribute(&mut self, parts: &[Name], scope: &Scope<'_>) {
+        let [.., qualifier, name] = parts else {
+            return;
+        };
+        let Some(reference) = self.by_alias(&qualifier.text, scope) else {
+            return;
+        };
+        if self.graph.has(reference, &name.text) == Has::No
+            && self.routine(None, &name.text) == Routine::Unknown
+        {
+            self.violate(
+                Rule::OpaqueSql,
+                Some(&name.text),
+                name.span,
+                "a field that is no column: a routine that is not known to be harmless".to_owned(),
+                "name it under [routines] allow if it reads no guarded table",
+            );
+        }
+    }
+
     /// Whether any column below could be of a guarded table.
     fn sees_guarded_columns(&mut self, call: &Call, scope: &Scope<'_>) -> bool {
         let guarded_here = self.any_guarded(scope);
@@ -116,18 +181,26 @@ impl Builder<'_> {
             return None;
         }
         match (&*call.name.text, call.arguments.as_slice()) {
-            ("current_setting", [Expr::Constant(Constant::Text(name))])
-            | (
-                "current_setting",
-                [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))],
-            ) => name.eq_ignore_ascii_case(setting).then_some(Operand::Setting),
-            ("nullif", [Expr::Call(inner), Expr::Constant(Constant::Text(empty))])
-                if empty.is_empty() =>
+            ("current_setting", [name] | [name, Expr::Constant(Constant::Boolean(_))]) => {
+                let name = text_constant(name)?;
+                name.eq_ignore_ascii_case(setting).then_some(Operand::Setting)
+            }
+            ("nullif", [Expr::Call(inner), empty])
+                if text_constant(empty).is_some_and(str::is_empty) =>
             {
                 self.setting_operand(inner)
             }
             _ => None,
         }
+    }
+}
+
+/// A text constant, as it is written or as `pg_get_viewdef` writes it: with its type.
+fn text_constant(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Constant(Constant::Text(text)) => Some(text),
+        Expr::Cast { expr, target: TypeName::Plain("text") } => text_constant(expr),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::super::graph::{
     ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
 };
+use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
 use crate::sql::Span;
 use crate::sql::model::{Expr, Join, JoinCondition, JoinKind, JoinTree, Name, Relation, Source};
@@ -156,6 +157,7 @@ impl Builder<'_> {
             source: GraphSource::Unknown,
             context,
             aliases: Vec::new(),
+            columns: None,
         });
         self.graph.column(reference, name)
     }
@@ -173,23 +175,21 @@ impl Builder<'_> {
         let named =
             |name: &str| alias.as_ref().map_or_else(|| name.into(), |alias| alias.text.clone());
         let mut schema = None;
-        let (table, span, graph_source) = match source {
+        let (table, span, meaning) = match source {
             Source::Table { qualifier, name, sample } => {
                 for argument in sample {
                     self.walk(argument, &before.scope(outer), context, Clause::Value);
                 }
-                let source = self.table(qualifier, name, outer);
+                let meaning = self.table(qualifier, name, outer, context).renamed(&aliases);
                 schema = qualifier.last().map(|schema| schema.text.clone());
-                (name.text.clone(), name.span, source)
+                (name.text.clone(), name.span, meaning)
             }
             Source::Derived(query) => {
                 let scope = if *lateral { before.scope(outer) } else { Scope::inside(outer) };
                 let output = self.query(query, context, Some(&scope));
-                (
-                    "".into(),
-                    alias.as_ref().map_or(Span::default(), |a| a.span),
-                    GraphSource::Output(output),
-                )
+                let span = alias.as_ref().map_or(Span::default(), |a| a.span);
+                let source = GraphSource::Output(output);
+                ("".into(), span, Meaning { source, columns: None })
             }
             Source::Function(calls) => {
                 for call in calls {
@@ -199,10 +199,11 @@ impl Builder<'_> {
                     Some(Expr::Call(call)) => call.name.text.clone(),
                     Some(_) | None => "unnest".into(),
                 };
-                (name, Span::default(), GraphSource::Unknown)
+                let source = GraphSource::Unknown;
+                (name, Span::default(), Meaning { source, columns: None })
             }
         };
-        let output = match &graph_source {
+        let output = match &meaning.source {
             GraphSource::Output(output) => Some(*output),
             GraphSource::Recursion(_) | GraphSource::Guarded(_) | GraphSource::Unknown => None,
         };
@@ -211,10 +212,11 @@ impl Builder<'_> {
             aliased: alias.is_some(),
             table,
             schema,
-            span,
-            source: graph_source,
+            span: self.shown(span),
+            source: meaning.source,
             context,
-            aliases,
+            aliases: if meaning.columns.is_some() { Vec::new() } else { aliases },
+            columns: meaning.columns,
         });
         if let Some(output) = output.and_then(|output| self.graph.outputs.get_mut(output)) {
             output.uses.push(reference);
@@ -224,16 +226,20 @@ impl Builder<'_> {
     }
 
     /// What a name in FROM means: a CTE first, unless it is qualified.
-    fn table(&mut self, qualifier: &[Name], name: &Name, outer: Option<&Scope<'_>>) -> GraphSource {
-        if qualifier.is_empty() {
-            match outer.and_then(|scope| scope.cte(&name.text)) {
-                Some(CteEntry::Output(output)) => return GraphSource::Output(output),
-                Some(CteEntry::Recursion(output)) => return GraphSource::Recursion(output),
-                None => {}
-            }
-        }
-        self.statistics(name);
-        self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded)
+    fn table(
+        &mut self,
+        qualifier: &[Name],
+        name: &Name,
+        outer: Option<&Scope<'_>>,
+        context: ContextId,
+    ) -> Meaning {
+        let cte = outer.filter(|_| qualifier.is_empty()).and_then(|scope| scope.cte(&name.text));
+        let source = match cte {
+            Some(CteEntry::Output(output)) => GraphSource::Output(output),
+            Some(CteEntry::Recursion(output)) => GraphSource::Recursion(output),
+            None => return self.relation_read(qualifier, name, context),
+        };
+        Meaning { source, columns: None }
     }
 
     /// Decides, for each input, which facts hold for those of its rows that matter.
@@ -356,6 +362,7 @@ impl Builder<'_> {
             }
         };
         if let Some(predicate) = node.on {
+            self.early(predicate, &node.level.scope(outer));
             let facts = self.predicate(predicate, true, &node.level.scope(outer), on);
             self.graph.add_facts(on, facts);
         }

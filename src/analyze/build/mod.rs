@@ -6,19 +6,23 @@
 
 mod block;
 mod call;
+mod early;
 mod join;
 mod predicate;
 mod query;
+mod relation;
 mod strict;
 mod write;
 
 use super::graph::{
-    ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
+    Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
+    Term,
 };
-use super::verdict::{Rule, Violation};
+use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
 use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
+use crate::tenant::TenantType;
 
 /// What a statement is made into.
 #[derive(Debug)]
@@ -26,25 +30,41 @@ pub(super) struct Built {
     pub(super) graph: Graph,
     /// Violations whatever the tenant.
     pub(super) violations: Vec<Violation>,
+    /// Advice whatever the tenant.
+    pub(super) advice: Vec<Advice>,
+    /// Whether a relation is named that the catalogue does not know (yet).
+    pub(super) unknown_relation: bool,
 }
 
 /// Builds the graph of a query or write.
 pub(super) fn build(query: &Query, policy: &Policy) -> Built {
-    let mut builder =
-        Builder { policy, graph: Graph::default(), violations: Vec::new(), sole_item: None };
-    builder.sole_item = call::sole_item(query);
+    let mut builder = Builder {
+        policy,
+        graph: Graph::default(),
+        violations: Vec::new(),
+        advice: Vec::new(),
+        sole_item: call::sole_item(query),
+        unknown_relation: false,
+        inside_view: None,
+        view_depth: 0,
+    };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { policy: _, graph, violations, sole_item: _ } = builder;
-    Built { graph, violations }
+    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, unknown_relation }
 }
 
 struct Builder<'p> {
     policy: &'p Policy,
     graph: Graph,
     violations: Vec<Violation>,
+    advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
+    unknown_relation: bool,
+    /// Where the view stands whose definition is being read: what is found in it stands there.
+    inside_view: Option<Span>,
+    view_depth: usize,
 }
 
 /// What names mean at one level of a statement, and outside it.
@@ -95,10 +115,15 @@ impl Builder<'_> {
         self.violations.push(Violation {
             rule,
             table: name.map(Into::into),
-            span,
+            span: self.shown(span),
             detail: detail.into(),
             hint: hint.into(),
         });
+    }
+
+    /// Where in the statement something stands that may stand in a view's definition.
+    fn shown(&self, span: Span) -> Span {
+        self.inside_view.unwrap_or(span)
     }
 
     /// The column that a name means; `None` if that is not certain.
@@ -196,6 +221,18 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        // A column of a query, cast to the tenant's type, is the same tenant or an error.
+        if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
+            && let Expr::Column(parts) = &**expr
+            && self.policy.tenant_type == TenantType::Uuid
+        {
+            let column = self.resolve(parts, scope)?;
+            let reference = self.graph.columns.get(column)?.reference;
+            return match self.source_of(reference)? {
+                GraphSource::Output(_) => Some(Term::Column(column)),
+                GraphSource::Guarded(_) | GraphSource::Unknown | GraphSource::Recursion(_) => None,
+            };
+        }
         self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
     }
 
@@ -206,22 +243,25 @@ impl Builder<'_> {
             Expr::Constant(Constant::Text(text)) => {
                 Some(Operand::Constant(tenant_type.parse(text)))
             }
-            Expr::Constant(Constant::Number(digits))
-                if tenant_type == crate::tenant::TenantType::Bigint =>
-            {
+            Expr::Constant(Constant::Number(digits)) if tenant_type == TenantType::Bigint => {
                 tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
             }
             Expr::Constant(Constant::Null) => Some(Operand::Null),
-            Expr::Parameter(number) => Some(Operand::Parameter { number: *number, cast: false }),
+            Expr::Parameter(number) => {
+                Some(Operand::Parameter { number: *number, cast: Cast::None })
+            }
             Expr::Cast { expr, target } if self.keeps_type(target) => match self.value(expr)? {
-                Operand::Parameter { number, cast: false } => {
-                    Some(Operand::Parameter { number, cast: true })
+                Operand::Parameter { number, cast: Cast::None } => {
+                    Some(Operand::Parameter { number, cast: Cast::Own })
                 }
                 other => Some(other),
             },
             // A text on its way to the tenant's type.
             Expr::Cast { expr, target: TypeName::Plain("text") } => {
                 match (&**expr, self.value(expr)?) {
+                    (Expr::Parameter(number), _) => {
+                        Some(Operand::Parameter { number: *number, cast: Cast::ViaText })
+                    }
                     (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
                     (_, _) => None,
                 }
@@ -234,12 +274,9 @@ impl Builder<'_> {
 
     fn keeps_type(&self, target: &TypeName) -> bool {
         match (self.policy.tenant_type, target) {
-            (crate::tenant::TenantType::Uuid, TypeName::Plain("uuid"))
-            | (crate::tenant::TenantType::Text, TypeName::Plain("text" | "varchar"))
-            | (
-                crate::tenant::TenantType::Bigint,
-                TypeName::Plain("bigint" | "integer" | "smallint"),
-            ) => true,
+            (TenantType::Uuid, TypeName::Plain("uuid"))
+            | (TenantType::Text, TypeName::Plain("text" | "varchar"))
+            | (TenantType::Bigint, TypeName::Plain("bigint" | "integer" | "smallint")) => true,
             (_, TypeName::Plain(_) | TypeName::Array(_) | TypeName::Other) => false,
         }
     }
@@ -250,13 +287,15 @@ impl Builder<'_> {
             Expr::Array(elements) => {
                 elements.iter().map(|e| self.value(e)).collect::<Option<_>>().map(Operand::All)
             }
-            Expr::Parameter(number) => Some(Operand::Elements { number: *number, cast: false }),
+            Expr::Parameter(number) => {
+                Some(Operand::Elements { number: *number, cast: Cast::None })
+            }
             Expr::Cast { expr, target: TypeName::Array(name) }
                 if self.keeps_type(&TypeName::Plain(name)) =>
             {
                 match self.elements(expr)? {
-                    Operand::Elements { number, cast: false } => {
-                        Some(Operand::Elements { number, cast: true })
+                    Operand::Elements { number, cast: Cast::None } => {
+                        Some(Operand::Elements { number, cast: Cast::Own })
                     }
                     other => Some(other),
                 }
@@ -283,8 +322,10 @@ impl Builder<'_> {
 
     /// Visits an expression for its subqueries and routines.
     fn walk(&mut self, expr: &Expr, scope: &Scope<'_>, context: ContextId, clause: Clause) {
-        if let Expr::Call(call) = expr {
-            self.call(call, scope, clause);
+        match expr {
+            Expr::Call(call) => self.call(call, scope, clause),
+            Expr::Column(parts) => self.attribute(parts, scope),
+            _ => {}
         }
         let mut parts = Vec::new();
         let mut queries = Vec::new();

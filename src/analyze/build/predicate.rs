@@ -166,6 +166,7 @@ impl Builder<'_> {
             (_, _) => return Vec::new(),
         };
         match self.value(value) {
+            Some(Operand::Null) => vec![Fact::Null(column)],
             Some(operand) => vec![self.equals(column, Operand::NotNull(Box::new(operand)))],
             None => Vec::new(),
         }

@@ -6,6 +6,7 @@ use super::super::graph::{
 };
 use super::super::verdict::Rule;
 use super::join::{Level, Tree};
+use super::relation::Meaning;
 use super::{Builder, Clause, Scope};
 use crate::sql::model::{
     Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Name, Query,
@@ -38,7 +39,7 @@ impl Builder<'_> {
                 "use SET",
             );
         }
-        let source = self.guarded(&name.text).map_or(GraphSource::Unknown, GraphSource::Guarded);
+        let Meaning { source, columns } = self.relation_written(qualifier, name);
         self.graph.reference(Reference {
             alias: alias.as_ref().map_or_else(|| name.text.clone(), |alias| alias.text.clone()),
             aliased: alias.is_some(),
@@ -48,6 +49,7 @@ impl Builder<'_> {
             source,
             context,
             aliases: Vec::new(),
+            columns,
         })
     }
 
@@ -77,13 +79,22 @@ impl Builder<'_> {
         trees.push(Tree::Leaf(reference));
         let scope = level.scope(Some(outer));
         if let Some(filter) = filter {
+            self.early(filter, &scope);
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }
         self.place(&mut trees, context, filter.map(|filter| (filter, &level)), Some(outer));
         self.assignments(assignments, target, reference, &scope, context);
         let columns = self.items(returning, &scope, context);
-        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+        Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+        }
     }
 
     /// SET: every new value of the tenant column must be the tenant.
@@ -132,9 +143,21 @@ impl Builder<'_> {
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
-        let position =
-            tenant.as_ref().and_then(|tenant| columns.iter().position(|name| name.text == *tenant));
-        let values = self.written(source.as_ref(), position, outer);
+        let Target { qualifier, name: table, alias: _ } = target;
+        let all = if columns.is_empty() { self.written_columns(qualifier, table) } else { None };
+        let position = tenant.as_ref().and_then(|tenant| match &all {
+            Some(all) => all.iter().position(|name| name == tenant),
+            None => columns.iter().position(|name| name.text == *tenant),
+        });
+        let mut values = self.written(source.as_ref(), position, outer);
+        // A tenant column that no row names gets its DEFAULT.
+        if let (Some(tenant), None) = (&tenant, position)
+            && let Some(term) = self.default_is_tenant(qualifier, table, tenant)
+        {
+            for written in &mut values {
+                written.value = Some(WrittenValue::Term(term));
+            }
+        }
         if let Some(tenant) = &tenant {
             self.graph.obligations.push(Obligation::Written {
                 table: target.name.text.clone(),
@@ -143,12 +166,26 @@ impl Builder<'_> {
                 values: values.clone(),
             });
         }
+        if let Some(tenant) = &tenant {
+            // RETURNING shows the rows written.
+            let column = self.graph.column(reference, tenant);
+            let facts = self.new_rows(column, &values);
+            self.graph.add_facts(context, facts);
+        }
         let scope = Scope { references: vec![reference], ..Scope::inside(Some(outer)) };
         if let Some(Conflict { arbiter, update: Some(update) }) = conflict {
             self.conflict_update(target, arbiter, update, &values, outer);
         }
         let columns = self.items(returning, &scope, context);
-        Arm { context, columns, keys: Vec::new(), closed: true, comes_out: true, witness: false }
+        Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+        }
     }
 
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
@@ -205,10 +242,11 @@ impl Builder<'_> {
             source: GraphSource::Unknown,
             context,
             aliases: Vec::new(),
+            columns: None,
         });
         if let Some(tenant) = self.tenant_column(reference) {
             let new = self.graph.column(excluded, &tenant);
-            let facts = self.excluded(new, values);
+            let facts = self.new_rows(new, values);
             self.graph.add_facts(context, facts);
             // A conflict on an index with the tenant column is with a row of the same tenant.
             if arbiter.iter().any(|column| column.text == tenant) {
@@ -220,14 +258,15 @@ impl Builder<'_> {
         let scope = Scope { references: vec![reference, excluded], ..Scope::inside(Some(outer)) };
         let ConflictUpdate { assignments, filter } = update;
         if let Some(filter) = filter {
+            self.early(filter, &scope);
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }
         self.assignments(assignments, target, reference, &scope, context);
     }
 
-    /// What `excluded.tenant` is: one of the values written.
-    fn excluded(&mut self, column: usize, values: &[Written]) -> Vec<Fact> {
+    /// What the tenant column of a new row is: one of the values written.
+    fn new_rows(&mut self, column: usize, values: &[Written]) -> Vec<Fact> {
         let mut operands: Vec<Operand> = Vec::new();
         let mut outputs: Vec<(OutputId, usize)> = Vec::new();
         for Written { context: _, value } in values {

@@ -78,7 +78,7 @@ const fn written(token: Token) -> TokenWithSpan {
 }
 
 /// Takes out what the parser does not read and the analysis does not need (`ONLY` before a table,
-/// locking clauses), and writes `TABLE t` out as `SELECT * FROM t`. Each starts with a word that
+/// locking clauses, OVERRIDING), and writes `TABLE t` out as `SELECT * FROM t`. Each starts with a word that
 /// PostgreSQL reserves, so nothing else can stand there. Gives the tokens for the parser, and which
 /// lexemes are accounted for already.
 fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
@@ -97,6 +97,10 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
         });
         if lexeme.is("only") && !is_name && !after_rows {
             index = index.saturating_add(1);
+            continue;
+        }
+        if overrides(lexemes.get(index..).unwrap_or_default()) {
+            index = index.saturating_add(3);
             continue;
         }
         if lexeme.is("for") && !is_name {
@@ -118,6 +122,12 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
         index = index.saturating_add(1);
     }
     (kept, accounted)
+}
+
+/// `OVERRIDING { SYSTEM | USER } VALUE` of INSERT, which changes no value that is written.
+fn overrides(lexemes: &[Lexeme]) -> bool {
+    matches!(lexemes, [first, kind, value, ..]
+        if first.is("overriding") && (kind.is("system") || kind.is("user")) && value.is("value"))
 }
 
 /// Where the locking clause that starts here ends (documentation, SELECT, "The Locking Clause");

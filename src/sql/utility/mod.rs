@@ -48,7 +48,7 @@ pub(super) fn body(first: &str, cursor: &mut Cursor<'_>) -> Read {
         "close" => optional_name(cursor).map(StatementBody::Close),
         "copy" => copy::copy(cursor),
         "listen" | "unlisten" | "notify" => {
-            cursor.channel = Some(cursor.at);
+            cursor.named.push(cursor.at);
             Ok(StatementBody::Utility(Utility::Plain))
         }
         "create" => create::create(cursor),
@@ -186,36 +186,14 @@ fn query(lexemes: &[Lexeme], cursor: &Cursor<'_>) -> Result<Box<Statement>, NotU
 
 fn prepare(cursor: &mut Cursor<'_>) -> Read {
     let name = cursor.name()?;
+    let mut types = Vec::new();
     if cursor.take_token(&Token::LParen) {
-        while !cursor.take_token(&Token::RParen) {
-            let plain = cursor.next().is_some_and(|lexeme| {
-                matches!(lexeme.token, Token::Comma | Token::LBracket | Token::RBracket)
-                    || lexeme.name().is_some_and(|name| {
-                        matches!(
-                            &*name,
-                            "uuid"
-                                | "text"
-                                | "int"
-                                | "int4"
-                                | "int8"
-                                | "bigint"
-                                | "integer"
-                                | "bool"
-                                | "boolean"
-                                | "numeric"
-                                | "date"
-                                | "timestamptz"
-                                | "timestamp"
-                                | "json"
-                                | "jsonb"
-                                | "smallint"
-                                | "int2"
-                                | "float8"
-                                | "float4"
-                        )
-                    })
-            });
-            if !plain {
+        loop {
+            types.push(parameter_type(cursor)?);
+            if cursor.take_token(&Token::RParen) {
+                break;
+            }
+            if !cursor.take_token(&Token::Comma) {
                 return Err(cursor.unread("PREPARE with parameter types that are not read"));
             }
         }
@@ -223,8 +201,44 @@ fn prepare(cursor: &mut Cursor<'_>) -> Read {
     if !cursor.take("as") {
         return Err(cursor.unread("PREPARE without AS"));
     }
-    Ok(StatementBody::Prepare { name, statement: query(cursor.rest(), cursor)? })
+    Ok(StatementBody::Prepare { name, types, statement: query(cursor.rest(), cursor)? })
 }
+
+/// A parameter's type, by its number in pg_type, of those that are known (`pg_type.dat`); an array
+/// of one.
+fn parameter_type(cursor: &mut Cursor<'_>) -> Result<u32, NotUnderstood> {
+    let name = cursor.name()?;
+    let found = PARAMETER_TYPES.iter().find(|(names, _, _)| names.contains(&&*name.text));
+    let Some((_, scalar, array)) = found else {
+        return Err(cursor.unread("PREPARE with parameter types that are not read"));
+    };
+    if cursor.take_token(&Token::LBracket) {
+        if !cursor.take_token(&Token::RBracket) {
+            return Err(cursor.unread("PREPARE with an array type that is not read"));
+        }
+        return Ok(*array);
+    }
+    Ok(*scalar)
+}
+
+/// Names, the type's number, and its array's.
+const PARAMETER_TYPES: &[(&[&str], u32, u32)] = &[
+    (&["bool", "boolean"], 16, 1000),
+    (&["int8", "bigint"], 20, 1016),
+    (&["int2", "smallint"], 21, 1005),
+    (&["int4", "int", "integer"], 23, 1007),
+    (&["text"], 25, 1009),
+    (&["json"], 114, 199),
+    (&["float4", "real"], 700, 1021),
+    (&["float8"], 701, 1022),
+    (&["varchar"], 1043, 1015),
+    (&["date"], 1082, 1182),
+    (&["timestamp"], 1114, 1115),
+    (&["timestamptz"], 1184, 1185),
+    (&["numeric", "decimal"], 1700, 1231),
+    (&["uuid"], 2950, 2951),
+    (&["jsonb"], 3802, 3807),
+];
 
 fn execute(cursor: &mut Cursor<'_>) -> Read {
     let name = cursor.name()?;
@@ -269,7 +283,6 @@ fn declare(cursor: &mut Cursor<'_>) -> Read {
 
 /// FETCH and MOVE end with the cursor's name, whatever direction stands before it.
 fn fetch(cursor: &mut Cursor<'_>) -> Read {
-    let last = cursor.lexemes.last();
-    let name = last.and_then(|lexeme| Some(Name { text: lexeme.name()?, span: lexeme.span }));
-    name.map(StatementBody::Fetch).ok_or_else(|| cursor.unread("FETCH without a cursor"))
+    cursor.at = cursor.lexemes.len().saturating_sub(1).max(1);
+    cursor.name().map(StatementBody::Fetch)
 }
