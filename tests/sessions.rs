@@ -1,4 +1,4 @@
-//! Whole sessions with a real PostgreSQL behind the guard: login, cancel, COPY, TLS, drain.
+//! Sessions with a real PostgreSQL behind the guard: COPY, cancel, drain, TLS, sizes, startup.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -48,6 +48,48 @@ fn insert(name: &str) -> String {
 fn count(server: &Throwaway, name: &str) -> usize {
     let select = format!("SELECT 1 FROM org_products WHERE name = '{name}'");
     direct(server).query(&select).iter().filter(|it| *it == "D").count()
+}
+
+#[test]
+fn a_refusal_in_a_block_leaves_the_servers_transaction_aborted() {
+    let server = server();
+    let guard = Guard::start("enforce", server.address(), "");
+    let mut client = guard.login();
+    assert_eq!(client.query("BEGIN"), ["C BEGIN", "Z T"]);
+    assert_eq!(client.query(&insert("first")), ["C INSERT 0 1", "Z T"]);
+    assert_eq!(client.query(BAD), ["E 42501", "Z E"]);
+    assert_eq!(client.query("SELECT 1"), ["E 25P02", "Z E"]);
+    assert_eq!(client.query("COMMIT"), ["C ROLLBACK", "Z I"]);
+    assert_eq!(count(&server, "first"), 0);
+    // The same in the extended protocol, and a savepoint is a way back.
+    client.query("BEGIN");
+    client.query(&insert("second"));
+    client.query("SAVEPOINT s");
+    client.send(&[parse("", BAD), bind("", "", &[]), execute(""), sync()].concat());
+    assert_eq!(client.until(b'Z'), ["E 42501", "Z E"]);
+    assert_eq!(client.query("ROLLBACK TO s"), ["C ROLLBACK", "Z T"]);
+    assert_eq!(client.query("COMMIT"), ["C COMMIT", "Z I"]);
+    assert_eq!(count(&server, "second"), 1);
+}
+
+#[test]
+fn a_refusal_in_a_pipeline_leaves_the_other_groups_intact() {
+    let server = server();
+    let guard = Guard::start("enforce", server.address(), "");
+    let mut client = guard.login();
+    let group = |statements: &[&str]| {
+        let run = |sql: &&str| [parse("", sql), bind("", "", &[]), execute("")].concat();
+        let mut bytes: Vec<u8> = statements.iter().flat_map(run).collect();
+        bytes.extend(sync());
+        bytes
+    };
+    let (one, two, three) = (insert("one"), insert("two"), insert("three"));
+    client.send(&[group(&[&one]), group(&[&two, BAD, &two]), group(&[&three])].concat());
+    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "Z I"]);
+    // What ran before the refused statement is undone with its implicit transaction.
+    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "E 42501", "Z I"]);
+    assert_eq!(client.until(b'Z'), ["1", "2", "C INSERT 0 1", "Z I"]);
+    assert_eq!([count(&server, "one"), count(&server, "two"), count(&server, "three")], [1, 0, 1]);
 }
 
 #[test]
