@@ -16,7 +16,9 @@ use super::tls::{self, NoTls};
 use crate::catalog::{self, Policies};
 use crate::config::Config;
 use crate::session::SessionRules;
-use crate::telemetry::{CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry};
+use crate::telemetry::{
+    CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
+};
 use crate::wire::{Connection, Encryption, refuse};
 
 /// Connections over the limit that are told so at once; more are closed without a word.
