@@ -32,7 +32,7 @@ fn main() {
 }
 
 fn run(case: &cases::Case) -> Result<(), Failed> {
-    let plan = plan(&case.sql, &cases::policy());
+    let plan = plan(&case.sql, &cases::policy(case));
     let place = format!("{}:{}", case.file.display(), case.line);
     let said = cases::judge(case, &plan, None);
     if said != cases::normal(&case.verdict.1) {
@@ -58,7 +58,7 @@ fn update(all: &[cases::Case]) {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for case in all.iter().filter(|case| case.file == file) {
-            let said = cases::judge(case, &plan(&case.sql, &cases::policy()), None);
+            let said = cases::judge(case, &plan(&case.sql, &cases::policy(case)), None);
             if said != cases::normal(&case.verdict.1) {
                 lines[case.verdict.0 - 1] = format!("--@ verdict: {said}");
             }

@@ -78,7 +78,6 @@ impl Guard {
     async fn start(mode: &str, upstream: SocketAddr, catalog: SocketAddr, refresh: &str) -> Self {
         let text = format!(
             "mode = \"{mode}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n\
-             [session]\nsearch_path = [\"public\"]\n\
              [catalog]\ndsn = \"host={} port={} user=app dbname=postgres\"\nrefresh = \"{refresh}\"\n",
             catalog.ip(),
             catalog.port(),

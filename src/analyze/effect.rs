@@ -42,6 +42,8 @@ pub enum Effect {
     Prepare {
         /// The prepared statement's name.
         name: Box<str>,
+        /// The types of its first parameters, by their numbers in pg_type.
+        types: Vec<u32>,
         /// The statement, judged at every EXECUTE and Bind.
         statement: std::sync::Arc<StatementPlan>,
     },

@@ -119,6 +119,9 @@ pub(super) struct Output {
     pub(super) uses: Vec<ReferenceId>,
     /// Whether a filter of its uses may be pushed in at all.
     pub(super) pushable: bool,
+    /// Whether rows of guarded tables come out of it with nothing between that keeps a filter from
+    /// being run on them.
+    pub(super) exposed: bool,
     /// For a recursive CTE: the number of arms of its non-recursive term.
     pub(super) base_arms: Option<usize>,
 }

@@ -31,16 +31,18 @@ pub(super) fn judge(
             advice: Vec::new(),
         },
         SessionTenant::Any => {
-            let mut first = None;
+            let mut nearest: Option<Verdict> = None;
             for tenant in candidates(graph, tenant_type, arguments) {
                 let truth = Compared { graph, tenant_type, tenant: &tenant, arguments };
                 let verdict = verdict(graph, provable, &truth, Rule::MixedTenants);
                 if verdict.holds() {
                     return verdict;
                 }
-                first.get_or_insert(verdict);
+                if nearest.as_ref().is_none_or(|n| verdict.violations.len() < n.violations.len()) {
+                    nearest = Some(verdict);
+                }
             }
-            first.unwrap_or_else(|| no_candidate(graph, provable, tenant_type, arguments))
+            nearest.unwrap_or_else(|| no_candidate(graph, provable, tenant_type, arguments))
         }
     }
 }

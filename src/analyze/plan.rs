@@ -7,7 +7,7 @@ use super::judge;
 use super::settle::Structure;
 use super::solve::Solver;
 use super::statement::{self, Outline};
-use super::verdict::{Rule, Verdict, Violation};
+use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
 use crate::sql::{self, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
@@ -83,6 +83,8 @@ pub struct StatementPlan {
     graph: Graph,
     /// Violations whatever the tenant.
     violations: Vec<Violation>,
+    /// Advice whatever the tenant.
+    advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
     provable: Vec<bool>,
     unknown_relation: bool,
@@ -135,7 +137,8 @@ impl StatementPlan {
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
-        let mut verdict = Verdict { violations: self.violations.clone(), advice: Vec::new() };
+        let mut verdict =
+            Verdict { violations: self.violations.clone(), advice: self.advice.clone() };
         if !self.graph.obligations.is_empty() {
             let judged =
                 judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
@@ -181,6 +184,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         tenant_type: policy.tenant_type,
         graph: Graph::default(),
         violations: vec![violation],
+        advice: Vec::new(),
         provable: Vec::new(),
         unknown_relation: false,
     }
@@ -191,9 +195,12 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         statement::outline(statement, policy);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
+    let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built { graph: own, violations: more, unknown_relation: unknown } = built;
+        let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
+            built;
+        advice = own_advice;
         graph = own;
         unknown_relation = unknown;
         violations.extend(more);
@@ -230,6 +237,7 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         tenant_type: policy.tenant_type,
         graph,
         violations,
+        advice,
         provable,
         unknown_relation,
     }

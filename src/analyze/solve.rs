@@ -159,7 +159,7 @@ impl<'a, T: Truth> Solver<'a, T> {
     }
 
     /// The facts that hold in a context: its own and its ancestors', less the masked ones.
-    fn facts(&self, context: ContextId) -> Vec<&'a Fact> {
+    pub(super) fn facts(&self, context: ContextId) -> Vec<&'a Fact> {
         let mut facts = Vec::new();
         let mut masked: Vec<ReferenceId> = Vec::new();
         let mut next = Some(context);
@@ -408,7 +408,7 @@ impl<'a, T: Truth> Solver<'a, T> {
             })
     }
 
-    fn holds(&self, context: ContextId, term: Term, solution: &Solution) -> bool {
+    pub(super) fn holds(&self, context: ContextId, term: Term, solution: &Solution) -> bool {
         match term {
             Term::Operand(operand) => self.truth.matches(operand),
             Term::Column(column) => {

@@ -97,9 +97,10 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
 /// Prepared statements and cursors.
 fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
     match body {
-        StatementBody::Prepare { name, statement } => {
+        StatementBody::Prepare { name, types, statement } => {
             let statement = Arc::new(plan_statement(statement, policy));
-            outline.effect = Effect::Prepare { name: name.text.clone(), statement };
+            outline.effect =
+                Effect::Prepare { name: name.text.clone(), types: types.clone(), statement };
         }
         StatementBody::Execute { name, arguments } => {
             let arguments = arguments.iter().map(NewValue::from).collect();

@@ -4,6 +4,8 @@ use crate::sql::Span;
 /// heading in `docs/rules.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
+    /// An expression that may run on other tenants' rows before the tenant predicate does.
+    EarlyEvaluation,
     /// A guarded reference bound to a tenant that is not the session's.
     ForeignTenant,
     /// A row written with another tenant's value, or with none.
@@ -36,7 +38,8 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of their names.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
+        Self::EarlyEvaluation,
         Self::ForeignInsert,
         Self::ForeignTenant,
         Self::GuardedCopy,
@@ -57,6 +60,7 @@ impl Rule {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::EarlyEvaluation => "early-evaluation",
             Self::ForeignInsert => "foreign-insert",
             Self::ForeignTenant => "foreign-tenant",
             Self::GuardedCopy => "guarded-copy",

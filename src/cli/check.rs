@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::arguments::{CheckArguments, Format};
 use super::excerpt::Excerpt;
 use super::{COULD_NOT_RUN, could_not_run, print, say_error};
-use crate::analyze::{self, Arguments, Outcome, SessionTenant, StatementPlan, Verdict};
+use crate::analyze::{self, Arguments, Effect, Outcome, SessionTenant, StatementPlan, Verdict};
 use crate::policy::Policy;
 use crate::sql::Span;
 
@@ -83,7 +83,14 @@ fn judge_file(file: &str, text: &str, policy: &Policy, format: Format, tally: &m
 
 /// The verdict without a tenant and without values: whether some of them could make it hold.
 pub(super) fn judge(statement: &StatementPlan) -> Verdict {
-    statement.settle(SessionTenant::Any, Arguments::Unknown)
+    let mut verdict = statement.settle(SessionTenant::Any, Arguments::Unknown);
+    // What is prepared runs when it is executed, and would be refused then.
+    if let Effect::Prepare { name: _, types: _, statement } = statement.effect() {
+        let prepared = statement.settle(SessionTenant::Any, Arguments::Unknown);
+        verdict.violations.extend(prepared.violations);
+        verdict.advice.extend(prepared.advice);
+    }
+    verdict
 }
 
 impl Judged<'_> {

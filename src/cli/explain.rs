@@ -71,7 +71,7 @@ fn references(text: &str, owed: &[Explained], explained: &mut String) {
         explained.push_str(&Excerpt::new(text, *span).draw(4));
         for one in owed.iter().filter(|one| one.table == *table && one.span == *span) {
             let proved = if one.provable { "proved" } else { "NOT PROVED" };
-            let _ = writeln!(explained, "    {proved:<10}  {}", one.owes);
+            let _ = writeln!(explained, "    {proved:<10}  {}: {}", one.owes, one.because);
         }
     }
     if owed.is_empty() {

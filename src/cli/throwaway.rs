@@ -246,11 +246,21 @@ fn find_programs() -> Result<PathBuf, NoPostgres> {
         return Some(chosen).filter(complete).ok_or(NoPostgres::Missing { looked });
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).find(complete);
+    let on_path = std::env::split_paths(&path).find(complete).map(|found| behind_links(&found));
     on_path.or_else(|| usual_directories().into_iter().find(complete)).ok_or_else(|| {
         let looked = "PATH, /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin".to_owned();
         NoPostgres::Missing { looked }
     })
+}
+
+/// Where the programs really are, beside the others of their version, if those on the PATH are
+/// links.
+fn behind_links(directory: &Path) -> PathBuf {
+    let real = fs::canonicalize(directory.join("initdb"));
+    let parent = real.ok().and_then(|program| program.parent().map(Path::to_owned));
+    parent
+        .filter(|parent| PROGRAMS.iter().all(|p| parent.join(p).is_file()))
+        .unwrap_or_else(|| directory.to_owned())
 }
 
 /// The usual directories that exist here, newest version first.

@@ -8,7 +8,7 @@ use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
 use super::{ClientTls, Config, Limits};
-use crate::policy::{Policy, Routines, Settings};
+use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
 use crate::session::Mode;
 use crate::tenant::TenantType;
 
@@ -128,6 +128,16 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             ],
         )
         .unwrap_or(TenantType::Uuid);
+    let evaluation_order = guard
+        .choice(
+            "evaluation_order",
+            &[
+                ("ignore", EvaluationOrder::Ignore),
+                ("advise", EvaluationOrder::Advise),
+                ("refuse", EvaluationOrder::Refuse),
+            ],
+        )
+        .unwrap_or_default();
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
     let tenant = convert_tenant(top.section("tenant"));
@@ -150,6 +160,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             routines,
             limits: reading,
             catalog: None,
+            evaluation_order,
         }),
         tenant,
         limits,
@@ -218,10 +229,15 @@ fn is_host_and_port(text: &str) -> bool {
 
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     let mut session = top.section("session");
-    let settings = Settings {
-        allowed: lower(session.list("settings")),
-        search_path: lower(session.list("search_path")),
-    };
+    let allowed = lower(session.list("settings"));
+    let mut search_path = lower(session.list("search_path"));
+    // PostgreSQL's own default, behind what the application puts before it.
+    for schema in ["$user", "public"] {
+        if !search_path.iter().any(|own| **own == *schema) {
+            search_path.push(schema.into());
+        }
+    }
+    let settings = Settings { allowed, search_path };
     session.finish();
     let mut routines = top.section("routines");
     let allowed = lower(routines.list("allow")).into_iter().collect();

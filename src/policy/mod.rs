@@ -13,7 +13,7 @@ pub use catalog::{
     Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, RelationKind, RelationName,
 };
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
-pub use routine::{Routine, Routines, computing_extension, is_harmless_routine};
+pub use routine::{Routine, Routines, computing_extension, is_harmless_routine, is_total_routine};
 pub use setting::{SettingClass, Settings};
 pub use table::{Guard, TableOverride, Tables, statistics_relation};
 
@@ -35,10 +35,26 @@ pub struct Policy {
     pub settings: Settings,
     /// Which routines a statement may call.
     pub routines: Routines,
+    /// What is thought of expressions that PostgreSQL may run before the tenant predicate.
+    pub evaluation_order: EvaluationOrder,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
+}
+
+/// WHERE is no barrier: PostgreSQL orders predicates by their cost, so an expression beside the
+/// tenant predicate may run on another tenant's row first, and show its value in an error
+/// (`[guard] evaluation_order`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EvaluationOrder {
+    /// Nothing is said.
+    #[default]
+    Ignore,
+    /// Admitted with an advice.
+    Advise,
+    /// Refused, unless a fence (OFFSET 0, MATERIALIZED) stands between.
+    Refuse,
 }
 
 /// Limits on a statement's text, applied to bytes and tokens before any parser sees it.

@@ -86,6 +86,83 @@ pub fn computing_extension(name: &str) -> bool {
     )
 }
 
+/// Whether a routine gives a result for every argument, or an error that shows none of them.
+#[must_use]
+pub fn is_total_routine(name: &str) -> bool {
+    TOTAL.contains(&name)
+}
+
+const TOTAL: &[&str] = &[
+    "abs",
+    "age",
+    "array_length",
+    "array_position",
+    "array_positions",
+    "array_remove",
+    "array_to_string",
+    "bit_length",
+    "btrim",
+    "cardinality",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "clock_timestamp",
+    "coalesce",
+    "concat",
+    "concat_ws",
+    "current_setting",
+    "date_part",
+    "date_trunc",
+    "extract",
+    "floor",
+    "greatest",
+    "initcap",
+    "isfinite",
+    "json_typeof",
+    "jsonb_array_length",
+    "jsonb_extract_path",
+    "jsonb_extract_path_text",
+    "jsonb_typeof",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "make_interval",
+    "md5",
+    "now",
+    "nullif",
+    "num_nonnulls",
+    "num_nulls",
+    "octet_length",
+    "plainto_tsquery",
+    "phraseto_tsquery",
+    "position",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "row_number",
+    "rtrim",
+    "sign",
+    "split_part",
+    "starts_with",
+    "statement_timestamp",
+    "strpos",
+    "to_jsonb",
+    "to_json",
+    "to_tsvector",
+    "transaction_timestamp",
+    "translate",
+    "trim",
+    "trunc",
+    "ts_rank",
+    "ts_rank_cd",
+    "upper",
+    "websearch_to_tsquery",
+];
+
 /// Whether PostgreSQL itself has a routine of this name that is harmless and has no effect.
 #[must_use]
 pub fn is_harmless_routine(name: &str) -> bool {

@@ -108,7 +108,8 @@ impl Session {
             };
         }
         if self.copy_in && first_of_copy {
-            // The server would take this message for the failure of the COPY, and lose it.
+            // The server fails the COPY at such a message, and does not run it; since 14 it ends the
+            // session as well, which helps nobody.
             self.copy_in = false;
             self.skipping = !matches!(self.pipeline.head(), Some(Entry::Query(..)));
             self.pipeline.push(Entry::CopyEnd);

@@ -94,10 +94,10 @@ impl World<'_> {
 
     fn names(&mut self, effect: &Effect, reference: &StatementRef) {
         match effect {
-            Effect::Prepare { name, statement } => {
+            Effect::Prepare { name, types, statement } => {
                 let prepared = Prepared {
                     statement: StatementRef::Inner(Arc::clone(statement)),
-                    types: Vec::new(),
+                    types: types.clone(),
                 };
                 self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }

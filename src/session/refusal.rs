@@ -10,7 +10,7 @@ pub(super) const FAILING_QUERY: &[u8] = b"Q\0\0\0\x21orgguard refused a statemen
 /// stays.
 pub(super) const FAILING_PARSE: &[u8] = b"P\0\0\0\x2corgguard\0orgguard refused a statement\0\0\0";
 
-/// Ends a COPY FROM STDIN in which the client sent something else, as the server itself would.
+/// Ends a COPY FROM STDIN in which the client sent something else.
 pub(super) const FAILING_COPY: &[u8] = b"f\0\0\0\x28unexpected message during COPY data\0";
 
 /// How many violations beside the first are told.
@@ -43,7 +43,7 @@ impl Refusal {
             code: if first.rule == Rule::NotUnderstood { "0A000" } else { "42501" },
             message: format!("orgguard: statement refused: {}", label(first)),
             detail: Some(detail),
-            hint: (!first.hint.is_empty()).then(|| first.hint.to_string()),
+            hint: hints(&verdict.violations),
             position: text.map(|text| first.span.position(text.text())),
         })
     }
@@ -122,6 +122,17 @@ pub(super) fn ready(out: &mut Vec<u8>, status: Status) {
         Status::Failed => b'E',
     };
     out.extend_from_slice(&[b'Z', 0, 0, 0, 5, status]);
+}
+
+/// What to write instead: every violation's hint, each once.
+fn hints(violations: &[Violation]) -> Option<String> {
+    let mut hints: Vec<&str> = Vec::new();
+    for violation in violations.iter().take(OTHERS.saturating_add(1)) {
+        if !violation.hint.is_empty() && !hints.contains(&&*violation.hint) {
+            hints.push(&violation.hint);
+        }
+    }
+    (!hints.is_empty()).then(|| hints.join("; "))
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub struct Cte {
     pub name: Name,
     /// Its column names, if given.
     pub columns: Vec<Name>,
+    /// MATERIALIZED: no filter is pushed into it.
+    pub materialized: bool,
     /// Its query.
     pub query: Query,
 }

@@ -38,6 +38,8 @@ pub enum StatementBody {
     Prepare {
         /// The prepared statement's name.
         name: Name,
+        /// The types of its first parameters, by their numbers in pg_type.
+        types: Vec<u32>,
         /// The statement.
         statement: Box<Statement>,
     },

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::conversation::Conversation;
-use super::greet::{Encryption, Greeting, Ungreeted, greet, say};
+use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::plans::Plans;
 use super::relay::{Ended, Witness, relay};
 use super::startup::{Startup, Unwelcome};
@@ -141,7 +141,8 @@ impl Connection {
         );
         match ended.await {
             Ok(Ended::Closed) => {
-                let _ = client.shutdown().await;
+                drop(server);
+                farewell(&mut client).await;
             }
             Ok(Ended::LoginTimeout) => {
                 self.refused(RefusedReason::LoginTimeout);

@@ -5,9 +5,11 @@ use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::startup::Startup;
@@ -111,6 +113,10 @@ pub(super) async fn greet(
     }
 }
 
+/// How long, and how much, is read on after the last words.
+const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL_BYTES: u64 = 1 << 20;
+
 const UNENCRYPTED: &str = "received unencrypted data after a request for encryption";
 
 /// Reads one packet without a kind. `None` if the client leaves before it begins.
@@ -186,6 +192,16 @@ async fn tell(mut stream: ClientStream, message: &str) -> Ungreeted {
 /// Writes last words; whether the client still hears them makes no difference.
 pub(super) async fn say(stream: &mut ClientStream, bytes: &[u8]) {
     if stream.write_all(bytes).await.is_ok() {
-        let _ = stream.shutdown().await;
+        farewell(stream).await;
     }
+}
+
+/// Closes, and reads on for a moment: closing a socket with unread bytes resets the connection,
+/// and the client may lose what it was told last.
+pub(super) async fn farewell(stream: &mut ClientStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut unread = stream.take(FAREWELL_BYTES);
+    let _ = timeout(FAREWELL, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await;
 }

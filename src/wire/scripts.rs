@@ -208,7 +208,7 @@ fn a_copy_passes_and_ends_where_the_server_says() {
     script.server(&[message(b'G', b"\0\0\0")]);
     assert_eq!(script.client(&data), ["> d", "> c"]);
     script.server(&[complete("COPY 1"), ready('I')]);
-    // A query within a COPY is not run: the COPY fails, as on the server.
+    // A query within a COPY is not run: the COPY fails.
     script.client(&[query("COPY imports FROM STDIN")]);
     script.server(&[message(b'G', b"\0\0\0")]);
     assert_eq!(script.client(&[message(b'd', b"x"), query(BAD)]), ["> d", "> f"]);

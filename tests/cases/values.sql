@@ -52,6 +52,7 @@ SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-1111
 
 --@ case: an escape string that spells the tenant
 --@ verdict: refuse unbound-tenant
+--@ note: equal to RLS; escapes are not believed
 SELECT label FROM org_tags WHERE organization_id = E'\x31\u00311\0611111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
 
 --@ case: dollar quotes
@@ -208,7 +209,7 @@ SELECT label FROM org_tags WHERE organization_id = $1 AND deleted_at IS NULL ORD
 --@ case: both arms of an OR with their own parameter
 --@ verdict: admit
 --@ bind: 11111111-1111-4111-8111-111111111111, 11111111-1111-4111-8111-111111111111 -> admit | 11111111-1111-4111-8111-111111111111, 22222222-2222-4222-8222-222222222222 -> refuse foreign-tenant
-SELECT label FROM org_tags WHERE ((organization_id = $1 AND label = 'sale') OR (organization_id = $2 AND label = 'new')) AND deleted_at IS NULL;
+SELECT label FROM org_tags WHERE ((organization_id = $1 AND label = 'new') OR (organization_id = $2 AND label = 'sale')) AND deleted_at IS NULL;
 
 --@ case: a number is no uuid
 --@ verdict: refuse foreign-tenant

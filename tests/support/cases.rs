@@ -2,12 +2,13 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use orgguard::analyze::{
-    Argument, Arguments, Effect, Form, Plan, SessionTenant, StatementPlan, Verdict,
+    Argument, Arguments, Effect, Form, NewValue, Plan, SessionTenant, Verdict,
 };
-use orgguard::policy::{Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables};
+use orgguard::policy::{
+    EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables,
+};
 use orgguard::tenant::{Tenant, TenantType};
 
 /// The session's tenant in every case, unless the case says that it is unknown.
@@ -26,6 +27,8 @@ pub(crate) struct Case {
     pub(crate) unknown_tenant: bool,
     /// Several statements as one string.
     pub(crate) string: bool,
+    /// Judged under `evaluation_order = "refuse"`.
+    pub(crate) strict: bool,
     pub(crate) note: Option<String>,
     pub(crate) sql: String,
 }
@@ -76,6 +79,7 @@ fn read(file: &Path) -> Vec<Case> {
                 binds: Vec::new(),
                 unknown_tenant: std::mem::take(&mut pending_unknown),
                 string: false,
+                strict: false,
                 note: None,
                 sql: String::new(),
             });
@@ -96,6 +100,7 @@ fn read(file: &Path) -> Vec<Case> {
             "verdict" => case.verdict = (number, value.to_owned()),
             "bind" => case.binds.extend(value.split(" | ").map(bind)),
             "string" => case.string = true,
+            "strict" => case.strict = true,
             "note" => case.note = Some(value.to_owned()),
             other => panic!("{}:{number}: unknown directive {other}", file.display()),
         }
@@ -123,8 +128,15 @@ fn bind(alternative: &str) -> (Vec<Option<String>>, String) {
     (values, verdict.trim().to_owned())
 }
 
-/// The policy that the cases speak of.
-pub(crate) fn policy() -> Policy {
+/// The policy that a case speaks of.
+pub(crate) fn policy(case: &Case) -> Policy {
+    let evaluation_order =
+        if case.strict { EvaluationOrder::Refuse } else { EvaluationOrder::Ignore };
+    Policy { evaluation_order, ..standard_policy() }
+}
+
+/// The policy of the case schema.
+pub(crate) fn standard_policy() -> Policy {
     let without_soft_delete = ["org_product_tags", "org_settings"];
     Policy {
         tables: Tables {
@@ -149,6 +161,7 @@ pub(crate) fn policy() -> Policy {
         routines: Routines::default(),
         limits: ReadingLimits::default(),
         catalog: None,
+        evaluation_order: EvaluationOrder::Ignore,
     }
 }
 
@@ -184,12 +197,28 @@ pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>)
     let session =
         if case.unknown_tenant { SessionTenant::Any } else { SessionTenant::Known(&tenant) };
     let mut verdicts = Vec::new();
-    let mut prepared: Vec<(Box<str>, Arc<StatementPlan>)> = Vec::new();
+    let mut prepared = Vec::new();
     for statement in plan.statements() {
         verdicts.push(statement.settle(session, arguments));
-        if let Effect::Prepare { name, statement } = statement.effect() {
+        if let Effect::Prepare { name, types: _, statement } = statement.effect() {
             verdicts.push(statement.settle(session, Arguments::Unknown));
-            prepared.push((name.clone(), Arc::clone(statement)));
+            prepared.push((name, statement));
+        }
+        if let Effect::Execute { name, arguments } = statement.effect() {
+            let values: Vec<Argument<'_>> = arguments
+                .iter()
+                .map(|value| Argument {
+                    type_oid: 0,
+                    form: match value {
+                        NewValue::Null => Form::Null,
+                        NewValue::Text(text) => Form::Text(text.as_bytes()),
+                        NewValue::Parameter(_) | NewValue::Unknown => Form::Unknown,
+                    },
+                })
+                .collect();
+            for (_, statement) in prepared.iter().filter(|(known, _)| *known == name) {
+                verdicts.push(statement.settle(session, Arguments::Values(&values)));
+            }
         }
     }
     words(&verdicts)

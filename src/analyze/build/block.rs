@@ -19,6 +19,7 @@ impl Builder<'_> {
         let (mut trees, level) = self.from(from, Level::default(), Some(outer));
         let scope = level.scope(Some(outer));
         if let Some(filter) = filter {
+            self.early(filter, &scope);
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }

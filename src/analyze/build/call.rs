@@ -5,7 +5,7 @@ use super::super::verdict::Rule;
 use super::{Builder, Clause, Scope};
 use crate::policy::{CatalogRoutine, Routine, SettingClass, computing_extension};
 use crate::sql::Span;
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query};
+use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, TypeName};
 
 /// Where `set_config` stands if it is the one item of a SELECT without FROM and WHERE.
 pub(super) fn sole_item(query: &Query) -> Option<Span> {
@@ -181,18 +181,26 @@ impl Builder<'_> {
             return None;
         }
         match (&*call.name.text, call.arguments.as_slice()) {
-            ("current_setting", [Expr::Constant(Constant::Text(name))])
-            | (
-                "current_setting",
-                [Expr::Constant(Constant::Text(name)), Expr::Constant(Constant::Boolean(_))],
-            ) => name.eq_ignore_ascii_case(setting).then_some(Operand::Setting),
-            ("nullif", [Expr::Call(inner), Expr::Constant(Constant::Text(empty))])
-                if empty.is_empty() =>
+            ("current_setting", [name] | [name, Expr::Constant(Constant::Boolean(_))]) => {
+                let name = text_constant(name)?;
+                name.eq_ignore_ascii_case(setting).then_some(Operand::Setting)
+            }
+            ("nullif", [Expr::Call(inner), empty])
+                if text_constant(empty).is_some_and(str::is_empty) =>
             {
                 self.setting_operand(inner)
             }
             _ => None,
         }
+    }
+}
+
+/// A text constant, as it is written or as `pg_get_viewdef` writes it: with its type.
+fn text_constant(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Constant(Constant::Text(text)) => Some(text),
+        Expr::Cast { expr, target: TypeName::Plain("text") } => text_constant(expr),
+        _ => None,
     }
 }
 

@@ -362,6 +362,7 @@ impl Builder<'_> {
             }
         };
         if let Some(predicate) = node.on {
+            self.early(predicate, &node.level.scope(outer));
             let facts = self.predicate(predicate, true, &node.level.scope(outer), on);
             self.graph.add_facts(on, facts);
         }

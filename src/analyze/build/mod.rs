@@ -6,6 +6,7 @@
 
 mod block;
 mod call;
+mod early;
 mod join;
 mod predicate;
 mod query;
@@ -17,10 +18,11 @@ use super::graph::{
     Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
     Term,
 };
-use super::verdict::{Rule, Violation};
+use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
 use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
+use crate::tenant::TenantType;
 
 /// What a statement is made into.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(super) struct Built {
     pub(super) graph: Graph,
     /// Violations whatever the tenant.
     pub(super) violations: Vec<Violation>,
+    /// Advice whatever the tenant.
+    pub(super) advice: Vec<Advice>,
     /// Whether a relation is named that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
 }
@@ -38,6 +42,7 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
         policy,
         graph: Graph::default(),
         violations: Vec::new(),
+        advice: Vec::new(),
         sole_item: call::sole_item(query),
         unknown_relation: false,
         inside_view: None,
@@ -45,14 +50,15 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
     };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { graph, violations, unknown_relation, .. } = builder;
-    Built { graph, violations, unknown_relation }
+    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, unknown_relation }
 }
 
 struct Builder<'p> {
     policy: &'p Policy,
     graph: Graph,
     violations: Vec<Violation>,
+    advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
     unknown_relation: bool,
@@ -215,6 +221,18 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        // A column of a query, cast to the tenant's type, is the same tenant or an error.
+        if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
+            && let Expr::Column(parts) = &**expr
+            && self.policy.tenant_type == TenantType::Uuid
+        {
+            let column = self.resolve(parts, scope)?;
+            let reference = self.graph.columns.get(column)?.reference;
+            return match self.source_of(reference)? {
+                GraphSource::Output(_) => Some(Term::Column(column)),
+                GraphSource::Guarded(_) | GraphSource::Unknown | GraphSource::Recursion(_) => None,
+            };
+        }
         self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
     }
 
@@ -225,9 +243,7 @@ impl Builder<'_> {
             Expr::Constant(Constant::Text(text)) => {
                 Some(Operand::Constant(tenant_type.parse(text)))
             }
-            Expr::Constant(Constant::Number(digits))
-                if tenant_type == crate::tenant::TenantType::Bigint =>
-            {
+            Expr::Constant(Constant::Number(digits)) if tenant_type == TenantType::Bigint => {
                 tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
             }
             Expr::Constant(Constant::Null) => Some(Operand::Null),
@@ -258,12 +274,9 @@ impl Builder<'_> {
 
     fn keeps_type(&self, target: &TypeName) -> bool {
         match (self.policy.tenant_type, target) {
-            (crate::tenant::TenantType::Uuid, TypeName::Plain("uuid"))
-            | (crate::tenant::TenantType::Text, TypeName::Plain("text" | "varchar"))
-            | (
-                crate::tenant::TenantType::Bigint,
-                TypeName::Plain("bigint" | "integer" | "smallint"),
-            ) => true,
+            (TenantType::Uuid, TypeName::Plain("uuid"))
+            | (TenantType::Text, TypeName::Plain("text" | "varchar"))
+            | (TenantType::Bigint, TypeName::Plain("bigint" | "integer" | "smallint")) => true,
             (_, TypeName::Plain(_) | TypeName::Array(_) | TypeName::Other) => false,
         }
     }

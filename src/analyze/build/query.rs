@@ -34,14 +34,16 @@ impl Builder<'_> {
             self.walk(limit, &scope, context, Clause::Value);
         }
         let tail = Tail { order_by, limited: *limited };
+        let owed = self.graph.obligations.len();
         let arms = self.body(body, tail, context, &scope);
-        self.graph.output(Output { arms, pushable: true, ..Output::default() })
+        let exposed = !limited && self.graph.obligations.len() > owed;
+        self.graph.output(Output { arms, pushable: true, exposed, ..Output::default() })
     }
 
     /// One WITH entry. Its rows are made once, so nothing of the place of use holds for them but
     /// what every use filters.
     fn cte(&mut self, cte: &Cte, recursive: bool, scope: &Scope<'_>) -> OutputId {
-        let Cte { name, columns, query } = cte;
+        let Cte { name, columns, materialized, query } = cte;
         let context = self.graph.context(None, Vec::new());
         let names: Vec<Box<str>> = columns.iter().map(|column| column.text.clone()).collect();
         let is_write = matches!(query.body, Body::Write(_));
@@ -54,6 +56,7 @@ impl Builder<'_> {
         let output = self.query(query, context, Some(scope));
         if let Some(output) = self.graph.outputs.get_mut(output) {
             output.names = names;
+            output.exposed = output.exposed && !materialized;
             output.pushable = output.pushable && !recursive && !is_write;
         }
         output

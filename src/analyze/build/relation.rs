@@ -242,6 +242,7 @@ impl Builder<'_> {
             policy: self.policy,
             graph: Graph::default(),
             violations: Vec::new(),
+            advice: Vec::new(),
             sole_item: None,
             unknown_relation: false,
             inside_view: None,

@@ -79,6 +79,7 @@ impl Builder<'_> {
         trees.push(Tree::Leaf(reference));
         let scope = level.scope(Some(outer));
         if let Some(filter) = filter {
+            self.early(filter, &scope);
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }
@@ -257,6 +258,7 @@ impl Builder<'_> {
         let scope = Scope { references: vec![reference, excluded], ..Scope::inside(Some(outer)) };
         let ConflictUpdate { assignments, filter } = update;
         if let Some(filter) = filter {
+            self.early(filter, &scope);
             let facts = self.predicate(filter, true, &scope, context);
             self.graph.add_facts(context, facts);
         }

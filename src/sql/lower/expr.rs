@@ -5,7 +5,7 @@ use sqlparser::ast::{
 
 use super::{Lowered, Lowering};
 use crate::sql::keyword::is_value_function;
-use crate::sql::model::{Comparison, Constant, Expr};
+use crate::sql::model::{Call, Comparison, Constant, Expr, Name};
 
 impl Lowering<'_> {
     pub(super) fn exprs(&mut self, exprs: Vec<Parsed>) -> Lowered<Vec<Expr>> {
@@ -94,7 +94,19 @@ impl Lowering<'_> {
                 let expr = self.boxed(*expr)?;
                 Ok(Expr::Cast { expr, target: self.type_name(&data_type)? })
             }
-            Parsed::AtTimeZone { timestamp, time_zone } => self.opaque([*timestamp, *time_zone]),
+            Parsed::AtTimeZone { timestamp, time_zone } => {
+                // The call that PostgreSQL makes of it, which fails on a name it does not know.
+                let name = Name { text: "timezone".into(), span: self.statement };
+                let arguments = self.exprs(vec![*time_zone, *timestamp])?;
+                Ok(Expr::Call(Box::new(Call {
+                    qualifier: Vec::new(),
+                    name,
+                    arguments,
+                    inside: Vec::new(),
+                    filter: None,
+                    over: None,
+                })))
+            }
             Parsed::Position { expr, r#in } => self.opaque([*expr, *r#in]),
             Parsed::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => {
                 let rest = [substring_from, substring_for].into_iter().flatten().map(|part| *part);

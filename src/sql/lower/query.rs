@@ -68,13 +68,14 @@ impl Lowering<'_> {
         };
         let mut ctes = Vec::with_capacity(cte_tables.len());
         for cte in cte_tables {
-            let ast::Cte { alias, query, from, materialized: _, closing_paren_token: _ } = cte;
+            let ast::Cte { alias, query, from, materialized, closing_paren_token: _ } = cte;
             self.absent(from.is_none(), "WITH … FROM")?;
             let ast::TableAlias { explicit: _, name, columns, at } = alias;
             self.absent(at.is_none(), "an alias with AT")?;
             let name = self.name(&name)?;
             let columns = self.alias_columns(columns)?;
-            ctes.push(Cte { name, columns, query: self.query(*query)? });
+            let materialized = matches!(materialized, Some(ast::CteAsMaterialized::Materialized));
+            ctes.push(Cte { name, columns, materialized, query: self.query(*query)? });
         }
         Ok((ctes, recursive))
     }

@@ -186,36 +186,14 @@ fn query(lexemes: &[Lexeme], cursor: &Cursor<'_>) -> Result<Box<Statement>, NotU
 
 fn prepare(cursor: &mut Cursor<'_>) -> Read {
     let name = cursor.name()?;
+    let mut types = Vec::new();
     if cursor.take_token(&Token::LParen) {
-        while !cursor.take_token(&Token::RParen) {
-            let plain = cursor.next().is_some_and(|lexeme| {
-                matches!(lexeme.token, Token::Comma | Token::LBracket | Token::RBracket)
-                    || lexeme.name().is_some_and(|name| {
-                        matches!(
-                            &*name,
-                            "uuid"
-                                | "text"
-                                | "int"
-                                | "int4"
-                                | "int8"
-                                | "bigint"
-                                | "integer"
-                                | "bool"
-                                | "boolean"
-                                | "numeric"
-                                | "date"
-                                | "timestamptz"
-                                | "timestamp"
-                                | "json"
-                                | "jsonb"
-                                | "smallint"
-                                | "int2"
-                                | "float8"
-                                | "float4"
-                        )
-                    })
-            });
-            if !plain {
+        loop {
+            types.push(parameter_type(cursor)?);
+            if cursor.take_token(&Token::RParen) {
+                break;
+            }
+            if !cursor.take_token(&Token::Comma) {
                 return Err(cursor.unread("PREPARE with parameter types that are not read"));
             }
         }
@@ -223,8 +201,44 @@ fn prepare(cursor: &mut Cursor<'_>) -> Read {
     if !cursor.take("as") {
         return Err(cursor.unread("PREPARE without AS"));
     }
-    Ok(StatementBody::Prepare { name, statement: query(cursor.rest(), cursor)? })
+    Ok(StatementBody::Prepare { name, types, statement: query(cursor.rest(), cursor)? })
 }
+
+/// A parameter's type, by its number in pg_type, of those that are known (`pg_type.dat`); an array
+/// of one.
+fn parameter_type(cursor: &mut Cursor<'_>) -> Result<u32, NotUnderstood> {
+    let name = cursor.name()?;
+    let found = PARAMETER_TYPES.iter().find(|(names, _, _)| names.contains(&&*name.text));
+    let Some((_, scalar, array)) = found else {
+        return Err(cursor.unread("PREPARE with parameter types that are not read"));
+    };
+    if cursor.take_token(&Token::LBracket) {
+        if !cursor.take_token(&Token::RBracket) {
+            return Err(cursor.unread("PREPARE with an array type that is not read"));
+        }
+        return Ok(*array);
+    }
+    Ok(*scalar)
+}
+
+/// Names, the type's number, and its array's.
+const PARAMETER_TYPES: &[(&[&str], u32, u32)] = &[
+    (&["bool", "boolean"], 16, 1000),
+    (&["int8", "bigint"], 20, 1016),
+    (&["int2", "smallint"], 21, 1005),
+    (&["int4", "int", "integer"], 23, 1007),
+    (&["text"], 25, 1009),
+    (&["json"], 114, 199),
+    (&["float4", "real"], 700, 1021),
+    (&["float8"], 701, 1022),
+    (&["varchar"], 1043, 1015),
+    (&["date"], 1082, 1182),
+    (&["timestamp"], 1114, 1115),
+    (&["timestamptz"], 1184, 1185),
+    (&["numeric", "decimal"], 1700, 1231),
+    (&["uuid"], 2950, 2951),
+    (&["jsonb"], 3802, 3807),
+];
 
 fn execute(cursor: &mut Cursor<'_>) -> Read {
     let name = cursor.name()?;

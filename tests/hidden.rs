@@ -1,0 +1,220 @@
+//! What a catalogue adds to the name rule: families, views in their place, real columns, routines.
+//! The catalogue is made by hand here; reading one from a server has tests of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop at the first surprise"
+)]
+
+#[path = "support/cases.rs"]
+mod cases;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use orgguard::analyze::{Arguments, SessionTenant, plan};
+use orgguard::policy::{
+    Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, Policy, RelationKind, RelationName,
+};
+
+fn name(name: &str) -> RelationName {
+    RelationName { schema: "public".into(), name: name.into() }
+}
+
+fn relation(kind: RelationKind, columns: &[&str], definition: Option<&str>) -> CatalogRelation {
+    CatalogRelation {
+        kind,
+        columns: columns
+            .iter()
+            .map(|column| CatalogColumn {
+                name: (*column).into(),
+                type_name: "text".into(),
+                not_null: false,
+                default: None,
+            })
+            .collect(),
+        definition: definition.map(Into::into),
+        family: Vec::new(),
+        referenced_by: Vec::new(),
+        has_rules_or_triggers: false,
+    }
+}
+
+fn policy() -> Policy {
+    use RelationKind::{Foreign, MaterializedView, Table, View};
+    let product = ["id", "organization_id", "name", "partner_id", "deleted_at"];
+    let mut relations = HashMap::from([
+        (name("org_products"), relation(Table, &product, None)),
+        (name("org_settings"), relation(Table, &["organization_id", "key"], None)),
+        (name("org_events"), relation(Table, &product, None)),
+        (name("events_2026"), relation(Table, &product, None)),
+        (name("plans"), relation(Table, &["code", "name"], None)),
+        (name("far"), relation(Foreign, &["id", "name"], None)),
+        (name("far_products"), relation(Foreign, &product, None)),
+    ]);
+    let views = [
+        (
+            "v_products",
+            View,
+            &product[..],
+            "SELECT id, organization_id, name, partner_id, deleted_at FROM public.org_products;",
+        ),
+        (
+            "v_liar",
+            View,
+            &["name", "organization_id", "deleted_at"],
+            "SELECT p.name, p.partner_id AS organization_id, p.deleted_at FROM public.org_products p;",
+        ),
+        (
+            "v_own",
+            View,
+            &["name"],
+            "SELECT org_products.name FROM public.org_products WHERE ((org_products.organization_id = (current_setting('app.organization_id'::text))::uuid) AND (org_products.deleted_at IS NULL));",
+        ),
+        ("v_plans", View, &["code"], "SELECT plans.code FROM public.plans;"),
+        ("v_deep", View, &["name"], "SELECT v_products.name FROM public.v_products;"),
+        (
+            "m_products",
+            MaterializedView,
+            &product[..],
+            "SELECT id, organization_id, name, partner_id, deleted_at FROM public.org_products;",
+        ),
+        (
+            "m_names",
+            MaterializedView,
+            &["name"],
+            "SELECT org_products.name FROM public.org_products;",
+        ),
+    ];
+    for (own, kind, columns, definition) in views {
+        relations.insert(name(own), relation(kind, columns, Some(definition)));
+    }
+    let (parent, child) = (name("org_events"), name("events_2026"));
+    relations.get_mut(&parent).unwrap().family.push(child.clone());
+    relations.get_mut(&child).unwrap().family.push(parent);
+    let default = Some("(current_setting('app.organization_id'::text))::uuid".into());
+    relations.get_mut(&name("org_events")).unwrap().columns[1].default = default;
+    let routine = |body: Option<&str>, language: &str, extension: Option<&str>| CatalogRoutine {
+        schema: "public".into(),
+        language: language.into(),
+        is_volatile: false,
+        body: body.map(Into::into),
+        extension: extension.map(Into::into),
+    };
+    let routines = HashMap::from([
+        ("tax".into(), vec![routine(Some("SELECT $1 * 0.19"), "sql", None)]),
+        (
+            "all_names".into(),
+            vec![routine(Some("SELECT name FROM public.org_products"), "sql", None)],
+        ),
+        ("opaque".into(), vec![routine(None, "plpgsql", None)]),
+        ("digest".into(), vec![routine(None, "c", Some("pgcrypto"))]),
+        ("crosstab".into(), vec![routine(None, "c", Some("tablefunc"))]),
+        // An overload beside a routine of PostgreSQL's own.
+        ("lower".into(), vec![routine(None, "plpgsql", None)]),
+    ]);
+    let policy = cases::standard_policy();
+    let catalog = Catalog::new(relations, routines, &policy.tables);
+    Policy { catalog: Some(Arc::new(catalog)), ..policy }
+}
+
+fn said(sql: &str) -> String {
+    let sql = sql.replace("$A", &format!("'{}'", cases::TENANT));
+    let tenant = cases::tenant();
+    let verdicts: Vec<_> = plan(&sql, &policy())
+        .statements()
+        .iter()
+        .map(|one| one.settle(SessionTenant::Known(&tenant), Arguments::Values(&[])))
+        .collect();
+    cases::words(&verdicts)
+}
+
+const UNBOUND: &str = "refuse unbound-tenant, visible-deleted";
+const HIDDEN: &str = "refuse hidden-relation";
+
+#[test]
+fn families_are_guarded_whatever_their_names() {
+    assert_eq!(said("SELECT name FROM events_2026"), UNBOUND);
+    assert_eq!(
+        said("SELECT name FROM events_2026 WHERE organization_id = $A AND deleted_at IS NULL"),
+        "admit"
+    );
+    assert_eq!(said("UPDATE events_2026 SET name = 'x'"), UNBOUND);
+}
+
+#[test]
+fn views_are_read_in_their_place() {
+    assert_eq!(said("SELECT name FROM v_products"), UNBOUND);
+    assert_eq!(said("SELECT name FROM v_deep"), UNBOUND);
+    assert_eq!(
+        said("SELECT name FROM v_products WHERE organization_id = $A AND deleted_at IS NULL"),
+        "admit"
+    );
+    assert_eq!(
+        said("SELECT name FROM v_liar WHERE organization_id = $A AND deleted_at IS NULL"),
+        "refuse unbound-tenant"
+    );
+    assert_eq!(said("SELECT name FROM v_own"), "admit");
+    assert_eq!(said("SELECT code FROM v_plans"), "admit");
+    assert_eq!(
+        said("UPDATE v_products SET name = 'x' WHERE organization_id = $A AND deleted_at IS NULL"),
+        HIDDEN
+    );
+    assert_eq!(said("INSERT INTO v_products (id, organization_id) VALUES ('1', $A)"), HIDDEN);
+    assert_eq!(said("INSERT INTO v_plans (code) VALUES ('x')"), "admit");
+}
+
+#[test]
+fn what_keeps_or_fetches_rows_needs_the_tenants_own_columns() {
+    assert_eq!(
+        said("SELECT name FROM m_products WHERE organization_id = $A AND deleted_at IS NULL"),
+        "admit"
+    );
+    assert_eq!(said("SELECT name FROM m_products"), UNBOUND);
+    assert_eq!(said("SELECT name FROM m_names"), HIDDEN);
+    assert_eq!(said("SELECT name FROM far"), HIDDEN);
+    assert_eq!(said("SELECT name FROM far_products"), UNBOUND);
+    assert_eq!(said("SELECT name FROM nobody_knows"), HIDDEN);
+}
+
+#[test]
+fn the_real_columns_decide() {
+    assert_eq!(said("SELECT key FROM org_settings WHERE organization_id = $A"), "admit");
+    assert_eq!(said("INSERT INTO org_products VALUES ('1', $A, 'x')"), "admit");
+    assert_eq!(said("INSERT INTO org_products VALUES ($A, '1', 'x')"), "refuse foreign-insert");
+    assert_eq!(
+        said("SELECT p.n FROM org_products AS p(i, o, n) WHERE p.o = $A AND p.deleted_at IS NULL"),
+        "admit"
+    );
+    assert_eq!(
+        said(
+            "SELECT p.i FROM org_products AS p(i, x, n, organization_id) WHERE p.organization_id = $A AND p.deleted_at IS NULL"
+        ),
+        "refuse unbound-tenant"
+    );
+    assert_eq!(
+        said(
+            "SELECT id FROM org_products WHERE deleted_at IS NULL AND EXISTS (SELECT 1 FROM plans WHERE organization_id = $A)"
+        ),
+        "admit"
+    );
+    assert_eq!(said("INSERT INTO org_events (id, name) VALUES ('1', 'x')"), "admit");
+    assert_eq!(
+        said("INSERT INTO org_products (id, name) VALUES ('1', 'x')"),
+        "refuse foreign-insert"
+    );
+}
+
+#[test]
+fn routines_are_known_by_what_they_do() {
+    assert_eq!(said("SELECT tax(1), digest('x', 'sha1')"), "admit");
+    for unknown in ["all_names()", "opaque()", "crosstab('x')", "lower('X')", "nobody()"] {
+        assert_eq!(said(&format!("SELECT {unknown}")), "refuse opaque-sql", "{unknown}");
+    }
+    assert_eq!(said("SELECT pg_catalog.lower('X')"), "admit");
+    let bound = "FROM org_products p WHERE p.organization_id = $A AND p.deleted_at IS NULL";
+    assert_eq!(said(&format!("SELECT p.all_names {bound}")), "refuse opaque-sql");
+    assert_eq!(said(&format!("SELECT p.name, p.ctid {bound}")), "admit");
+}
