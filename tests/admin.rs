@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use orgguard::analyze::{Kind, Outcome, Rule, Violation};
+use orgguard::catalog::Policies;
 use orgguard::config::{self, Overrides};
 use orgguard::policy::Policy;
 use orgguard::serve::{Admin, Readiness, Stage};
@@ -38,6 +39,7 @@ async fn ready_only_while_listening_and_while_the_server_is_there() {
         telemetry: Telemetry::new(Mode::Audit, policy()).unwrap(),
         readiness: readiness.clone(),
         upstream: upstream.local_addr().unwrap().to_string(),
+        policies: Policies::fixed(policy()),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -4,7 +4,11 @@
 //! A connection that is lost leaves the last catalogue in force; a catalogue that was never read
 //! knows no relation, so that enforce refuses.
 
+mod keep;
+mod published;
 mod queries;
 mod read;
 
+pub use keep::keep;
+pub use published::{Health, Policies, Published};
 pub use read::{NotRead, Snapshot, read};

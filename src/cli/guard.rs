@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::READER_STACK;
+use crate::catalog::Policies;
 use crate::config::{Config, Invalid};
 use crate::serve::{self, Admin, Readiness};
 use crate::telemetry::Telemetry;
@@ -55,6 +56,7 @@ impl Guard {
         let config = Arc::new(config);
         let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy))?;
         let readiness = Readiness::default();
+        let policies = Policies::of(&config);
         let mut admin_task = None;
         let mut admin_address = None;
         if let Some(address) = config.admin {
@@ -65,6 +67,7 @@ impl Guard {
                 telemetry: telemetry.clone(),
                 readiness: readiness.clone(),
                 upstream: config.upstream.clone(),
+                policies: policies.clone(),
             };
             admin_task = Some(tokio::spawn(admin.serve(listener)));
         }
@@ -73,7 +76,7 @@ impl Guard {
             // A dropped guard stops too.
             let _ = told.await;
         };
-        let serving = serve::serve(config, telemetry, readiness.clone(), stop);
+        let serving = serve::serve(config, telemetry, readiness.clone(), policies, stop);
         let task = tokio::spawn(async {
             serving.await.map_err(|error| NotServed::Serve(error.to_string()))
         });

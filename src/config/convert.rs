@@ -229,10 +229,15 @@ fn is_host_and_port(text: &str) -> bool {
 
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     let mut session = top.section("session");
-    let settings = Settings {
-        allowed: lower(session.list("settings")),
-        search_path: lower(session.list("search_path")),
-    };
+    let allowed = lower(session.list("settings"));
+    let mut search_path = lower(session.list("search_path"));
+    // PostgreSQL's own default, behind what the application puts before it.
+    for schema in ["$user", "public"] {
+        if !search_path.iter().any(|own| **own == *schema) {
+            search_path.push(schema.into());
+        }
+    }
+    let settings = Settings { allowed, search_path };
     session.finish();
     let mut routines = top.section("routines");
     let allowed = lower(routines.list("allow")).into_iter().collect();

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::catalog::{Health, Policies};
 use crate::telemetry::Telemetry;
 
 /// `/readyz` is asked often and by something that has a deadline itself.
@@ -75,6 +76,8 @@ pub struct Admin {
     pub readiness: Readiness,
     /// The database server, as `host:port`.
     pub upstream: String,
+    /// The policy with its catalogue.
+    pub policies: Policies,
 }
 
 impl Admin {
@@ -98,6 +101,9 @@ impl Admin {
             Stage::Draining => return Some("draining".to_owned()),
             Stage::Listening(_) => {}
         }
+        if self.policies.health() == Health::Unread {
+            return Some("the catalogue has not been read yet".to_owned());
+        }
         match timeout(UPSTREAM_TIMEOUT, TcpStream::connect(&*self.upstream)).await {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(format!("upstream {}: {error}", self.upstream)),
@@ -108,7 +114,13 @@ impl Admin {
 
 async fn ready(State(admin): State<Admin>) -> Response {
     match admin.not_ready().await {
-        None => "ready\n".into_response(),
+        None => match admin.policies.health().age() {
+            None => "ready\n".into_response(),
+            // The last catalogue is in force, so traffic need not go elsewhere.
+            Some(age) => {
+                format!("ready\ncatalogue: stale, read {} s ago\n", age.as_secs()).into_response()
+            }
+        },
         Some(why) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
         }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::analyze;
-use crate::policy::Policy;
-use crate::session::{Planned, Planner};
+use crate::catalog::{Policies, Published};
+use crate::session::Planned;
 use crate::telemetry::{AnalysisTook, PlanCached, Telemetry};
 
 /// Parts of the cache, each with a lock of its own.
@@ -15,9 +15,10 @@ const SHARDS: usize = 16;
 /// What an entry costs beside its text.
 const ENTRY_BYTES: usize = 128;
 
-/// The plans of texts, shared by all sessions. The whole text is the key.
+/// The plans of texts, shared by all sessions. The whole text is the key; what was planned under an
+/// older policy is forgotten.
 pub(super) struct PlanCache {
-    policy: Arc<Policy>,
+    policies: Policies,
     telemetry: Telemetry,
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
@@ -51,11 +52,27 @@ struct Shard {
     young: HashSet<Key>,
     old: HashSet<Key>,
     young_bytes: usize,
-    /// Bytes in one generation.
+    /// Bytes in one of the two.
     limit: usize,
+    /// The generation of the policy under which all of them were planned.
+    policy: u64,
 }
 
 impl Shard {
+    fn new(limit: usize) -> Self {
+        Self { young: HashSet::new(), old: HashSet::new(), young_bytes: 0, limit, policy: 0 }
+    }
+
+    /// Forgets what was planned under an older policy.
+    fn renew(&mut self, policy: u64) {
+        if policy > self.policy {
+            self.young.clear();
+            self.old.clear();
+            self.young_bytes = 0;
+            self.policy = policy;
+        }
+    }
+
     fn get(&mut self, text: &str) -> Option<Arc<Planned>> {
         if let Some(Key(planned)) = self.young.get(text) {
             return Some(Arc::clone(planned));
@@ -66,6 +83,10 @@ impl Shard {
     }
 
     fn insert(&mut self, planned: Arc<Planned>) {
+        self.renew(planned.generation());
+        if planned.generation() < self.policy {
+            return;
+        }
         let bytes = planned.text().len().saturating_add(ENTRY_BYTES);
         if bytes > self.limit {
             return;
@@ -83,13 +104,11 @@ impl Shard {
 
 impl PlanCache {
     /// An empty cache for so many bytes of text.
-    pub(super) fn new(policy: Arc<Policy>, telemetry: Telemetry, bytes: usize) -> Self {
+    pub(super) fn new(policies: Policies, telemetry: Telemetry, bytes: usize) -> Self {
         let limit = bytes / SHARDS / 2;
-        let shard = || {
-            Mutex::new(Shard { young: HashSet::new(), old: HashSet::new(), young_bytes: 0, limit })
-        };
+        let shard = || Mutex::new(Shard::new(limit));
         Self {
-            policy,
+            policies,
             telemetry,
             hasher: RandomState::new(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
@@ -103,18 +122,29 @@ impl PlanCache {
     }
 }
 
-impl Planner for PlanCache {
-    fn plan(&self, text: &str) -> Arc<Planned> {
+impl PlanCache {
+    /// The policies that it plans under.
+    pub(super) const fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The plan of a text under the newest policy.
+    pub(super) fn plan(&self, text: &str) -> Arc<Planned> {
         let shard = self.shard(text);
         if let Some(shard) = shard {
-            let found = shard.lock().unwrap_or_else(PoisonError::into_inner).get(text);
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.renew(self.policies.generation());
+            let found = shard.get(text);
+            drop(shard);
             PlanCached { hit: found.is_some() }.emit(&self.telemetry);
             if let Some(planned) = found {
                 return planned;
             }
         }
+        let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
-        let planned = Arc::new(Planned::new(text.into(), analyze::plan(text, &self.policy)));
+        let plan = analyze::plan(text, &policy);
+        let planned = Arc::new(Planned::new(text.into(), plan, generation));
         AnalysisTook { duration: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -130,13 +160,32 @@ mod tests {
     use crate::config::Overrides;
 
     fn shard(limit: usize) -> Shard {
-        Shard { young: HashSet::new(), old: HashSet::new(), young_bytes: 0, limit }
+        Shard::new(limit)
     }
 
     fn planned(text: &str) -> Arc<Planned> {
+        planned_under(text, 0)
+    }
+
+    fn planned_under(text: &str, generation: u64) -> Arc<Planned> {
         let config = crate::config::standard(&Overrides::default()).unwrap();
         // A text without statements: nothing is planned here.
-        Arc::new(Planned::new(text.into(), analyze::plan("", &config.policy)))
+        Arc::new(Planned::new(text.into(), analyze::plan("", &config.policy), generation))
+    }
+
+    #[test]
+    fn what_was_planned_under_an_older_policy_is_forgotten() {
+        let mut shard = shard(1_000);
+        shard.insert(planned_under("a", 0));
+        assert!(shard.get("a").is_some());
+        shard.renew(1);
+        assert!(shard.get("a").is_none());
+        shard.insert(planned_under("a", 1));
+        // Begun before the change, done after it.
+        shard.insert(planned_under("b", 0));
+        assert!(shard.get("b").is_none());
+        shard.insert(planned_under("c", 2));
+        assert!(shard.get("a").is_none() && shard.get("c").is_some());
     }
 
     #[test]

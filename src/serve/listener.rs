@@ -11,10 +11,14 @@ use tokio::time::{sleep, timeout};
 
 use super::admin::{Readiness, Stage};
 use super::cache::PlanCache;
+use super::plans::SessionPlans;
 use super::tls::{self, NoTls};
+use crate::catalog::{self, Policies};
 use crate::config::Config;
 use crate::session::SessionRules;
-use crate::telemetry::{ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry};
+use crate::telemetry::{
+    CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
+};
 use crate::wire::{Connection, Encryption, refuse};
 
 /// Connections over the limit that are told so at once; more are closed without a word.
@@ -45,6 +49,9 @@ pub enum NotServed {
 /// Serves clients until `shutdown` is done, then lets sessions end: idle ones at once, others as
 /// soon as they are idle, all of them after `limits.drain`.
 ///
+/// Statements are planned under `policies`, whose catalogue is kept up to date meanwhile if the
+/// configuration has one.
+///
 /// Statements are planned on the runtime's worker threads, and the deepest that the reading limits
 /// let through needs more stack than a thread has by default: build the runtime with
 /// `thread_stack_size(16 << 20)`.
@@ -55,6 +62,7 @@ pub async fn serve(
     config: Arc<Config>,
     telemetry: Telemetry,
     readiness: Readiness,
+    policies: Policies,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NotServed> {
     if config.catalog.is_some() {
@@ -65,6 +73,13 @@ pub async fn serve(
     let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
     let (drain, drained) = watch::channel(false);
+    let mut keeper = JoinSet::new();
+    match &config.catalog {
+        Some(source) => {
+            keeper.spawn(catalog::keep(policies.clone(), source.clone(), telemetry.clone()));
+        }
+        None => CatalogAbsent.emit(),
+    }
     let mut server = Server {
         rules: Arc::new(SessionRules {
             mode: config.mode,
@@ -73,13 +88,14 @@ pub async fn serve(
             statements: config.limits.statements_per_session,
         }),
         plans: Arc::new(PlanCache::new(
-            Arc::clone(&config.policy),
+            policies.clone(),
             telemetry.clone(),
             config.limits.plan_cache_bytes,
         )),
         permits: Arc::new(Semaphore::new(config.limits.connections)),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         sessions: JoinSet::new(),
+        policies,
         config,
         telemetry,
         encryption,
@@ -122,6 +138,7 @@ struct Server {
     config: Arc<Config>,
     rules: Arc<SessionRules>,
     plans: Arc<PlanCache>,
+    policies: Policies,
     telemetry: Telemetry,
     encryption: Option<Encryption>,
     permits: Arc<Semaphore>,
@@ -148,14 +165,15 @@ impl Server {
         let connection = Connection {
             config: Arc::clone(&self.config),
             rules: Arc::clone(&self.rules),
+            policies: self.policies.clone(),
             encryption: self.encryption.clone(),
             telemetry: self.telemetry.clone(),
             client,
             drain: self.drained.clone(),
         };
-        let plans = Arc::clone(&self.plans);
+        let plans = SessionPlans::new(Arc::clone(&self.plans), self.rules.mode);
         self.sessions.spawn(async move {
-            connection.run(stream, &*plans).await;
+            connection.run(stream, &plans).await;
             drop((opened, permit));
         });
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod cache;
 mod listener;
+mod plans;
 mod tls;
 
 pub use admin::{Admin, Readiness, Stage};

@@ -32,12 +32,19 @@ impl Session {
             return forward(gate::decide_unjudged(self.rules.mode));
         }
         match message {
-            FromClient::Query(text) => self.query(&planner.plan_bytes(text), out),
-            FromClient::Parse { name, text, types } => {
-                self.parse(name, &planner.plan_bytes(text), types, out)
-            }
+            FromClient::Query(text) => match planner.plan_bytes(text) {
+                Some(planned) => self.query(&planned, out),
+                None => ClientStep::Wait,
+            },
+            FromClient::Parse { name, text, types } => match planner.plan_bytes(text) {
+                Some(planned) => self.parse(name, &planned, types, out),
+                None => ClientStep::Wait,
+            },
             FromClient::Bind { portal, statement, values } => {
-                self.bind(portal, statement, values, out)
+                let Some(prepared) = self.current(statement, planner) else {
+                    return ClientStep::Wait;
+                };
+                self.bind(portal, prepared, values, out)
             }
             FromClient::Execute(portal) => self.execute(portal, out),
             FromClient::FunctionCall => self.function_call(out),
@@ -247,15 +254,30 @@ impl Session {
         }
     }
 
+    /// The prepared statement of a name, planned anew if the policy has changed since its Parse;
+    /// the outer `None` if the new plan is still to come.
+    fn current(&self, given: &[u8], planner: &dyn Planner) -> Option<Option<Arc<Prepared>>> {
+        let Some(prepared) = self.registry.statement(name(given)) else {
+            return Some(None);
+        };
+        match &prepared.statement {
+            StatementRef::Nth(planned, at) if !planner.is_current(planned) => {
+                let statement = StatementRef::Nth(planner.plan(planned.text())?, *at);
+                Some(Some(Arc::new(Prepared { statement, types: prepared.types.clone() })))
+            }
+            StatementRef::Nth(..) | StatementRef::Inner(_) => Some(Some(Arc::clone(prepared))),
+        }
+    }
+
     fn bind(
         &mut self,
         portal: &[u8],
-        statement: &[u8],
+        prepared: Option<Arc<Prepared>>,
         values: &[Form<'_>],
         out: &mut Output,
     ) -> ClientStep {
         let portal = name(portal);
-        let Some(prepared) = self.registry.statement(name(statement)).cloned() else {
+        let Some(prepared) = prepared else {
             return match gate::decide_unjudged(self.rules.mode) {
                 Ruling::Forward(permit) => {
                     self.pipeline.push(Entry::Bind(portal.into(), None));

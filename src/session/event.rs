@@ -30,6 +30,9 @@ pub enum Event {
         /// The flaw.
         advice: Advice,
     },
+    /// A statement that may have changed the catalogue has taken effect. What the server says of
+    /// it has not been passed on yet.
+    SchemaChanged,
     /// The session can no longer follow the conversation.
     Lost {
         /// Why, in a few fixed words.

@@ -23,6 +23,7 @@ mod planned;
 mod refusal;
 mod registry;
 mod report;
+mod schema;
 mod server;
 mod tenant;
 
@@ -74,7 +75,8 @@ pub enum ClientStep {
     Instead(Permit, &'static [u8]),
     /// Forget it.
     Drop,
-    /// Keep it, read no more from the client, and offer it again after the server's next message.
+    /// Keep it, read no more from the client, and offer it again after the server's next message,
+    /// or when the planner has the plan that it did not give.
     Wait,
     /// End the session once [`Output::to_client`] is written.
     End,
@@ -105,6 +107,8 @@ pub struct Session {
     skipping: bool,
     /// Something was executed in the current group.
     group_ran: bool,
+    /// A statement that may change the catalogue has run, and its transaction has not ended.
+    schema_touched: bool,
     /// The server reads COPY data and the client has not ended it.
     copy_in: bool,
     /// Audit only: the conversation is not followed any more.
@@ -129,6 +133,7 @@ impl Session {
             logged_in: false,
             skipping: false,
             group_ran: false,
+            schema_touched: false,
             copy_in: false,
             lost: false,
         }

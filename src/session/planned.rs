@@ -1,19 +1,20 @@
 use std::sync::Arc;
 
-use crate::analyze::Plan;
+use crate::analyze::{Plan, StatementPlan};
 
 /// A text and its plan.
 #[derive(Debug)]
 pub struct Planned {
     text: Box<str>,
     plan: Plan,
+    generation: u64,
 }
 
 impl Planned {
-    /// Joins a text and the plan made of it.
+    /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
-    pub const fn new(text: Box<str>, plan: Plan) -> Self {
-        Self { text, plan }
+    pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
+        Self { text, plan, generation }
     }
 
     /// The text.
@@ -27,17 +28,33 @@ impl Planned {
     pub const fn plan(&self) -> &Plan {
         &self.plan
     }
+
+    /// The generation of the policy it was made under.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether a newer catalogue may know a relation that this plan's did not.
+    #[must_use]
+    pub fn unknown_relation(&self) -> bool {
+        self.plan.statements().iter().any(StatementPlan::unknown_relation)
+    }
 }
 
 /// Where a session gets plans from: a cache in front of the analysis.
 pub trait Planner {
-    /// The plan of a text.
-    fn plan(&self, text: &str) -> Arc<Planned>;
+    /// The plan of a text; `None` if it is still to come. Then the message is offered again when
+    /// the driver has it. In audit there always is one.
+    fn plan(&self, text: &str) -> Option<Arc<Planned>>;
+
+    /// Whether a plan would be made in the same way now.
+    fn is_current(&self, planned: &Planned) -> bool;
 
     /// The plan of a text that is not UTF-8: not understood.
     ///
     /// PostgreSQL's texts have no NUL, so a text with one is never understood either.
-    fn plan_bytes(&self, text: &[u8]) -> Arc<Planned> {
+    fn plan_bytes(&self, text: &[u8]) -> Option<Arc<Planned>> {
         self.plan(std::str::from_utf8(text).unwrap_or("\0"))
     }
 }

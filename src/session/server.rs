@@ -4,7 +4,8 @@ use super::gate;
 use super::message::{FromServer, Status, Target};
 use super::pipeline::Entry;
 use super::registry::{Portal, Side, StatementRef};
-use super::{Output, ServerStep, Session};
+use super::{Event, Output, ServerStep, Session, schema};
+use crate::analyze::{Kind, StatementPlan};
 
 impl Session {
     /// Takes the server's next message.
@@ -21,12 +22,12 @@ impl Session {
             FromServer::CloseComplete => self.close_complete(),
             FromServer::ParameterDescription(types) => self.parameter_description(types),
             FromServer::RowDescription | FromServer::NoData => self.described(),
-            FromServer::CommandComplete(tag) => self.command_complete(tag),
+            FromServer::CommandComplete(tag) => self.command_complete(tag, out),
             FromServer::EmptyQuery => self.empty_query(),
             FromServer::PortalSuspended => self.portal_suspended(),
             FromServer::CopyIn => self.copy_in(),
             FromServer::Error => return self.error(out),
-            FromServer::Ready(status) => self.ready(*status),
+            FromServer::Ready(status) => self.ready(*status, out),
             FromServer::Parameter { name, value } => self.parameter(name, value),
             FromServer::CopyBoth | FromServer::NegotiateVersion => {
                 Err("unexpected message of the server")
@@ -138,7 +139,24 @@ impl Session {
         }
     }
 
-    fn command_complete(&mut self, tag: &[u8]) -> Result<(), &'static str> {
+    fn command_complete(&mut self, tag: &[u8], out: &mut Output) -> Result<(), &'static str> {
+        self.complete(tag)?;
+        // The server has committed before it says so, unless a block or more of a group follows:
+        // then the group's end tells.
+        if !self.confirmed.in_block() {
+            self.tell_schema(out);
+        }
+        Ok(())
+    }
+
+    /// The catalogue may have changed; only what is committed is seen by others.
+    fn tell_schema(&self, out: &mut Output) {
+        if self.schema_touched {
+            out.events.push(Event::SchemaChanged);
+        }
+    }
+
+    fn complete(&mut self, tag: &[u8]) -> Result<(), &'static str> {
         let reference = match self.pipeline.head_mut() {
             Some(Entry::Query(planned, done)) => {
                 let at = *done;
@@ -147,6 +165,7 @@ impl Session {
             }
             Some(Entry::Execute(_)) => {
                 if let Some(Entry::Execute(Some(portal))) = self.pipeline.pop() {
+                    self.touch_schema(&portal.statement, tag);
                     self.executed(&portal, Some(tag));
                 }
                 return Ok(());
@@ -157,8 +176,15 @@ impl Session {
             // The server found another statement in the string than the guard has judged.
             return Err("the server ran more statements than were judged");
         }
+        self.touch_schema(&reference, tag);
         self.world(Side::Confirmed).ran(&reference, None, Some(tag));
         Ok(())
+    }
+
+    fn touch_schema(&mut self, reference: &StatementRef, tag: &[u8]) {
+        // In audit the server may have found a statement more than the guard.
+        let kind = reference.plan().map_or(Kind::NotUnderstood, StatementPlan::kind);
+        self.schema_touched = self.schema_touched || schema::is_touched(kind, tag);
     }
 
     fn executed(&mut self, portal: &Arc<Portal>, tag: Option<&[u8]>) {
@@ -226,7 +252,7 @@ impl Session {
         }
     }
 
-    fn ready(&mut self, status: Status) -> Result<(), &'static str> {
+    fn ready(&mut self, status: Status, out: &mut Output) -> Result<(), &'static str> {
         match self.pipeline.pop() {
             Some(Entry::Sync | Entry::Query(..) | Entry::FunctionCall | Entry::FailingQuery(_)) => {
             }
@@ -235,6 +261,8 @@ impl Session {
         self.copy_in = false;
         self.confirmed.ready(status);
         if status == Status::Idle {
+            self.tell_schema(out);
+            self.schema_touched = false;
             self.registry.end_transaction();
         }
         self.predicted.clone_from(&self.confirmed);

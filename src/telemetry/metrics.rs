@@ -7,6 +7,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::catalog::CatalogMetrics;
 use super::pace::Pace;
 use crate::analyze::{Kind, Outcome};
 use crate::policy::Policy;
@@ -46,6 +47,7 @@ struct Inner {
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
     handles: Handles,
+    catalog: CatalogMetrics,
 }
 
 /// Metrics without labels, or with labels that were resolved at the start.
@@ -117,6 +119,7 @@ impl Telemetry {
                 tables: Mutex::default(),
                 pace: Pace::default(),
                 handles,
+                catalog: CatalogMetrics::default(),
             }),
         })
     }
@@ -133,6 +136,13 @@ impl Telemetry {
 
     pub(super) fn handles(&self) -> &Handles {
         &self.inner.handles
+    }
+
+    pub(super) fn catalog<'a, T>(
+        &'a self,
+        get: fn(&'a CatalogMetrics, &Registry) -> Option<&'a T>,
+    ) -> Option<&'a T> {
+        get(&self.inner.catalog, &self.inner.registry)
     }
 
     pub(super) fn pace(&self) -> &Pace {

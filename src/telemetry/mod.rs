@@ -2,12 +2,14 @@
 //!
 //! INVARIANT: no literal of any statement reaches a metric or a log, and every label has a bound.
 
+mod catalog;
 mod event;
 mod log;
 mod metrics;
 mod normal;
 mod pace;
 
+pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
     AdviceGiven, AnalysisTook, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, SessionLabels,

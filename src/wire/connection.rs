@@ -8,12 +8,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
+use super::plans::Plans;
 use super::relay::{Ended, Witness, relay};
 use super::startup::{Startup, Unwelcome};
 use super::stream::ClientStream;
 use crate::analyze::{Rule, Violation};
+use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{Event, Mode, Planner, Session, SessionRules, fatal};
+use crate::session::{Event, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
@@ -27,6 +29,8 @@ pub struct Connection {
     pub config: Arc<Config>,
     /// What its session goes by.
     pub rules: Arc<SessionRules>,
+    /// What statements are planned under.
+    pub policies: Policies,
     /// TLS towards clients, if there is any.
     pub encryption: Option<Encryption>,
     /// Where it tells of itself.
@@ -39,7 +43,7 @@ pub struct Connection {
 
 impl Connection {
     /// Serves the client until its session ends.
-    pub async fn run(self, stream: TcpStream, planner: &(dyn Planner + Sync)) {
+    pub async fn run(self, stream: TcpStream, planner: &dyn Plans) {
         let deadline = Instant::now()
             .checked_add(self.config.limits.login_timeout)
             .unwrap_or_else(Instant::now);
@@ -86,11 +90,11 @@ impl Connection {
         &self,
         mut client: ClientStream,
         startup: Startup,
-        planner: &(dyn Planner + Sync),
+        planner: &dyn Plans,
         deadline: Instant,
     ) {
         let mut witness = Teller { connection: self, labels: self.labels(&startup) };
-        let packet = match (startup.build(&self.config.policy.settings), self.rules.mode) {
+        let packet = match (self.admit(&startup), self.rules.mode) {
             (Ok(_), Mode::Audit) => startup.raw.clone(),
             (Err(unwelcome), Mode::Audit) => {
                 witness.unwelcome(&unwelcome);
@@ -150,6 +154,17 @@ impl Connection {
         }
     }
 
+    /// The packet for the server, if nothing in it keeps a session from being judged.
+    fn admit(&self, startup: &Startup) -> Result<Vec<u8>, Unwelcome> {
+        let built = startup.build(&self.config.policy.settings)?;
+        let database = startup.database();
+        if self.policies.is_of(database) {
+            return Ok(built);
+        }
+        let why = "names another database than the one whose catalogue the guard reads";
+        Err(Unwelcome::parameter("database", why))
+    }
+
     async fn connect(&self, packet: &[u8], deadline: Instant) -> Result<TcpStream, RefusedReason> {
         let connect = async {
             let mut server = TcpStream::connect(&*self.config.upstream).await?;
@@ -169,7 +184,7 @@ impl Connection {
         let application_name = startup.setting("application_name").unwrap_or_default();
         SessionLabels {
             role: role.into(),
-            database: startup.parameter("database").unwrap_or(role).into(),
+            database: startup.database().into(),
             application_name: application_name.into(),
             client: self.client,
         }
@@ -233,6 +248,9 @@ impl Teller<'_> {
                 }
                 .emit(telemetry);
             }
+            // Before a byte of the server's answer goes on: whoever acts on that answer plans
+            // under a catalogue that has seen the change.
+            Event::SchemaChanged => self.connection.policies.mark_stale(),
             Event::Lost { reason } => {
                 FramingLost { direction: from, client: self.connection.client }.emit(telemetry);
                 tracing::warn!(client = %self.connection.client, reason, "conversation lost");

@@ -295,6 +295,11 @@ impl Conversation {
             }
         }
         self.pass(bytes.get(given..at));
+        self.retry(planner);
+    }
+
+    /// Offers a message that had to wait again.
+    pub(super) fn retry(&mut self, planner: &dyn Planner) {
         if self.waiting && !self.ending {
             self.take_held(planner);
         }

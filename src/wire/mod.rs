@@ -7,6 +7,7 @@ mod decode;
 mod frame;
 mod greet;
 mod options;
+mod plans;
 mod relay;
 mod startup;
 mod stream;
@@ -20,3 +21,4 @@ mod tenant_scripts;
 
 pub use connection::{Connection, refuse};
 pub use greet::Encryption;
+pub use plans::Plans;

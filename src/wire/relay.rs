@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::conversation::Conversation;
+use super::plans::Plans;
 use super::stream::ClientStream;
-use crate::session::Planner;
 use crate::telemetry::Direction;
 
 /// Bytes read at once; a side is not read while as many wait to be written to the other.
@@ -90,7 +90,7 @@ pub(super) async fn relay(
     client: &mut ClientStream,
     server: &mut TcpStream,
     conversation: &mut Conversation,
-    planner: &(dyn Planner + Sync),
+    planner: &dyn Plans,
     witness: &mut (dyn Witness + Send),
     login_deadline: Instant,
     mut drain: watch::Receiver<bool>,
@@ -132,7 +132,7 @@ impl Relay<'_> {
         &mut self,
         context: &mut Context<'_>,
         conversation: &mut Conversation,
-        planner: &(dyn Planner + Sync),
+        planner: &dyn Plans,
         witness: &mut (dyn Witness + Send),
     ) -> Poll<io::Result<Progress>> {
         borrow(&mut conversation.to_server);
@@ -147,7 +147,7 @@ impl Relay<'_> {
         &mut self,
         context: &mut Context<'_>,
         conversation: &mut Conversation,
-        planner: &(dyn Planner + Sync),
+        planner: &dyn Plans,
         witness: &mut (dyn Witness + Send),
     ) -> Poll<io::Result<Progress>> {
         loop {
@@ -166,6 +166,7 @@ impl Relay<'_> {
                 return Poll::Ready(Ok(Progress::LoggedIn));
             }
             let read = [
+                retry(context, conversation, planner, witness),
                 self.read_client(context, conversation, planner, witness),
                 self.read_server(context, conversation, planner, witness),
             ];
@@ -238,7 +239,7 @@ impl Relay<'_> {
         &mut self,
         context: &mut Context<'_>,
         conversation: &mut Conversation,
-        planner: &(dyn Planner + Sync),
+        planner: &dyn Plans,
         witness: &mut (dyn Witness + Send),
     ) -> bool {
         if self.client_ended
@@ -268,7 +269,7 @@ impl Relay<'_> {
         &mut self,
         context: &mut Context<'_>,
         conversation: &mut Conversation,
-        planner: &(dyn Planner + Sync),
+        planner: &dyn Plans,
         witness: &mut (dyn Witness + Send),
     ) -> bool {
         if self.server_ended || conversation.is_ending() || conversation.to_client.len() >= BUFFER {
@@ -300,6 +301,21 @@ impl Relay<'_> {
             self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
         }
     }
+}
+
+/// Offers a message again whose plan was waited for; whether it did.
+fn retry(
+    context: &mut Context<'_>,
+    conversation: &mut Conversation,
+    planner: &dyn Plans,
+    witness: &mut (dyn Witness + Send),
+) -> bool {
+    if !conversation.is_waiting() || planner.poll_plan(context).is_pending() {
+        return false;
+    }
+    conversation.retry(planner);
+    witness.took(Direction::FromClient, 0, conversation);
+    true
 }
 
 fn poll_read<'a, S: AsyncRead>(

@@ -14,8 +14,12 @@ pub(super) const B: &str = "22222222-2222-4222-8222-222222222222";
 struct Plain(Config);
 
 impl Planner for Plain {
-    fn plan(&self, text: &str) -> Arc<Planned> {
-        Arc::new(Planned::new(text.into(), analyze::plan(text, &self.0.policy)))
+    fn plan(&self, text: &str) -> Option<Arc<Planned>> {
+        Some(Arc::new(Planned::new(text.into(), analyze::plan(text, &self.0.policy), 0)))
+    }
+
+    fn is_current(&self, planned: &Planned) -> bool {
+        planned.generation() == 0
     }
 }
 
@@ -125,7 +129,7 @@ impl Script {
         let violation = |event| match event {
             Event::Violation { violation, .. } => Some(violation.rule.name()),
             Event::Lost { .. } => Some("lost"),
-            Event::Judged { .. } | Event::Advice { .. } => None,
+            Event::Judged { .. } | Event::Advice { .. } | Event::SchemaChanged => None,
         };
         self.conversation.events().filter_map(violation).collect()
     }

@@ -40,7 +40,7 @@ impl Unwelcome {
         Self { code, message: message.into(), parameter: None }
     }
 
-    fn parameter(name: &str, why: &str) -> Self {
+    pub(super) fn parameter(name: &str, why: &str) -> Self {
         Self {
             code: "42501",
             message: format!("orgguard: startup parameter \"{name}\" {why}"),
@@ -63,6 +63,13 @@ impl Startup {
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let mut found = self.parameters.iter().rev();
         found.find(|(own, _)| own == name).map(|(_, value)| &**value)
+    }
+
+    /// The database, which is named like the role unless the packet says otherwise; an empty name
+    /// says nothing (`postmaster.c`, `ProcessStartupPacket`).
+    pub(super) fn database(&self) -> &str {
+        let named = self.parameter("database").filter(|name| !name.is_empty());
+        named.or_else(|| self.parameter("user")).unwrap_or_default()
     }
 
     /// The last value of a setting, given as a parameter or in `options`.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use orgguard::catalog::Policies;
 use orgguard::config::{self, Overrides};
 use orgguard::serve::{Readiness, serve};
 use orgguard::telemetry::Telemetry;
@@ -45,7 +46,8 @@ impl Guard {
             let stop = async {
                 let _ = told.await;
             };
-            runtime.block_on(serve(Arc::new(config), own, ready, stop)).unwrap();
+            let policies = Policies::of(&config);
+            runtime.block_on(serve(Arc::new(config), own, ready, policies, stop)).unwrap();
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = runtime.block_on(readiness.listening());

@@ -1,0 +1,10 @@
+use std::task::{Context, Poll};
+
+use crate::session::Planner;
+
+/// Where one session gets its plans, some of which have to be waited for.
+pub trait Plans: Planner + Sync {
+    /// Ready once a plan that was not given can be given: the message is to be offered again.
+    /// Pending where nothing is waited for.
+    fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()>;
+}
