@@ -38,9 +38,6 @@ pub enum NotServed {
         /// Why.
         source: io::Error,
     },
-    /// A catalogue is configured, and this version does not follow one while it serves.
-    #[error("[catalog] is not available yet: leave it out, and table names alone decide")]
-    Catalog,
     /// TLS towards clients cannot be used.
     #[error("client_tls: {0}")]
     Tls(#[from] NoTls),
@@ -65,9 +62,6 @@ pub async fn serve(
     policies: Policies,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NotServed> {
-    if config.catalog.is_some() {
-        return Err(NotServed::Catalog);
-    }
     let encryption = config.client_tls.as_ref().map(tls::load).transpose()?;
     let unable = |source| NotServed::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
