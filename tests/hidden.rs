@@ -91,6 +91,8 @@ fn policy() -> Policy {
     for (own, kind, columns, definition) in views {
         relations.insert(name(own), relation(kind, columns, Some(definition)));
     }
+    let catalogued = RelationName { schema: "pg_catalog".into(), name: "pg_attribute".into() };
+    relations.insert(catalogued, relation(Table, &[], None));
     let (parent, child) = (name("org_events"), name("events_2026"));
     relations.get_mut(&parent).unwrap().family.push(child.clone());
     relations.get_mut(&child).unwrap().family.push(parent);
@@ -177,6 +179,7 @@ fn what_keeps_or_fetches_rows_needs_the_tenants_own_columns() {
     assert_eq!(said("SELECT name FROM far"), HIDDEN);
     assert_eq!(said("SELECT name FROM far_products"), UNBOUND);
     assert_eq!(said("SELECT name FROM nobody_knows"), HIDDEN);
+    assert_eq!(said("SELECT attname FROM pg_attribute"), "admit");
 }
 
 #[test]

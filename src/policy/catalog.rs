@@ -134,7 +134,9 @@ impl Catalog {
         };
         match schema {
             Some(schema) => in_schema(schema),
-            None => search_path.iter().find_map(|schema| in_schema(schema)),
+            // pg_catalog comes first where a search path does not name it (documentation, 5.10.5).
+            None => in_schema("pg_catalog")
+                .or_else(|| search_path.iter().find_map(|schema| in_schema(schema))),
         }
     }
 
