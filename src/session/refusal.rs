@@ -173,4 +173,20 @@ mod tests {
         }
         assert_eq!(bytes[1..5], u32::to_be_bytes((bytes.len() - 1) as u32));
     }
+
+    #[test]
+    fn another_reader_of_the_protocol_agrees() {
+        use pgwire::messages::response::ErrorResponse;
+        use pgwire::messages::{DecodeContext, Message as _};
+
+        let mut bytes = Vec::new();
+        fatal(&mut bytes, "53300", "too many", Some("wait"));
+        let mut buffer = bytes::BytesMut::from(&bytes[..]);
+        let read = ErrorResponse::decode(&mut buffer, &DecodeContext::default());
+        let fields = read.unwrap().unwrap().fields;
+        let expected =
+            [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', "53300"), (b'M', "too many"), (b'H', "wait")];
+        assert_eq!(fields, expected.map(|(kind, text)| (kind, text.to_owned())));
+        assert!(buffer.is_empty());
+    }
 }
