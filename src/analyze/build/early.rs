@@ -43,8 +43,6 @@ impl Builder<'_> {
         let own = match expr {
             Expr::Cast { expr, target } => !widens(target) && self.is_exposed(expr, scope),
             Expr::Call(call) => !self.is_total(call) && self.is_exposed(expr, scope),
-            // Operators without a meaning of their own here may be anything.
-            Expr::Opaque(_) => false,
             _ => false,
         };
         if own {
