@@ -105,7 +105,10 @@ impl Guard {
             std::future::pending(),
         );
         tasks.spawn(async { serving.await.unwrap() });
-        let address = readiness.listening().await;
+        let address = tokio::select! {
+            address = readiness.listening() => address,
+            ended = tasks.join_next() => panic!("not served: {ended:?}"),
+        };
         Self { address, admin: admin_address, policies, telemetry, _tasks: tasks }
     }
 

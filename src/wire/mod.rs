@@ -13,6 +13,8 @@ mod startup;
 mod stream;
 
 #[cfg(test)]
+mod plan_scripts;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod scripts;

@@ -5,21 +5,28 @@ use std::sync::Arc;
 use super::conversation::Conversation;
 use crate::analyze;
 use crate::config::{Config, Overrides};
+use crate::policy::Policy;
 use crate::session::{Event, Mode, Planned, Planner, Session, SessionRules};
 
 pub(super) const A: &str = "11111111-1111-4111-8111-111111111111";
 pub(super) const B: &str = "22222222-2222-4222-8222-222222222222";
 
 /// Plans without a cache.
-struct Plain(Config);
+struct Plain {
+    config: Config,
+    /// Plans are still to come.
+    late: bool,
+    generation: u64,
+}
 
 impl Planner for Plain {
     fn plan(&self, text: &str) -> Option<Arc<Planned>> {
-        Some(Arc::new(Planned::new(text.into(), analyze::plan(text, &self.0.policy), 0)))
+        let plan = || analyze::plan(text, &self.config.policy);
+        (!self.late).then(|| Arc::new(Planned::new(text.into(), plan(), self.generation)))
     }
 
     fn is_current(&self, planned: &Planned) -> bool {
-        planned.generation() == 0
+        planned.generation() == self.generation
     }
 }
 
@@ -48,7 +55,11 @@ impl Script {
         change(&mut rules);
         let session = Session::new(Arc::new(rules), None);
         let conversation = Conversation::new(session, mode, 1 << 20);
-        let mut script = Self { conversation, planner: Plain(config), chunk: usize::MAX };
+        let mut script = Self {
+            conversation,
+            planner: Plain { config, late: false, generation: 0 },
+            chunk: usize::MAX,
+        };
         let login = [message(b'R', b"\0\0\0\0"), parameter("client_encoding", "UTF8"), ready('I')];
         assert_eq!(script.server(&login), ["R", "S", "Z I"]);
         script
@@ -114,6 +125,26 @@ impl Script {
             [format!("< E {code}"), "< Z I".to_owned()],
             "{sql}"
         );
+    }
+
+    /// The policy becomes another, under which plans are still to come.
+    pub(super) fn renew(&mut self, change: impl FnOnce(&mut Policy)) {
+        change(Arc::make_mut(&mut self.planner.config.policy));
+        self.planner.generation += 1;
+        self.planner.late = true;
+    }
+
+    /// Plans have come: what goes on.
+    pub(super) fn plans_come(&mut self) -> Vec<String> {
+        self.planner.late = false;
+        self.conversation.retry(&self.planner);
+        let (server, client) = self.take();
+        directed(&server, &client)
+    }
+
+    /// How often the session has told of a change of the schema since the last call.
+    pub(super) fn schema_changes(&mut self) -> usize {
+        self.conversation.events().filter(|event| matches!(event, Event::SchemaChanged)).count()
     }
 
     pub(super) fn is_waiting(&self) -> bool {
