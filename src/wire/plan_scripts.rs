@@ -38,7 +38,7 @@ fn a_statement_prepared_under_an_older_policy_is_planned_again_at_bind() {
     script.server(&[bare('2'), complete("SELECT 0"), ready('I')]);
 
     script.renew(|policy| {
-        policy.tables.patterns = vec![crate::policy::Pattern::parse("pl*").unwrap()]
+        policy.tables.patterns = vec![crate::policy::Pattern::parse("pl*").unwrap()];
     });
     assert_eq!(script.client(&run), [""; 0]);
     assert!(script.is_waiting());
