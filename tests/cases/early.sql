@@ -70,3 +70,8 @@ SELECT price::int, to_char(created_at, 'YYYY') FROM org_products WHERE organizat
 --@ strict
 --@ verdict: admit
 SELECT code FROM plans WHERE price::int > 0;
+
+--@ case: an operator of which nothing is known
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND name SIMILAR TO sku;

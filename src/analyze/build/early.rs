@@ -43,6 +43,8 @@ impl Builder<'_> {
         let own = match expr {
             Expr::Cast { expr, target } => !widens(target) && self.is_exposed(expr, scope),
             Expr::Call(call) => !self.is_total(call) && self.is_exposed(expr, scope),
+            // An operator or form of which nothing is known may fail on anything.
+            Expr::Opaque(_) => self.is_exposed(expr, scope),
             _ => false,
         };
         if own {
