@@ -19,7 +19,7 @@ use crate::session::{Event, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    Remembered, SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
 
 /// One client's connection, from its greeting to its end.
@@ -93,7 +93,8 @@ impl Connection {
         planner: &dyn Plans,
         deadline: Instant,
     ) {
-        let mut witness = Teller { connection: self, labels: self.labels(&startup) };
+        let remembered = Remembered::none(&self.telemetry);
+        let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
         let packet = match (self.admit(&startup), self.rules.mode) {
             (Ok(_), Mode::Audit) => startup.raw.clone(),
             (Err(unwelcome), Mode::Audit) => {
@@ -202,6 +203,7 @@ pub async fn refuse(stream: TcpStream, code: &str, message: &str) {
 struct Teller<'a> {
     connection: &'a Connection,
     labels: SessionLabels,
+    remembered: Remembered,
 }
 
 impl Teller<'_> {
@@ -266,5 +268,7 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
+        let (statements, portals) = conversation.remembered();
+        self.remembered.update(statements, portals);
     }
 }
