@@ -40,6 +40,8 @@ pub enum Kind {
     Update,
     /// DELETE.
     Delete,
+    /// MERGE.
+    Merge,
     /// BEGIN, COMMIT, SAVEPOINT …
     Transaction,
     /// SET, RESET, SHOW, DISCARD.
@@ -63,6 +65,7 @@ impl Kind {
             Self::Insert => "insert",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Merge => "merge",
             Self::Transaction => "transaction",
             Self::Setting => "setting",
             Self::Prepared => "prepared",

@@ -201,6 +201,7 @@ fn query_kind(query: &Query) -> Kind {
             Write::Insert(_) => Kind::Insert,
             Write::Update(_) => Kind::Update,
             Write::Delete(_) => Kind::Delete,
+            Write::Merge(_) => Kind::Merge,
         },
         Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => {
             Kind::Select

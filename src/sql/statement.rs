@@ -157,7 +157,7 @@ pub fn read(text: &str, limits: &ReadingLimits) -> Result<Vec<Statement>, NotUnd
 pub(super) fn is_query_start(lexemes: &[Lexeme]) -> bool {
     lexemes.first().is_some_and(|first| {
         first.token == Token::LParen
-            || ["select", "with", "values", "table", "insert", "update", "delete"]
+            || ["select", "with", "values", "table", "insert", "update", "delete", "merge"]
                 .iter()
                 .any(|word| first.is(word))
     })

@@ -12,6 +12,7 @@
 mod call;
 mod expr;
 mod from;
+mod merge;
 mod query;
 mod types;
 mod write;
@@ -43,7 +44,7 @@ pub(crate) struct Reading {
     pub(crate) unaccounted: Vec<Name>,
 }
 
-/// Reads the tokens of one query, INSERT, UPDATE or DELETE.
+/// Reads the tokens of one query, INSERT, UPDATE, DELETE or MERGE.
 pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
     let (mut tokens, mut accounted) = prepare(lexemes);
     tokens.push(written(Token::EOF));
@@ -180,6 +181,7 @@ impl Lowering<'_> {
             ParsedStatement::Insert(insert) => self.insert(insert).map(write::as_query),
             ParsedStatement::Update(update) => self.update(update).map(write::as_query),
             ParsedStatement::Delete(delete) => self.delete(delete).map(write::as_query),
+            ParsedStatement::Merge(merge) => self.merge(merge).map(write::as_query),
             _ => self.refuse("a statement of a kind that is not read"),
         }
     }

@@ -130,8 +130,8 @@ impl Lowering<'_> {
             SetExpr::Table(_) => self.refuse("TABLE in a place where it is not read"),
             SetExpr::Insert(statement)
             | SetExpr::Update(statement)
-            | SetExpr::Delete(statement) => Ok(self.statement(statement)?.body),
-            SetExpr::Merge(_) => self.refuse("MERGE"),
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => Ok(self.statement(statement)?.body),
         }
     }
 

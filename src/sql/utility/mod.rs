@@ -106,7 +106,6 @@ fn by_first_word(first: &str, cursor: &Cursor<'_>) -> Utility {
             _ => Utility::Opaque("ALTER of an object that the guard does not follow"),
         },
         "do" | "call" => Utility::Opaque("a routine's body is not read"),
-        "merge" => Utility::Opaque("MERGE is not read yet"),
         _ => Utility::Opaque("a statement that is not known to be harmless"),
     }
 }
