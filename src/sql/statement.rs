@@ -65,10 +65,10 @@ pub enum StatementBody {
     Fetch(Name),
     /// CLOSE name, or ALL.
     Close(Option<Name>),
-    /// COPY (query) TO STDOUT, CREATE TABLE … AS query: judged as the query.
+    /// A utility statement that runs or keeps a query: judged as the query.
     Wrapped {
-        /// COPY rather than CREATE TABLE AS.
-        copy: bool,
+        /// Which.
+        wrapper: Wrapper,
         /// The query.
         statement: Box<Statement>,
     },
@@ -91,6 +91,19 @@ pub enum StatementBody {
     DiscardAll,
     /// Any other utility statement.
     Utility(Utility),
+}
+
+/// A utility statement around a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapper {
+    /// COPY (query) TO STDOUT.
+    Copy,
+    /// CREATE TABLE … AS query, SELECT … INTO table.
+    TableAs,
+    /// CREATE [MATERIALIZED] VIEW … AS query: it outlives the session and its tenant.
+    View,
+    /// CALL routine(…), as the query SELECT routine(…).
+    Call,
 }
 
 /// What is thought of a utility statement from its tokens alone.

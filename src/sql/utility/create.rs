@@ -3,7 +3,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::{Read, contains, query};
-use crate::sql::statement::{Cursor, StatementBody, Utility};
+use crate::sql::statement::{Cursor, StatementBody, Utility, Wrapper};
 use crate::sql::token::Lexeme;
 
 /// CREATE, as far as it cannot make anything that runs or hides guarded rows.
@@ -37,7 +37,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read {
                 }
                 let inner = cursor.lexemes.get(cursor.at..end).unwrap_or_default();
                 return Ok(StatementBody::Wrapped {
-                    copy: false,
+                    wrapper: Wrapper::TableAs,
                     statement: query(inner, cursor)?,
                 });
             }
