@@ -187,8 +187,14 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
     let mut cursor = Cursor { lexemes, at: 0, span, named: Vec::new() };
     let first = lexemes.first().and_then(Lexeme::word).unwrap_or_default();
     if is_query_start(lexemes) {
-        let lower::Reading { query, unaccounted } = lower::read(lexemes, span)?;
-        return Ok(Statement { span, body: StatementBody::Query(query), unaccounted });
+        let lower::Reading { query, into_table, unaccounted } = lower::read(lexemes, span)?;
+        let body = StatementBody::Query(query);
+        if !into_table {
+            return Ok(Statement { span, body, unaccounted });
+        }
+        let statement = Box::new(Statement { span, body, unaccounted: Vec::new() });
+        let body = StatementBody::Wrapped { wrapper: Wrapper::TableAs, statement };
+        return Ok(Statement { span, body, unaccounted });
     }
     cursor.at = 1;
     let body = utility::body(&first, &mut cursor)?;
