@@ -41,6 +41,8 @@ pub enum Kind {
     Update,
     /// DELETE.
     Delete,
+    /// MERGE.
+    Merge,
     /// BEGIN, COMMIT, SAVEPOINT …
     Transaction,
     /// SET, RESET, SHOW, DISCARD.
@@ -64,6 +66,7 @@ impl Kind {
             Self::Insert => "insert",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Merge => "merge",
             Self::Transaction => "transaction",
             Self::Setting => "setting",
             Self::Prepared => "prepared",
@@ -218,7 +221,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained } =
+    let Outline { kind, effect, mut violations, query, explained, is_view } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
@@ -231,6 +234,10 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         graph = own;
         unknown_relation = unknown;
         violations.extend(more);
+    }
+    if is_view && let Some(kept) = kept_rows(&graph) {
+        violations.push(kept);
+        graph = Graph::default();
     }
     if let Some(span) = explained
         && !graph.obligations.is_empty()
@@ -274,6 +281,25 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         shortcut,
         unknown_relation,
     }
+}
+
+/// A view over guarded rows shows them to whoever asks later, of whatever tenant. Where there is a
+/// catalogue it is read in its place at each use, but what makes it is a migration all the same:
+/// the same statement has the same verdict with a catalogue and without one.
+fn kept_rows(graph: &Graph) -> Option<Violation> {
+    let reference = graph.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Bound { reference, .. } | Obligation::Live { reference, .. } => {
+            graph.references.get(*reference)
+        }
+        Obligation::Written { .. } | Obligation::Kept { .. } => None,
+    })?;
+    Some(Violation {
+        rule: Rule::GuardedDdl,
+        table: Some(reference.table.clone()),
+        span: reference.span,
+        detail: "a view over a guarded table has no tenant of its own".into(),
+        hint: "make it in a migration, on a direct connection".into(),
+    })
 }
 
 impl From<&sql::Operand> for NewValue {

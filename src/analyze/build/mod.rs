@@ -8,6 +8,7 @@ mod block;
 mod call;
 mod early;
 mod join;
+mod merge;
 mod predicate;
 mod query;
 mod relation;

@@ -1,4 +1,4 @@
-//! INSERT, UPDATE and DELETE.
+//! INSERT, UPDATE and DELETE; what MERGE has in common with them.
 
 use super::super::graph::{
     Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
@@ -24,11 +24,12 @@ impl Builder<'_> {
             Write::Delete(Delete { target, using, filter, returning }) => {
                 self.change(target, using, filter.as_ref(), &[], returning, outer)
             }
+            Write::Merge(merge) => self.merge(merge, outer),
         }
     }
 
     /// A write's target is never a CTE.
-    fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
+    pub(super) fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
         let Target { qualifier, name, alias } = target;
         if &*name.text == "pg_settings" {
             self.violate(
@@ -53,7 +54,7 @@ impl Builder<'_> {
         })
     }
 
-    fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
+    pub(super) fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
         match self.source_of(reference)? {
             GraphSource::Guarded(guarded) => Some(guarded.tenant.clone()),
             GraphSource::Unknown | GraphSource::Output(_) | GraphSource::Recursion(_) => None,
@@ -98,7 +99,7 @@ impl Builder<'_> {
     }
 
     /// SET: every new value of the tenant column must be the tenant.
-    fn assignments(
+    pub(super) fn assignments(
         &mut self,
         assignments: &[Assignment],
         target: &Target,
@@ -143,30 +144,10 @@ impl Builder<'_> {
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
-        let Target { qualifier, name: table, alias: _ } = target;
-        let all = if columns.is_empty() { self.written_columns(qualifier, table) } else { None };
-        let position = tenant.as_ref().and_then(|tenant| match &all {
-            Some(all) => all.iter().position(|name| name == tenant),
-            None => columns.iter().position(|name| name.text == *tenant),
-        });
+        let position = self.tenant_position(target, columns, tenant.as_deref());
         let mut values = self.written(source.as_ref(), position, outer);
-        // A tenant column that no row names gets its DEFAULT.
-        if let (Some(tenant), None) = (&tenant, position)
-            && let Some(term) = self.default_is_tenant(qualifier, table, tenant)
-        {
-            for written in &mut values {
-                written.value = Some(WrittenValue::Term(term));
-            }
-        }
         if let Some(tenant) = &tenant {
-            self.graph.obligations.push(Obligation::Written {
-                table: target.name.text.clone(),
-                span: target.name.span,
-                column: tenant.clone(),
-                values: values.clone(),
-            });
-        }
-        if let Some(tenant) = &tenant {
+            self.owe_written(target, tenant, position, &mut values);
             // RETURNING shows the rows written.
             let column = self.graph.column(reference, tenant);
             let facts = self.new_rows(column, &values);
@@ -186,6 +167,46 @@ impl Builder<'_> {
             against: Vec::new(),
             witness: false,
         }
+    }
+
+    /// Where the tenant column stands among the columns of INSERT, which are the table's own if
+    /// none is named.
+    pub(super) fn tenant_position(
+        &self,
+        target: &Target,
+        columns: &[Name],
+        tenant: Option<&str>,
+    ) -> Option<usize> {
+        let Target { qualifier, name, alias: _ } = target;
+        let all = if columns.is_empty() { self.written_columns(qualifier, name) } else { None };
+        match all {
+            Some(all) => all.iter().position(|name| tenant == Some(&**name)),
+            None => columns.iter().position(|name| tenant == Some(&*name.text)),
+        }
+    }
+
+    /// Every row written owes the tenant. A column that no row names gets its DEFAULT.
+    pub(super) fn owe_written(
+        &mut self,
+        target: &Target,
+        tenant: &str,
+        position: Option<usize>,
+        values: &mut [Written],
+    ) {
+        let Target { qualifier, name, alias: _ } = target;
+        if position.is_none()
+            && let Some(term) = self.default_is_tenant(qualifier, name, tenant)
+        {
+            for written in &mut *values {
+                written.value = Some(WrittenValue::Term(term));
+            }
+        }
+        self.graph.obligations.push(Obligation::Written {
+            table: name.text.clone(),
+            span: name.span,
+            column: tenant.into(),
+            values: values.to_vec(),
+        });
     }
 
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
