@@ -47,7 +47,10 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read {
                 Utility::Opaque("a routine that is not known to be harmless")
             }
         }
-        "index" if all_routines_known(rest) => Utility::Plain,
+        "index" if all_routines_known(rest) => {
+            index_name(cursor, at);
+            Utility::Plain
+        }
         "index" => Utility::Opaque("a routine that is not known to be harmless"),
         "sequence" => Utility::Plain,
         "schema" if rest.len() <= at.saturating_add(7) && !contains(rest, "create") => {
@@ -59,6 +62,21 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read {
         _ => Utility::Opaque("an object that can change what statements mean"),
     };
     Ok(StatementBody::Utility(utility))
+}
+
+/// An index's own name is no relation's that could be read.
+fn index_name(cursor: &mut Cursor<'_>, index: usize) {
+    let mut at = cursor.at.saturating_add(index).saturating_add(1);
+    let is = |at: usize, word: &str| cursor.lexemes.get(at).is_some_and(|it| it.is(word));
+    for word in ["concurrently", "if", "not", "exists"] {
+        if is(at, word) {
+            at = at.saturating_add(1);
+        }
+    }
+    // A name with a schema before it does not follow CREATE INDEX, and the table follows ON.
+    if !is(at, "on") && is(at.saturating_add(1), "on") {
+        cursor.named.push(at);
+    }
 }
 
 /// Whether the AS at `index` belongs to `GENERATED … AS (…)` or a cast.
