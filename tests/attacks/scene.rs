@@ -170,6 +170,7 @@ impl Attacker {
         self.client.send(bytes);
     }
 
+    #[track_caller]
     pub(crate) fn message(&mut self) -> (u8, Vec<u8>) {
         let (kind, body) = self.client.message();
         for marker in MARKERS {
@@ -183,6 +184,7 @@ impl Attacker {
     }
 
     /// Messages up to one of this kind, in short; rows without a number of columns and lengths.
+    #[track_caller]
     pub(crate) fn until(&mut self, kind: u8) -> Vec<String> {
         let mut shown = Vec::new();
         loop {
@@ -201,12 +203,14 @@ impl Attacker {
     }
 
     /// The answer to a simple query.
+    #[track_caller]
     pub(crate) fn query(&mut self, sql: &str) -> Vec<String> {
         self.send(&message(b'Q', format!("{sql}\0").as_bytes()));
         self.until(b'Z')
     }
 
     /// A simple query that passes.
+    #[track_caller]
     pub(crate) fn run(&mut self, sql: &str) -> Vec<String> {
         let answer = self.query(sql);
         passes(&answer, sql);
@@ -214,18 +218,21 @@ impl Attacker {
     }
 
     /// A simple query that the guard refuses.
+    #[track_caller]
     pub(crate) fn refused(&mut self, sql: &str) {
         let answer = self.query(sql);
         assert!(answer[0] == "E 42501" || answer[0] == "E 0A000", "{sql}: {answer:?}");
     }
 
     /// Messages with a Sync behind them, and the answer to them.
+    #[track_caller]
     pub(crate) fn group(&mut self, messages: &[Vec<u8>]) -> Vec<String> {
         self.send(&[messages.concat(), sync()].concat());
         self.until(b'Z')
     }
 
     /// A statement of the extended protocol, and the answer to it.
+    #[track_caller]
     pub(crate) fn extended(&mut self, sql: &str, values: &[&str]) -> Vec<String> {
         self.group(&[parse("", sql), bind("", "", values), execute("")])
     }
@@ -257,17 +264,20 @@ fn values(mut row: &[u8]) -> String {
 }
 
 /// Nothing of the answer is an error.
+#[track_caller]
 pub(crate) fn passes(answer: &[String], what: &str) {
     assert!(!answer.iter().any(|shown| shown.starts_with("E ")), "{what}: {answer:?}");
 }
 
 /// The answer has rows of the own organization.
+#[track_caller]
 pub(crate) fn has_rows(answer: &[String]) {
     assert!(answer.iter().any(|shown| shown.starts_with("D A ")), "{answer:?}");
     passes(answer, "rows");
 }
 
 /// The answer has no row, and ends in an error with one of these codes.
+#[track_caller]
 pub(crate) fn fails(answer: &[String], codes: &[&str]) {
     assert!(!answer.iter().any(|shown| shown.starts_with('D')), "{answer:?}");
     let error = answer.iter().find_map(|shown| shown.strip_prefix("E "));

@@ -42,7 +42,7 @@ fn routes(setting: &str, value: &str) -> Vec<String> {
         format!("DO $$ BEGIN PERFORM set_config('{setting}', '{value}', false); END $$"),
         format!("EXPLAIN (ANALYZE, COSTS OFF) SELECT set_config('{setting}', '{value}', false)"),
         format!("DECLARE c CURSOR WITH HOLD FOR SELECT set_config('{setting}', '{value}', false)"),
-        format!("PREPARE p AS SELECT set_config('{setting}', $1, false)"),
+        format!("PREPARE p AS SELECT set_config('{setting}', $1, false); EXECUTE p('{value}')"),
         format!("COPY (SELECT set_config('{setting}', '{value}', false)) TO STDOUT"),
         format!("CREATE TABLE x AS SELECT set_config('{setting}', '{value}', false)"),
         format!("SELECT 1; SET {setting} = '{value}'; SELECT 2"),
@@ -76,7 +76,7 @@ fn try_routes(scene: &Scene<'_>, door: &Door<'_>, setting: &str, value: &str, be
     }
     // What an administrator has set for the role or the database does not hold either: the
     // session has the guard's value, or there is none.
-    for holder in ["ROLE app", &format!("DATABASE {database}")] {
+    for holder in [&*format!("ROLE app IN DATABASE {database}"), &format!("DATABASE {database}")] {
         scene.admin().query(&format!("ALTER {holder} SET {setting} = '{value}'"));
         let told = door.told(&[("user", "app"), ("database", database)]);
         if told.is_empty() {
@@ -170,7 +170,7 @@ fn paths(scene: &Scene<'_>) {
     passes(&scene.admin().query("CREATE ROLE other; GRANT other TO app"), "role");
     let door = scene.guard();
     for (setting, value, before) in [
-        ("search_path", "evil, pg_catalog, public", "\"$user\", public"),
+        ("search_path", "evil", "\"$user\", public"),
         ("search_path", "pg_temp", "\"$user\", public"),
         ("role", "other", "none"),
         ("row_security", "off", "on"),

@@ -177,15 +177,15 @@ fn missing(scene: &Scene<'_>) {
     // A row without a tenant is no row of this tenant.
     let insert = "INSERT INTO org_tags (id, organization_id, label) \
                   VALUES (gen_random_uuid(), $1, 'null')";
-    let group = [parse("i", insert), bind_as("", "i", &[], &[None]), execute("")];
+    let group = [parse("", insert), bind_as("", "", &[], &[None]), execute("")];
     fails(&client.group(&group), &["42501", "23502"]);
-    fails(&client.group(&[parse("i", insert), bind("", "i", &[B]), execute("")]), &["42501"]);
-    let group = [parse("i", insert), bind("", "i", &[A]), execute("")];
+    fails(&client.group(&[parse("", insert), bind("", "", &[B]), execute("")]), &["42501"]);
+    let group = [parse("", insert), bind("", "", &[A]), execute("")];
     assert_eq!(client.group(&group), ["1", "2", "C INSERT 0 1", "Z I"]);
     let update = "UPDATE org_tags SET organization_id = $2 \
                   WHERE organization_id = $1 AND deleted_at IS NULL AND label = 'null'";
-    fails(&client.group(&[parse("u", update), bind("", "u", &[A, B]), execute("")]), &["42501"]);
-    let group = [parse("u", update), bind("", "u", &[A, A]), execute("")];
+    fails(&client.group(&[parse("", update), bind("", "", &[A, B]), execute("")]), &["42501"]);
+    let group = [parse("", update), bind("", "", &[A, A]), execute("")];
     assert_eq!(client.group(&group), ["1", "2", "C UPDATE 1", "Z I"]);
     has_rows(&client.group(&[bind("", "b", &[A]), execute("")]));
 }

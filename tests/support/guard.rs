@@ -131,6 +131,7 @@ impl Client {
     }
 
     /// The next message: kind and body.
+    #[track_caller]
     pub(crate) fn message(&mut self) -> (u8, Vec<u8>) {
         let mut header = [0; 5];
         self.stream.read_exact(&mut header).unwrap();
