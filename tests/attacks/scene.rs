@@ -80,8 +80,8 @@ impl Scene<'_> {
 
     /// A guard whose sessions keep their first tenant.
     pub(crate) fn guard_never(&self) -> Door<'_> {
-        let address = self.arena.server.address();
-        let text = Guard::text("enforce", address, "").replace("\"free\"", "\"never\"");
+        let address = self.arena.server.address().to_string();
+        let text = Guard::text("enforce", &address, "").replace("\"free\"", "\"never\"");
         Door { guard: Guard::start_text(&text), scene: self }
     }
 

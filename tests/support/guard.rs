@@ -24,11 +24,16 @@ pub(crate) struct Guard {
 impl Guard {
     /// Starts a guard with the standard configuration, this mode, and more lines of the file.
     pub(crate) fn start(mode: &str, upstream: SocketAddr, more: &str) -> Self {
+        Self::start_at(mode, &upstream.to_string(), more)
+    }
+
+    /// The same with a server that is named in any way.
+    pub(crate) fn start_at(mode: &str, upstream: &str, more: &str) -> Self {
         Self::start_text(&Self::text(mode, upstream, more))
     }
 
     /// The text of the standard configuration.
-    pub(crate) fn text(mode: &str, upstream: SocketAddr, more: &str) -> String {
+    pub(crate) fn text(mode: &str, upstream: &str, more: &str) -> String {
         format!(
             "mode = \"{mode}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n\
              [guard]\ntables = [\"org_*\"]\ntenant_column = \"organization_id\"\n\
