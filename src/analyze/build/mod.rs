@@ -16,6 +16,8 @@ mod relation;
 mod strict;
 mod write;
 
+pub(super) use call::sole_call;
+
 use super::graph::{
     ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
@@ -44,7 +46,7 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
         graph: Graph::default(),
         violations: Vec::new(),
         advice: Vec::new(),
-        sole_item: call::sole_item(query),
+        sole_item: sole_call(query).map(|call| call.name.span),
         unknown_relation: false,
         inside_view: None,
         view_depth: 0,
