@@ -4,8 +4,9 @@ use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::graph::{Graph, Obligation};
 use super::judge;
-use super::settle::Structure;
-use super::solve::Solver;
+use super::settle::{Compared, Structure};
+use super::shortcut::{self, Shortcut};
+use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
@@ -90,6 +91,8 @@ pub struct StatementPlan {
     advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
     provable: Vec<bool>,
+    /// What is enough for every obligation, if anything is.
+    shortcut: Option<Shortcut>,
     unknown_relation: bool,
 }
 
@@ -143,13 +146,36 @@ impl StatementPlan {
         let mut verdict =
             Verdict { violations: self.violations.clone(), advice: self.advice.clone() };
         if !self.graph.obligations.is_empty() {
-            let judged =
-                judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judge =
+                || judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judged = match self.take_shortcut(tenant, arguments) {
+                Some(advice) => {
+                    let judged = Verdict { violations: Vec::new(), advice };
+                    debug_assert_eq!(judged, judge(), "the shortcut leads elsewhere");
+                    judged
+                }
+                None => judge(),
+            };
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
         }
         verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
+    }
+
+    /// The advice of a statement that holds by what is enough.
+    fn take_shortcut(
+        &self,
+        tenant: SessionTenant<'_>,
+        arguments: Arguments<'_>,
+    ) -> Option<Vec<Advice>> {
+        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.shortcut, tenant) else {
+            return None;
+        };
+        let truth =
+            Compared { graph: &self.graph, tenant_type: self.tenant_type, tenant, arguments };
+        let holds = shortcut.operands.iter().all(|operand| truth.is_tenant(*operand));
+        holds.then(|| shortcut.advice.clone())
     }
 
     /// What each guarded reference owes and whether it can be proved, for a reader.
@@ -189,6 +215,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         violations: vec![violation],
         advice: Vec::new(),
         provable: Vec::new(),
+        shortcut: None,
         unknown_relation: false,
     }
 }
@@ -236,7 +263,12 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
             }
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })
-        .collect();
+        .collect::<Vec<_>>();
+    let shortcut = if violations.is_empty() && !graph.obligations.is_empty() {
+        shortcut::find(&graph, &provable)
+    } else {
+        None
+    };
     StatementPlan {
         kind,
         span: statement.span,
@@ -246,6 +278,7 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         violations,
         advice,
         provable,
+        shortcut,
         unknown_relation,
     }
 }

@@ -20,7 +20,12 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read {
             Some(body) => return Ok(body),
             None => computing(rest),
         },
-        ("index" | "statistics", _) => computing(rest),
+        ("index", _) => {
+            let utility = computing(rest);
+            index_name(cursor, at);
+            utility
+        }
+        ("statistics", _) => computing(rest),
         ("sequence", _) => Utility::Plain,
         ("schema", _) if !contains(rest, "create") => Utility::Plain,
         ("schema", _) => Utility::Ddl("the elements of a schema are not read"),
@@ -117,6 +122,21 @@ fn computing(rest: &[Lexeme]) -> Utility {
         Utility::Plain
     } else {
         Utility::Opaque("a routine that is not known to be harmless")
+    }
+}
+
+/// An index's own name is no relation's that could be read.
+fn index_name(cursor: &mut Cursor<'_>, index: usize) {
+    let mut at = cursor.at.saturating_add(index).saturating_add(1);
+    let is = |at: usize, word: &str| cursor.lexemes.get(at).is_some_and(|it| it.is(word));
+    for word in ["concurrently", "if", "not", "exists"] {
+        if is(at, word) {
+            at = at.saturating_add(1);
+        }
+    }
+    // A name with a schema before it does not follow CREATE INDEX, and the table follows ON.
+    if !is(at, "on") && is(at.saturating_add(1), "on") {
+        cursor.named.push(at);
     }
 }
 
