@@ -189,18 +189,19 @@ impl Soak {
         }
     }
 
-    /// A sample once every session has ended: the guard notices a client that is gone when the
-    /// server's answer cannot be written. The connection of `/metrics` may be open still.
+    /// A sample once every session has ended. The connections of `/metrics` are closed a little
+    /// after their answer, so the fewest descriptors of some samples count.
     fn settled(&self) -> Sample {
         let patience = Instant::now() + support::PATIENCE;
-        loop {
-            let sample = self.sample();
-            if sample.connections == 0 || Instant::now() > patience {
-                sleep(Duration::from_secs(1));
-                return self.sample();
-            }
+        while self.sample().connections > 0 && Instant::now() < patience {
             sleep(Duration::from_millis(100));
         }
+        let samples = [(); 5].map(|()| {
+            sleep(Duration::from_millis(200));
+            self.sample()
+        });
+        let descriptors = samples.iter().map(|sample| sample.descriptors).min().unwrap();
+        Sample { descriptors, ..samples[4] }
     }
 
     /// A program of PostgreSQL's client side: beside the server's, or on the PATH.
