@@ -260,6 +260,7 @@ impl Session {
             _ => return Err("ReadyForQuery out of turn"),
         }
         self.copy_in = false;
+        self.groups = self.groups.wrapping_add(1);
         self.confirmed.ready(status);
         if status == Status::Idle {
             self.tell_schema(out);

@@ -1,14 +1,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
+use super::patience::{Expired, Patience};
 use super::plans::Plans;
+use super::quota::Quota;
 use super::relay::{Ended, Witness, relay};
 use super::socket::Socket;
 use super::startup::{Startup, Unwelcome};
@@ -20,9 +23,12 @@ use crate::config::Config;
 use crate::session::{Event, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
-    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    Remembered, SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
+    Remembered, SessionEnded, SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
+
+/// For handing a cancel request to the server.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 const UNREACHED: &str = "orgguard: the database server cannot be reached";
 const TOO_LONG: &str = "orgguard: login took too long";
@@ -46,6 +52,8 @@ pub struct Connection {
     pub telemetry: Telemetry,
     /// The client's address.
     pub client: SocketAddr,
+    /// How many connections each role may have.
+    pub roles: Quota<Box<str>>,
     /// Turns true when sessions are to end as soon as they are idle.
     pub drain: watch::Receiver<bool>,
 }
@@ -120,6 +128,14 @@ impl Connection {
                 return;
             }
         };
+        let role = Box::from(startup.parameter("user").unwrap_or_default());
+        let Some(_counted) = self.roles.take(&role) else {
+            self.refused(RefusedReason::LimitOfRole);
+            let mut bytes = Vec::new();
+            fatal(&mut bytes, "53300", "orgguard: too many connections for this role", None);
+            say(&mut client, &bytes).await;
+            return;
+        };
         let mut server = match self.connect(&packet, deadline).await {
             Ok(server) => server,
             Err(reason) => {
@@ -130,10 +146,9 @@ impl Connection {
                 return;
             }
         };
-        let role = startup.parameter("user").unwrap_or_default();
-        let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, role)).await;
+        let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, &role)).await;
         if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
-            self.not_logged_in(&mut client, role, reason).await;
+            self.not_logged_in(&mut client, &role, reason).await;
             return;
         }
         let tenant = self.rules.tenant.setting.as_deref();
@@ -149,12 +164,25 @@ impl Connection {
             planner,
             &mut witness,
             deadline,
+            Patience {
+                idle: self.config.limits.idle_timeout,
+                statement: self.config.limits.statement_timeout,
+            },
             self.drain.clone(),
         );
         match ended.await {
-            Ok(Ended::Closed) => {
+            Ok(Ended::Closed(by)) => {
+                self.ended(by);
                 drop(server);
                 farewell(&mut client).await;
+            }
+            Ok(Ended::Expired(expired)) => {
+                self.ended(EndedBy::Guard);
+                drop(server);
+                if expired == Expired::Statement {
+                    self.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
             }
             Ok(Ended::LoginTimeout) => {
                 self.refused(RefusedReason::LoginTimeout);
@@ -162,7 +190,10 @@ impl Connection {
                 fatal(&mut bytes, "08006", TOO_LONG, None);
                 say(&mut client, &bytes).await;
             }
-            Err(error) => tracing::debug!(client = %self.client, %error, "session lost"),
+            Err(error) => {
+                self.ended(EndedBy::Client);
+                tracing::debug!(client = %self.client, %error, "session lost");
+            }
         }
     }
 
@@ -188,6 +219,21 @@ impl Connection {
             Ok(Ok(server)) => Ok(server),
             Ok(Err(_)) => Err(RefusedReason::Upstream),
             Err(_) => Err(RefusedReason::LoginTimeout),
+        }
+    }
+
+    fn ended(&self, by: EndedBy) {
+        SessionEnded { by, client: self.client }.emit(&self.telemetry);
+    }
+
+    /// Cancels what a session's backend is doing: closing the connection would not stop it.
+    async fn cancel_statement(&self, key: &[u8]) {
+        const CANCEL: [u8; 4] = 80_877_102_u32.to_be_bytes();
+        let length = u32::try_from(key.len().saturating_add(8)).unwrap_or(u32::MAX);
+        let request = [&length.to_be_bytes()[..], &CANCEL, key].concat();
+        let cancelled = timeout(CANCEL_TIMEOUT, self.upstream.cancel(&request)).await;
+        if !matches!(cancelled, Ok(Ok(()))) {
+            tracing::warn!(client = %self.client, "a statement could not be cancelled");
         }
     }
 
