@@ -46,7 +46,7 @@ impl Arena {
     }
 
     /// Runs one attack, and looks at the other organization's rows behind it.
-    pub(crate) fn run(&self, attack: fn(&Scene)) {
+    pub(crate) fn run(&self, attack: fn(&Scene<'_>)) {
         let database = format!("attack{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut admin = login(Client::connect(self.server.address()), "postgres", "postgres", &[]);
         // Another attack may be reading the template at this moment.
