@@ -283,10 +283,9 @@ fn new_value(expr: &Expr) -> NewValue {
         Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
-        Expr::Cast {
-            expr,
-            target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar"),
-        } => new_value(expr),
+        Expr::Cast { expr, target: crate::sql::model::TypeName::Plain("text" | "uuid") } => {
+            new_value(expr)
+        }
         _ => NewValue::Unknown,
     }
 }

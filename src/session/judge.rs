@@ -38,8 +38,9 @@ impl Court<'_> {
     fn tenant(&self) -> SessionTenant<'_> {
         match self.scope.current() {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
-            Setting::Unsure => SessionTenant::Required,
-            Setting::Unset | Setting::Unknown => match self.rules.unknown {
+            // A value that is no tenant is no leave to choose one.
+            Setting::Unknown | Setting::Unsure => SessionTenant::Required,
+            Setting::Unset => match self.rules.unknown {
                 UnknownTenant::Refuse => SessionTenant::Required,
                 UnknownTenant::Structural => SessionTenant::Any,
             },
