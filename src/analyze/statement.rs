@@ -13,7 +13,7 @@ use super::plan::{Kind, plan_statement};
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
 use crate::sql::model::{Body, Call, Constant, Expr, Name, Query, Write};
-use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility};
+use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper};
 
 /// What is known of a statement beside its query.
 pub(super) struct Outline<'s> {
@@ -24,6 +24,8 @@ pub(super) struct Outline<'s> {
     pub(super) query: Option<&'s Query>,
     /// Where EXPLAIN stands if it would show row estimates.
     pub(super) explained: Option<Span>,
+    /// Whether the query is kept as a view, for every tenant.
+    pub(super) is_view: bool,
 }
 
 pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
@@ -33,6 +35,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         violations: sweep(statement, policy),
         query: None,
         explained: None,
+        is_view: false,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -62,12 +65,13 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.kind = Kind::Prepared;
             prepared(&mut outline, &statement.body, policy);
         }
-        StatementBody::Wrapped { copy, statement } => {
+        StatementBody::Wrapped { wrapper, statement } => {
             let own = self::outline(statement, policy);
-            outline.kind = if *copy { Kind::Copy } else { Kind::Utility };
+            outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
             wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
+            outline.is_view = *wrapper == Wrapper::View;
         }
         StatementBody::Transaction(control) => {
             outline.kind = Kind::Transaction;
@@ -159,7 +163,8 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
         ),
-        StatementBody::Utility(_) | StatementBody::Wrapped { copy: false, .. } => (
+        StatementBody::Utility(_)
+        | StatementBody::Wrapped { wrapper: Wrapper::TableAs | Wrapper::View, .. } => (
             Rule::GuardedDdl,
             "a utility statement on a guarded table",
             "run it as a migration, on a direct connection",
@@ -222,6 +227,7 @@ fn query_kind(query: &Query) -> Kind {
             Write::Insert(_) => Kind::Insert,
             Write::Update(_) => Kind::Update,
             Write::Delete(_) => Kind::Delete,
+            Write::Merge(_) => Kind::Merge,
         },
         Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => {
             Kind::Select

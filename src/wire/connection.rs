@@ -23,7 +23,7 @@ use crate::session::{Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    Remembered, SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
 
 const UNREACHED: &str = "orgguard: the database server cannot be reached";
@@ -100,7 +100,8 @@ impl Connection {
         planner: &dyn Plans,
         deadline: Instant,
     ) {
-        let mut witness = Teller { connection: self, labels: self.labels(&startup) };
+        let remembered = Remembered::none(&self.telemetry);
+        let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
         let mark = mark();
         let packet = match (self.admit(&startup, &mark), self.rules.mode) {
             (Ok(_), Mode::Audit) => startup.raw.clone(),
@@ -280,6 +281,7 @@ pub async fn refuse(stream: Socket, code: &str, message: &str) {
 struct Teller<'a> {
     connection: &'a Connection,
     labels: SessionLabels,
+    remembered: Remembered,
 }
 
 impl Teller<'_> {
@@ -344,5 +346,7 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
+        let (statements, portals) = conversation.remembered();
+        self.remembered.update(statements, portals);
     }
 }

@@ -95,7 +95,7 @@ impl Builder<'_> {
         }
     }
 
-    fn look_up<'c>(
+    pub(super) fn look_up<'c>(
         &self,
         catalog: &'c Catalog,
         qualifier: &[Name],
