@@ -229,6 +229,10 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        if let Expr::Field { base, name } = expr {
+            let reference = self.whole_row(base, scope)?;
+            return Some(Term::Column(self.graph.column(reference, &name.text)));
+        }
         // A column of a query, cast to the tenant's type, is the same tenant or an error.
         if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
             && let Expr::Column(parts) = &**expr
@@ -253,6 +257,7 @@ impl Builder<'_> {
         match expr {
             Expr::Call(call) => self.call(call, scope, clause),
             Expr::Column(parts) => self.attribute(parts, scope),
+            Expr::Field { base, name } => self.field(base, name, scope),
             _ => {}
         }
         let mut parts = Vec::new();
