@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
@@ -12,7 +13,7 @@ use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
 use super::patience::{Expired, Patience};
 use super::plans::Plans;
 use super::quota::Quota;
-use super::relay::{Ended, Witness, relay};
+use super::relay::{Ended, Terms, Witness, relay};
 use super::socket::Socket;
 use super::startup::{Startup, Unwelcome};
 use super::stream::Stream;
@@ -20,7 +21,7 @@ use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{Event, Mode, Session, SessionRules, fatal};
+use crate::session::{Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
@@ -108,69 +109,54 @@ impl Connection {
     ) {
         let remembered = Remembered::none(&self.telemetry);
         let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
-        let packet = match (self.admit(&startup), self.rules.mode) {
-            (Ok(_), Mode::Audit) => startup.raw.clone(),
-            (Err(unwelcome), Mode::Audit) => {
-                witness.unwelcome(&unwelcome);
-                startup.raw.clone()
-            }
-            (Ok(built), Mode::Enforce | Mode::Rewrite) => built,
-            (Err(unwelcome), Mode::Enforce | Mode::Rewrite) => {
-                if unwelcome.parameter.is_some() {
-                    witness.unwelcome(&unwelcome);
-                }
-                self.refused(RefusedReason::Startup);
-                let mut bytes = Vec::new();
-                let hint = "leave it out, or let the guard's configuration allow it";
-                let hint = unwelcome.parameter.is_some().then_some(hint);
-                fatal(&mut bytes, unwelcome.code, &unwelcome.message, hint);
-                say(&mut client, &bytes).await;
-                return;
-            }
+        let mark = mark();
+        let packet = match self.packet(&startup, &witness, &mark) {
+            Ok(packet) => packet,
+            Err(words) => return say(&mut client, &words).await,
         };
-        let role = Box::from(startup.parameter("user").unwrap_or_default());
+        let role: Box<str> = startup.parameter("user").unwrap_or_default().into();
         let Some(_counted) = self.roles.take(&role) else {
-            self.refused(RefusedReason::LimitOfRole);
-            let mut bytes = Vec::new();
-            fatal(&mut bytes, "53300", "orgguard: too many connections for this role", None);
-            say(&mut client, &bytes).await;
-            return;
+            let why = "orgguard: too many connections for this role";
+            return self.turn_away(&mut client, RefusedReason::LimitOfRole, "53300", why).await;
         };
         let mut server = match self.connect(&packet, deadline).await {
             Ok(server) => server,
             Err(reason) => {
-                self.refused(reason);
-                let mut bytes = Vec::new();
-                fatal(&mut bytes, "08006", UNREACHED, None);
-                say(&mut client, &bytes).await;
-                return;
+                return self.turn_away(&mut client, reason, "08006", UNREACHED).await;
             }
         };
         let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, &role)).await;
         if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
-            self.not_logged_in(&mut client, &role, reason).await;
-            return;
+            return self.not_logged_in(&mut client, &role, reason).await;
         }
         let tenant = self.rules.tenant.setting.as_deref();
-        let tenant = tenant.and_then(|setting| startup.setting(setting));
+        let setting = tenant.and_then(|setting| startup.setting(setting));
+        let identity = Identity { setting, role: role.into(), mark };
         drop((packet, startup));
-        let session = Session::new(Arc::clone(&self.rules), tenant.as_deref());
-        let limit = self.config.limits.message_bytes;
-        let mut conversation = Conversation::new(session, self.rules.mode, limit);
-        let ended = relay(
-            &mut client,
-            &mut server,
-            &mut conversation,
-            planner,
-            &mut witness,
-            deadline,
-            Patience {
-                idle: self.config.limits.idle_timeout,
-                statement: self.config.limits.statement_timeout,
-            },
-            self.drain.clone(),
-        );
-        match ended.await {
+        let session = Session::new(Arc::clone(&self.rules), identity);
+        self.converse(client, server, session, planner, &mut witness, deadline).await;
+    }
+
+    /// Relays until the session ends, and says why where that is not plain.
+    async fn converse(
+        &self,
+        mut client: Stream,
+        mut server: Stream,
+        session: Session,
+        planner: &dyn Plans,
+        witness: &mut Teller<'_>,
+        login_deadline: Instant,
+    ) {
+        let limits = &self.config.limits;
+        let mut conversation = Conversation::new(session, self.rules.mode, limits.message_bytes);
+        let terms = Terms {
+            login_deadline,
+            patience: Patience { idle: limits.idle_timeout, statement: limits.statement_timeout },
+            drain: self.drain.clone(),
+        };
+        let ended =
+            relay(&mut client, &mut server, &mut conversation, planner, witness, terms).await;
+        match ended {
             Ok(Ended::Closed(by)) => {
                 self.ended(by);
                 drop(server);
@@ -185,10 +171,8 @@ impl Connection {
                 say(&mut client, &conversation.to_client).await;
             }
             Ok(Ended::LoginTimeout) => {
-                self.refused(RefusedReason::LoginTimeout);
-                let mut bytes = Vec::new();
-                fatal(&mut bytes, "08006", TOO_LONG, None);
-                say(&mut client, &bytes).await;
+                let reason = RefusedReason::LoginTimeout;
+                self.turn_away(&mut client, reason, "08006", TOO_LONG).await;
             }
             Err(error) => {
                 self.ended(EndedBy::Client);
@@ -197,9 +181,45 @@ impl Connection {
         }
     }
 
+    /// Tells a client why there is no session.
+    async fn turn_away(&self, client: &mut Stream, reason: RefusedReason, code: &str, why: &str) {
+        self.refused(reason);
+        let mut bytes = Vec::new();
+        fatal(&mut bytes, code, why, None);
+        say(client, &bytes).await;
+    }
+
+    /// The packet for the server, or what the client is told instead.
+    fn packet(
+        &self,
+        startup: &Startup,
+        witness: &Teller<'_>,
+        mark: &str,
+    ) -> Result<Vec<u8>, Vec<u8>> {
+        match (self.admit(startup, mark), self.rules.mode) {
+            (Ok(_), Mode::Audit) => Ok(startup.raw.clone()),
+            (Err(unwelcome), Mode::Audit) => {
+                witness.unwelcome(&unwelcome);
+                Ok(startup.raw.clone())
+            }
+            (Ok(built), Mode::Enforce | Mode::Rewrite) => Ok(built),
+            (Err(unwelcome), Mode::Enforce | Mode::Rewrite) => {
+                if unwelcome.parameter.is_some() {
+                    witness.unwelcome(&unwelcome);
+                }
+                self.refused(RefusedReason::Startup);
+                let mut bytes = Vec::new();
+                let hint = "leave it out, or let the guard's configuration allow it";
+                let hint = unwelcome.parameter.is_some().then_some(hint);
+                fatal(&mut bytes, unwelcome.code, &unwelcome.message, hint);
+                Err(bytes)
+            }
+        }
+    }
+
     /// The packet for the server, if nothing in it keeps a session from being judged.
-    fn admit(&self, startup: &Startup) -> Result<Vec<u8>, Unwelcome> {
-        let built = startup.build(&self.config.policy.settings)?;
+    fn admit(&self, startup: &Startup, mark: &str) -> Result<Vec<u8>, Unwelcome> {
+        let built = startup.build(&self.config.policy.settings, mark)?;
         let database = startup.database();
         if self.policies.is_of(database) {
             return Ok(built);
@@ -301,6 +321,15 @@ impl Connection {
             client: self.client,
         }
     }
+}
+
+/// A text that no other session of this process has, nor one of another process at this time. It is
+/// no secret.
+fn mark() -> String {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}-{:x}-{number:x}", std::process::id(), since.as_nanos())
 }
 
 /// Tells a client that is not served why, and closes.

@@ -135,15 +135,11 @@ impl Conversation {
 
     /// Ends the session of whoever took too long.
     pub(super) fn expire(&mut self, expired: Expired) {
-        match expired {
-            Expired::Idle => {
-                self.end("57P05", "terminating connection due to orgguard's limit on idle sessions")
-            }
-            Expired::Statement => self.end(
-                "57014",
-                "terminating connection due to orgguard's limit on the time of a statement",
-            ),
-        }
+        let (code, why) = match expired {
+            Expired::Idle => ("57P05", "idle sessions"),
+            Expired::Statement => ("57014", "the time of a statement"),
+        };
+        self.end(code, &format!("terminating connection due to orgguard's limit on {why}"));
     }
 
     /// The server has closed its connection. Where nothing explains it, the client is told.
@@ -418,13 +414,14 @@ impl Conversation {
         let Some(total) = length.checked_sub(4).and_then(|body| body.checked_add(HEADER)) else {
             return self.lose_server("a length of the server below four");
         };
-        if matches!(kind, b'D' | b'd') {
+        let own = kind == b'D' && self.session.is_reading_back();
+        if matches!(kind, b'D' | b'd') && !own {
             self.server_dropped = false;
             let now = total.min(bytes.len());
             self.server_rest = total.saturating_sub(now);
             return Taken::Passed(now);
         }
-        let gathered = decode::is_gathered(kind);
+        let gathered = own || decode::is_gathered(kind);
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
@@ -450,6 +447,12 @@ impl Conversation {
             }
             ServerStep::Swallow => {
                 self.server_dropped = true;
+                Taken::Dropped(now)
+            }
+            ServerStep::Ask(permit) => {
+                self.server_dropped = true;
+                let asked = std::mem::take(&mut self.output.to_server);
+                self.send(permit, &asked);
                 Taken::Dropped(now)
             }
             ServerStep::End => {

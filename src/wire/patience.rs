@@ -47,7 +47,7 @@ impl Watch {
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let limits = [self.patience.idle, self.patience.statement];
         let shortest = limits.into_iter().flatten().min()?;
-        now.checked_add((shortest / 10).max(Duration::from_millis(10)))
+        now.checked_add(shortest.div_f32(10.0).max(Duration::from_millis(10)))
     }
 
     /// Looks at a session that does this, has been read from so often, and had so many groups

@@ -90,17 +90,25 @@ enum Progress {
     Ended,
 }
 
-/// Relays until a side ends. `drain` turns true when sessions are to end as soon as they are idle.
+/// What ends a session beside its two sides.
+pub(super) struct Terms {
+    /// The first ReadyForQuery is to come before it.
+    pub(super) login_deadline: Instant,
+    pub(super) patience: Patience,
+    /// Turns true when sessions are to end as soon as they are idle.
+    pub(super) drain: watch::Receiver<bool>,
+}
+
+/// Relays until a side ends.
 pub(super) async fn relay(
     client: &mut Stream,
     server: &mut Stream,
     conversation: &mut Conversation,
     planner: &dyn Plans,
     witness: &mut (dyn Witness + Send),
-    login_deadline: Instant,
-    patience: Patience,
-    mut drain: watch::Receiver<bool>,
+    terms: Terms,
 ) -> io::Result<Ended> {
+    let Terms { login_deadline, patience, mut drain } = terms;
     let mut watch = Watch::new(patience, Instant::now());
     let mut look_at = watch.next(Instant::now());
     let mut relay = Relay {

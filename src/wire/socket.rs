@@ -12,6 +12,9 @@ use tokio::net::{TcpStream, UnixStream};
 /// Silence on a connection before its peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
+/// Between such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
 /// A connection below TLS: TCP, or a socket of the file system.
 #[derive(Debug)]
 pub enum Socket {
@@ -29,8 +32,10 @@ impl Socket {
     /// If the socket takes none of that.
     pub fn of(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        let keepalive =
-            TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 6).with_retries(6);
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(6);
         SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         Ok(Self::Tcp(stream))
     }
