@@ -18,6 +18,7 @@ pub(super) enum Command {
     Serve(ServeArguments),
     Check(CheckArguments),
     Explain(ExplainArguments),
+    Report(ReportArguments),
     Doctor(DoctorArguments),
     Demo(DemoArguments),
 }
@@ -94,6 +95,32 @@ pub(super) struct ExplainArguments {
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+/// Sum up what a guard saw: what enforce would refuse, who sends it, how to mend it, and whether
+/// each table is ready to be enforced.
+///
+/// Exits with 0 if all is ready, 1 if not, 2 if the ledger could not be read.
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    /// The ledger's file, or the admin port of a running guard, such as http://127.0.0.1:9187
+    #[arg(value_name = "FILE|URL")]
+    pub(super) source: String,
+    /// Leave out what was not seen since then: a time such as 2026-11-25T08:00:00Z, or how long
+    /// before the ledger was written, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// How to report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+}
+
+/// How `report` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Text,
+    Markdown,
+    Json,
 }
 
 /// Look for flaws in a database's schema that the guard's convention forbids.
