@@ -56,7 +56,11 @@ pub(super) struct DemoArguments {
     pub(super) once: bool,
 }
 
-/// Judge SQL files offline: would some organization and some values make each statement hold?
+/// Judge statements offline: would some organization and some values make each of them hold?
+///
+/// Reads SQL files, exports of pg_stat_statements (CSV with a heading), PostgreSQL's CSV and JSON
+/// logs, and what Drizzle's logger writes. Of a log each shape that violates a rule is told once,
+/// without its literals.
 ///
 /// Exits with 0 if all statements are admitted, 1 if one violates a rule or is not understood,
 /// 2 if a file or the configuration could not be read.
@@ -68,14 +72,20 @@ pub(super) struct CheckArguments {
     /// Take the place of the configuration's mode; verdicts do not depend on it
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
-    /// How to report: for people, or one JSON object a line for each statement
+    /// What the files hold; auto goes by their names: .csv, .json and .jsonl, .log (Drizzle), all
+    /// others SQL
+    #[arg(long, value_enum, default_value_t = From::Auto)]
+    pub(super) from: From,
+    /// How to report: for people, one JSON object a line for each statement, one SARIF document,
+    /// or annotations of GitHub's workflows
     ///
     /// In JSON, `line` is where the statement starts in the file and `position` counts characters
-    /// from 1 in `statement`.
+    /// from 1 in `statement`; of a log, `statement` has no literals and `position` is that in the
+    /// statement as it was sent.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// SQL files; - is standard input
-    #[arg(required = true, value_name = "FILE.sql")]
+    /// The files; - is standard input
+    #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 }
 
@@ -84,6 +94,19 @@ pub(super) struct CheckArguments {
 pub(super) enum Format {
     Text,
     Json,
+    Sarif,
+    Github,
+}
+
+/// What the files of `check` hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum From {
+    Auto,
+    Sql,
+    StatStatements,
+    Csvlog,
+    Jsonlog,
+    Drizzle,
 }
 
 /// Explain the verdict on one SQL text.
