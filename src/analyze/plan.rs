@@ -134,6 +134,16 @@ impl StatementPlan {
         !self.graph.obligations.is_empty()
     }
 
+    /// The guarded tables that owe a proof; one may come more than once.
+    pub fn guarded_tables(&self) -> impl Iterator<Item = &str> {
+        let of = |reference: &usize| Some(&*self.graph.references.get(*reference)?.table);
+        self.graph.obligations.iter().filter_map(move |obligation| match obligation {
+            Obligation::Bound { reference, conflict: _ }
+            | Obligation::Live { reference, conflict: _ } => of(reference),
+            Obligation::Written { table, .. } | Obligation::Kept { table, .. } => Some(&**table),
+        })
+    }
+
     /// Whether it names a relation that the catalogue did not know when the plan was made: worth
     /// planning again under a newer one.
     #[must_use]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::catalog::convert_catalog;
 use super::guard::{convert_reading, convert_tables, lower};
+use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
@@ -149,6 +150,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         upstream.value.tls.is_some() && upstream.value.has_tcp(),
     );
     let catalog = convert_catalog(top);
+    let ledger = convert_ledger(top.section("ledger"));
 
     let tenant = tenant?;
     Some(Config {
@@ -173,6 +175,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         threads,
         login: login?,
         catalog: catalog?,
+        ledger,
     })
 }
 

@@ -3,6 +3,7 @@
 mod catalog;
 mod convert;
 mod guard;
+mod ledger;
 mod login;
 mod problem;
 mod section;
@@ -47,6 +48,8 @@ pub struct Config {
     pub login: Login,
     /// Where the catalogue is read; `None` if names alone decide.
     pub catalog: Option<CatalogSource>,
+    /// Where violations are kept over restarts; `None` if in memory alone.
+    pub ledger: Option<PathBuf>,
 }
 
 /// Limits that hold in every mode (`[limits]`).
