@@ -32,8 +32,8 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let scene = Self { server: Throwaway::start().unwrap() };
-        scene.admin("CREATE ROLE app LOGIN; CREATE SCHEMA app AUTHORIZATION app");
-        scene.admin("GRANT ALL ON SCHEMA public TO app");
+        scene.admin("CREATE ROLE app LOGIN; CREATE SCHEMA shop AUTHORIZATION app");
+        scene.admin("GRANT ALL ON SCHEMA public TO app; ALTER DATABASE postgres OWNER TO app");
         let mut owner = login(Client::connect(scene.server.address()), "app", &[]).unwrap();
         passes(&owner.query(SCHEMA));
         scene
@@ -162,10 +162,10 @@ fn trap_10_no_verdict_is_kept_with_a_plan() {
         refused(&a.query(&format!("SELECT name FROM org_products WHERE organization_id::varchar(2) = '11' AND deleted_at IS NULL")));
     }
     // The path of a session changes what a name means: only the configured ones are taken.
-    refused(&a.query("SET search_path TO app"));
-    let other = scene.guard(&[("[tenant]", "[session]\nsearch_path = [\"app\"]\n[tenant]")]);
+    refused(&a.query("SET search_path TO shop"));
+    let other = scene.guard(&[("[tenant]", "[session]\nsearch_path = [\"shop\"]\n[tenant]")]);
     let mut a = session(&other, &[("app.organization_id", A)]);
-    passes(&a.query("SET search_path TO app, public"));
+    passes(&a.query("SET search_path TO shop, public"));
     rows(&a.query(&own(A)));
     refused(&a.query(&own(B)));
 }
@@ -372,7 +372,7 @@ fn trap_16_pins_are_sent_and_read_back() {
     }
     // By every route of an administrator, of which the startup packet does not win over all.
     for (holder, setting, value) in [
-        ("ROLE app", "search_path", "app, pg_catalog"),
+        ("ROLE app", "search_path", "shop, pg_catalog"),
         ("DATABASE postgres", "search_path", "evil"),
         ("ROLE app IN DATABASE postgres", "search_path", "pg_temp"),
         ("ROLE app", "session_replication_role", "replica"),
@@ -390,8 +390,8 @@ fn trap_16_pins_are_sent_and_read_back() {
         rows(&session(&guard, &[]).query(&own(A)));
     }
     // A path that the configuration knows is honest.
-    scene.admin("ALTER ROLE app SET search_path = app, public");
-    let other = scene.guard(&[("[tenant]", "[session]\nsearch_path = [\"app\"]\n[tenant]")]);
+    scene.admin("ALTER ROLE app SET search_path = shop, public");
+    let other = scene.guard(&[("[tenant]", "[session]\nsearch_path = [\"shop\"]\n[tenant]")]);
     rows(&session(&other, &[]).query(&own(A)));
     scene.admin("ALTER ROLE app RESET search_path");
     // The tenant's own setting counts from wherever it comes.
@@ -434,7 +434,7 @@ fn trap_16_pins_are_sent_and_read_back() {
 const SETTERS: &str = "
 CREATE FUNCTION set_tenant(t uuid) RETURNS void LANGUAGE plpgsql AS
   $$ BEGIN PERFORM set_config('app.organization_id', t::text, true); END $$;
-CREATE FUNCTION app.use_tenant(t text) RETURNS void LANGUAGE plpgsql AS
+CREATE FUNCTION shop.use_tenant(t text) RETURNS void LANGUAGE plpgsql AS
   $$ BEGIN PERFORM set_config('app.organization_id', t, false); END $$;
 CREATE FUNCTION whoami() RETURNS text LANGUAGE plpgsql AS
   $$ BEGIN PERFORM set_config('app.organization_id', '22222222-2222-4222-8222-222222222222', false);
@@ -448,7 +448,7 @@ fn trap_18_routines_that_set_the_tenant() {
     let scene = Scene::new();
     let mut owner = login(Client::connect(scene.server.address()), "app", &[]).unwrap();
     passes(&owner.query(SETTERS));
-    let vouched = "setters = [\"set_tenant\", \"app.use_tenant\"]\n\
+    let vouched = "setters = [\"set_tenant\", \"shop.use_tenant\"]\n\
                    [routines]\nallow = [\"whoami\", \"harmless\"]\n[session]\nsettings = []";
     let changes = |rebinding: &str| {
         [
@@ -475,7 +475,7 @@ fn trap_18_routines_that_set_the_tenant() {
     // It ended with its transaction: the session has no tenant again.
     rows(&client.query(&own(B)));
     // Lasting, seen by reading it again.
-    rows(&client.query(&format!("SELECT app.use_tenant('{A}')")));
+    rows(&client.query(&format!("SELECT shop.use_tenant('{A}')")));
     refused(&client.query(&own(B)));
     rows(&client.query(BY_SETTING));
     // A setter inside another statement, or under another name, is none.
@@ -511,7 +511,7 @@ fn trap_18_routines_that_set_the_tenant() {
     let mut client = session(&guard, &[("app.organization_id", A)]);
     rows(&client.query("SELECT harmless()"));
     rows(&client.query(&own(A)));
-    refused(&client.query(&format!("SELECT app.use_tenant('{B}')")));
+    refused(&client.query(&format!("SELECT shop.use_tenant('{B}')")));
     client.send(&message(b'Q', b"SELECT whoami()\0"));
     assert_eq!(client.until(b'E').last().unwrap(), "E 42501");
     assert!(client.rest().is_empty());
@@ -522,6 +522,6 @@ fn trap_18_routines_that_set_the_tenant() {
     rows(&client.query(&own(A)));
     refused(&client.query(&format!("SELECT set_tenant('{B}')")));
     passes(&client.query("ROLLBACK"));
-    client.send(&message(b'Q', format!("SELECT app.use_tenant('{A}')\0").as_bytes()));
+    client.send(&message(b'Q', format!("SELECT shop.use_tenant('{A}')\0").as_bytes()));
     assert_eq!(client.until(b'E').last().unwrap(), "E 42501");
 }
