@@ -140,10 +140,16 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         .unwrap_or_default();
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
-    let (tenant, tenant_setters) = convert_tenant(top.section("tenant"));
+    let client_tls = convert_tls(top);
+    let has_client_ca = match &client_tls {
+        Some(Some(tls)) => tls.client_ca.is_some(),
+        Some(None) => false,
+        // What is wrong with it has been said.
+        None => true,
+    };
+    let tenant = convert_tenant(top.section("tenant"), tenant_type, has_client_ca);
     let (settings, routines) = convert_lists(top);
     let limits = convert_limits(top.section("limits"));
-    let client_tls = convert_tls(top);
     let login = convert_login(
         top,
         matches!(client_tls, Some(Some(_))),
@@ -161,15 +167,16 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         policy: Arc::new(Policy {
             tables: tables?,
             tenant_type,
-            tenant_setting: tenant.setting.clone(),
-            tenant_setters,
+            tenant_setting: tenant.rules.setting.clone(),
+            tenant_setters: tenant.setters,
+            tenant_comment: tenant.comment,
             settings,
             routines,
             limits: reading,
             catalog: None,
             evaluation_order,
         }),
-        tenant,
+        tenant: tenant.rules,
         limits,
         client_tls: client_tls?,
         threads,
@@ -290,6 +297,18 @@ fn convert_tls(top: &mut Section<'_, '_>) -> Option<Option<ClientTls>> {
     let certificate = path("certificate");
     let key = path("key");
     let required = tls.flag("required").unwrap_or(false);
+    let client_ca = tls.name("client_ca").map(|name| PathBuf::from(name.value));
+    let certificate_required = tls.flag("client_certificate_required");
+    if certificate_required.is_some() && client_ca.is_none() {
+        let message = "`client_certificate_required` needs `client_ca`, which would verify it";
+        tls.report(Place::File, message);
+    }
     tls.finish();
-    Some(Some(ClientTls { certificate: certificate?, key: key?, required }))
+    Some(Some(ClientTls {
+        certificate: certificate?,
+        key: key?,
+        required,
+        client_ca,
+        client_certificate_required: certificate_required.unwrap_or(false),
+    }))
 }
