@@ -107,17 +107,21 @@ impl Pipeline {
     }
 
     /// The server reported an error: what it skips up to the next Sync has no answer. A head that
-    /// is answered by ReadyForQuery all the same stays.
-    pub(super) fn skip(&mut self) {
+    /// is answered by ReadyForQuery all the same stays. Whether the Sync is still to come from the
+    /// client, so that the server skips what is sent before it.
+    pub(super) fn skip(&mut self) -> bool {
         if self.entries.front().is_some_and(Entry::survives_error) {
-            return;
+            return false;
         }
+        let outstanding = !self.entries.is_empty();
         while let Some(entry) = self.entries.front() {
             if matches!(entry, Entry::Sync) {
-                return;
+                return false;
             }
             self.pop();
         }
+        // An error that answers nothing is no reason to skip.
+        outstanding
     }
 
     /// The server has begun to read COPY data: it ignores each Sync that comes before the data's

@@ -246,7 +246,9 @@ impl Session {
                 ServerStep::Swallow
             }
             _ => {
-                self.pipeline.skip();
+                if self.pipeline.skip() {
+                    self.skipping = true;
+                }
                 ServerStep::Forward
             }
         }
