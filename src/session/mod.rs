@@ -116,7 +116,8 @@ pub struct Session {
     pipeline: Pipeline,
     /// The first ReadyForQuery has come.
     logged_in: bool,
-    /// A message of the extended protocol was refused: what comes before Sync is dropped.
+    /// A message of the extended protocol was refused or has failed: what comes before Sync is
+    /// dropped, by the guard or by the server.
     skipping: bool,
     /// Something was executed in the current group.
     group_ran: bool,

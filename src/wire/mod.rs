@@ -5,6 +5,7 @@ mod certificate;
 mod connection;
 mod conversation;
 mod decode;
+mod exchange;
 mod frame;
 mod greet;
 mod login;
@@ -29,6 +30,7 @@ mod scripts;
 mod tenant_scripts;
 
 pub use connection::{Connection, refuse};
+pub use exchange::{Exchange, startup_packet};
 pub use greet::{ALPN, Encryption};
 pub use login::{Known, Login, NoRandom, Roll};
 pub use plans::Plans;
