@@ -1,7 +1,7 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
 use super::super::graph::{
-    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
+    ColumnId, ContextId, Fact, Has, Reference, ReferenceId, Source as GraphSource, Term,
 };
 use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
@@ -108,26 +108,28 @@ impl Builder<'_> {
             self.tree(right, &before.clone().join(left_level.clone()), outer);
         let mut using = Vec::new();
         let mut merged = Vec::new();
-        if let JoinCondition::Using(columns) = condition {
-            for column in columns {
-                let l = self.resolve_bare(&column.text, &left_level.scope(None));
-                let r = self.resolve_bare(&column.text, &right_level.scope(None));
-                let visible = match kind {
-                    JoinKind::Inner | JoinKind::Left => l,
-                    JoinKind::Right => r,
-                    JoinKind::Full => Some(self.merged(&column.text)),
-                };
-                if let (Some(l), Some(r)) = (l, r) {
-                    using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
-                }
-                merged.push((column.text.clone(), visible));
+        for column in self.merged_columns(condition, &left_level, &right_level) {
+            let l = self.resolve_bare(&column, &left_level.scope(None));
+            let r = self.resolve_bare(&column, &right_level.scope(None));
+            let visible = match kind {
+                JoinKind::Inner | JoinKind::Left => l,
+                JoinKind::Right => r,
+                JoinKind::Full => Some(self.merged(&column)),
+            };
+            if let (Some(l), Some(r)) = (l, r) {
+                using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
             }
+            merged.push((column, visible));
         }
         let left_references = left_level.references.clone();
         let right_references = right_level.references.clone();
         let mut level = left_level.join(right_level);
+        if matches!(condition, JoinCondition::Natural) {
+            // What was merged below may be merged again, with a column that is not known.
+            level.natural = true;
+            level.merged.clear();
+        }
         level.merged.extend(merged);
-        level.natural = level.natural || matches!(condition, JoinCondition::Natural);
         let on = match condition {
             JoinCondition::On(on) => Some(on),
             JoinCondition::None | JoinCondition::Using(_) | JoinCondition::Natural => None,
@@ -143,6 +145,39 @@ impl Builder<'_> {
             level: level.clone(),
         };
         (Tree::Join(Box::new(node)), level)
+    }
+
+    /// The columns that USING names, or that NATURAL surely finds on both sides; what else NATURAL
+    /// finds is not known.
+    fn merged_columns(
+        &self,
+        condition: &JoinCondition,
+        left: &Level,
+        right: &Level,
+    ) -> Vec<Box<str>> {
+        let tables = &self.policy.tables;
+        match condition {
+            JoinCondition::None | JoinCondition::On(_) => Vec::new(),
+            JoinCondition::Using(columns) => {
+                columns.iter().map(|column| column.text.clone()).collect()
+            }
+            JoinCondition::Natural => {
+                [Some(&tables.tenant_column), tables.soft_delete_column.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .filter(|column| {
+                        self.surely_has(left, column) && self.surely_has(right, column)
+                    })
+                    .cloned()
+                    .collect()
+            }
+        }
+    }
+
+    /// Whether a column is surely one of those that can be named at a level.
+    fn surely_has(&self, level: &Level, column: &str) -> bool {
+        level.merged.iter().any(|(own, _)| **own == *column)
+            || level.references.iter().any(|id| self.graph.has(*id, column) == Has::Sure)
     }
 
     /// The join that MERGE makes of its source and its target. The source is preserved if its rows
