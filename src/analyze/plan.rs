@@ -2,7 +2,7 @@ use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
-use super::graph::{Graph, Obligation};
+use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
@@ -94,6 +94,7 @@ pub struct StatementPlan {
     /// What is enough for every obligation, if anything is.
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
+    may_set_tenant: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -138,6 +139,13 @@ impl StatementPlan {
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
+    /// one of which nothing is known but that the configuration vouches for it.
+    #[must_use]
+    pub const fn may_set_tenant(&self) -> bool {
+        self.may_set_tenant
     }
 
     /// Compares the plan's operands with the tenant.
@@ -217,6 +225,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         provable: Vec::new(),
         shortcut: None,
         unknown_relation: false,
+        may_set_tenant: false,
     }
 }
 
@@ -225,11 +234,23 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         statement::outline(statement, policy);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
+    let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
-            built;
+        let Built {
+            graph: own,
+            violations: more,
+            advice: own_advice,
+            vouched,
+            unknown_relation: unknown,
+        } = built;
+        may_set_tenant = vouched.is_some() || statement::is_setter_call(query, policy);
+        if let Some(span) = vouched
+            && own.operands.iter().any(Operand::reads_setting)
+        {
+            violations.push(beside_setting(span));
+        }
         advice = own_advice;
         graph = own;
         unknown_relation = unknown;
@@ -280,6 +301,20 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         provable,
         shortcut,
         unknown_relation,
+        may_set_tenant,
+    }
+}
+
+/// A routine may move the tenant's setting while the statement that is bound by it runs.
+fn beside_setting(span: Span) -> Violation {
+    Violation {
+        rule: Rule::OpaqueSql,
+        table: None,
+        span,
+        detail: "a routine that could change the tenant's setting stands beside a predicate on it"
+            .into(),
+        hint: "write the tenant as a constant or a parameter, or call the routine on its own"
+            .into(),
     }
 }
 

@@ -38,7 +38,9 @@ impl Court<'_> {
     fn tenant(&self) -> SessionTenant<'_> {
         match self.scope.current() {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
-            Setting::Unset | Setting::Unknown => match self.rules.unknown {
+            // A value that is no tenant is no leave to choose one.
+            Setting::Unknown | Setting::Unsure => SessionTenant::Required,
+            Setting::Unset => match self.rules.unknown {
                 UnknownTenant::Refuse => SessionTenant::Required,
                 UnknownTenant::Structural => SessionTenant::Any,
             },
@@ -172,13 +174,13 @@ impl Court<'_> {
         let (allowed, hint) = match self.rules.rebinding {
             Rebinding::Free => (true, ""),
             Rebinding::Never => (
-                *value != Setting::Unknown
+                !matches!(value, Setting::Unknown | Setting::Unsure)
                     && (*self.scope.first() == Setting::Unset || value == self.scope.first()),
                 "the session keeps its first tenant: open another session for another tenant",
             ),
             Rebinding::Transaction => (
                 local
-                    && *value != Setting::Unknown
+                    && !matches!(value, Setting::Unknown | Setting::Unsure)
                     && !self.scope.touched
                     && (!self.scope.rebound || value == self.scope.current()),
                 "set the tenant once in each transaction, by SET LOCAL or set_config(…, true), \
@@ -274,7 +276,7 @@ pub(super) fn setting(value: &NewValue, scope: &Scope, tenant_type: TenantType) 
     match value {
         NewValue::Null => scope.startup().clone(),
         NewValue::Text(text) => Setting::read(text, tenant_type),
-        NewValue::Parameter(_) | NewValue::Unknown => Setting::Unknown,
+        NewValue::Parameter(_) | NewValue::Unknown => Setting::Unsure,
     }
 }
 

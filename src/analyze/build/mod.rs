@@ -36,6 +36,8 @@ pub(super) struct Built {
     pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     pub(super) advice: Vec<Advice>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    pub(super) vouched: Option<Span>,
     /// Whether a relation is named that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
 }
@@ -48,14 +50,15 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
         violations: Vec::new(),
         advice: Vec::new(),
         sole_item: sole_call(query).map(|call| call.name.span),
+        vouched: None,
         unknown_relation: false,
         inside_view: None,
         view_depth: 0,
     };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
-    Built { graph, violations, advice, unknown_relation }
+    let Builder { graph, violations, advice, vouched, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, vouched, unknown_relation }
 }
 
 struct Builder<'p> {
@@ -65,6 +68,8 @@ struct Builder<'p> {
     advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    vouched: Option<Span>,
     unknown_relation: bool,
     /// Where the view stands whose definition is being read: what is found in it stands there.
     inside_view: Option<Span>,
