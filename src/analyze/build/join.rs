@@ -1,7 +1,7 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
 use super::super::graph::{
-    ColumnId, ContextId, Fact, Has, Reference, ReferenceId, Source as GraphSource, Term,
+    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
 };
 use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
@@ -147,39 +147,6 @@ impl Builder<'_> {
         (Tree::Join(Box::new(node)), level)
     }
 
-    /// The columns that USING names, or that NATURAL surely finds on both sides; what else NATURAL
-    /// finds is not known.
-    fn merged_columns(
-        &self,
-        condition: &JoinCondition,
-        left: &Level,
-        right: &Level,
-    ) -> Vec<Box<str>> {
-        let tables = &self.policy.tables;
-        match condition {
-            JoinCondition::None | JoinCondition::On(_) => Vec::new(),
-            JoinCondition::Using(columns) => {
-                columns.iter().map(|column| column.text.clone()).collect()
-            }
-            JoinCondition::Natural => {
-                [Some(&tables.tenant_column), tables.soft_delete_column.as_ref()]
-                    .into_iter()
-                    .flatten()
-                    .filter(|column| {
-                        self.surely_has(left, column) && self.surely_has(right, column)
-                    })
-                    .cloned()
-                    .collect()
-            }
-        }
-    }
-
-    /// Whether a column is surely one of those that can be named at a level.
-    fn surely_has(&self, level: &Level, column: &str) -> bool {
-        level.merged.iter().any(|(own, _)| **own == *column)
-            || level.references.iter().any(|id| self.graph.has(*id, column) == Has::Sure)
-    }
-
     /// The join that MERGE makes of its source and its target. The source is preserved if its rows
     /// without a target row matter; the target's rows without a source row are not in it.
     pub(super) fn merge_join<'q>(
@@ -203,23 +170,6 @@ impl Builder<'_> {
             level: level.clone(),
         };
         (Tree::Join(Box::new(node)), level)
-    }
-
-    /// The column that FULL JOIN … USING makes of both sides': of neither, and of whichever has a row.
-    fn merged(&mut self, name: &str) -> ColumnId {
-        let context = self.graph.context(None, Vec::new());
-        let reference = self.graph.reference(Reference {
-            alias: "".into(),
-            aliased: true,
-            table: "".into(),
-            schema: None,
-            span: Span::default(),
-            source: GraphSource::Unknown,
-            context,
-            aliases: Vec::new(),
-            columns: None,
-        });
-        self.graph.column(reference, name)
     }
 
     /// One relation. Its context has no parent yet: the placement gives it one.

@@ -15,6 +15,7 @@ mod predicate;
 mod query;
 mod relation;
 mod strict;
+mod using;
 mod write;
 
 pub(super) use call::sole_call;
