@@ -54,6 +54,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
                 effect => wrapped(&effect, statement.span, &mut outline.violations),
             };
             outline.query = own.query;
+            outline.is_view = own.is_view;
             outline.explained = (!costs_off).then_some(statement.span);
         }
         StatementBody::Prepare { .. }
