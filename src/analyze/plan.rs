@@ -10,7 +10,7 @@ use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
-use crate::sql::{self, NotUnderstood, Span, Statement};
+use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
@@ -20,6 +20,7 @@ use crate::tenant::{Tenant, TenantType};
 #[derive(Debug)]
 pub struct Plan {
     statements: Vec<StatementPlan>,
+    comment: Comment,
 }
 
 impl Plan {
@@ -27,6 +28,12 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// What its comments say of the tenant, if they are asked.
+    #[must_use]
+    pub const fn comment(&self) -> &Comment {
+        &self.comment
     }
 }
 
@@ -134,11 +141,27 @@ impl StatementPlan {
         !self.graph.obligations.is_empty()
     }
 
+    /// The guarded tables that owe a proof; one may come more than once.
+    pub fn guarded_tables(&self) -> impl Iterator<Item = &str> {
+        let of = |reference: &usize| Some(&*self.graph.references.get(*reference)?.table);
+        self.graph.obligations.iter().filter_map(move |obligation| match obligation {
+            Obligation::Bound { reference, conflict: _ }
+            | Obligation::Live { reference, conflict: _ } => of(reference),
+            Obligation::Written { table, .. } | Obligation::Kept { table, .. } => Some(&**table),
+        })
+    }
+
     /// Whether it names a relation that the catalogue did not know when the plan was made: worth
     /// planning again under a newer one.
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// Whether a predicate or a written value is the tenant's setting.
+    #[must_use]
+    pub fn reads_setting(&self) -> bool {
+        self.graph.operands.iter().any(Operand::reads_setting)
     }
 
     /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
@@ -202,7 +225,9 @@ pub fn plan(text: &str, policy: &Policy) -> Plan {
         }
         Err(refused) => vec![not_understood(refused, policy)],
     };
-    Plan { statements }
+    let key = policy.tenant_comment.as_deref();
+    let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
+    Plan { statements, comment }
 }
 
 /// A text of which nothing may be believed.

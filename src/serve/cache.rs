@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::session::Planned;
-use crate::telemetry::{AnalysisTook, PlanCached, Telemetry};
+use crate::telemetry::{PlanCached, Telemetry, TextPlanned};
 
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
@@ -219,7 +219,7 @@ impl PlanCache {
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
         let planned = Arc::new(Planned::new(text.into(), plan, generation));
-        AnalysisTook { duration: start.elapsed() }.emit(&self.telemetry);
+        TextPlanned { plan: planned.plan(), took: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.insert(Arc::clone(&planned));
