@@ -7,11 +7,15 @@ mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
+#[cfg(feature = "postgres-grammar")]
+mod postgres;
+mod second;
 mod span;
 mod statement;
 mod token;
 mod utility;
 
 pub use not_understood::NotUnderstood;
+pub use second::{HAS_SECOND_READING, Second, read_again};
 pub use span::Span;
 pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
