@@ -1,15 +1,17 @@
+use super::agree::{self, Difference};
 use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::graph::{Graph, Obligation};
 use super::judge;
+use super::reader::Reader;
 use super::settle::Structure;
 use super::solve::Solver;
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
-use crate::policy::Policy;
-use crate::sql::{self, NotUnderstood, Span, Statement};
+use crate::policy::{Policy, SecondReading};
+use crate::sql::{self, NotUnderstood, Readings, Second, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
@@ -19,6 +21,30 @@ use crate::tenant::{Tenant, TenantType};
 #[derive(Debug)]
 pub struct Plan {
     statements: Vec<StatementPlan>,
+    disagreement: Option<Disagreement>,
+}
+
+/// Why the two readings of a text do not agree. The text is then not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disagreement {
+    /// The first reads it, PostgreSQL's grammar has no such statement.
+    Rejected,
+    /// The first reads it, the second cannot place everything that the grammar found.
+    Unread,
+    /// Both read it, and the first claims what the second does not.
+    Differs(Difference),
+}
+
+impl Disagreement {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Unread => "unread",
+            Self::Differs(_) => "differs",
+        }
+    }
 }
 
 impl Plan {
@@ -26,6 +52,12 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// Whether the text was refused because its two readings do not agree.
+    #[must_use]
+    pub const fn disagreement(&self) -> Option<Disagreement> {
+        self.disagreement
     }
 }
 
@@ -79,13 +111,13 @@ impl Kind {
 /// The plan of one statement.
 #[derive(Debug)]
 pub struct StatementPlan {
-    kind: Kind,
+    pub(super) kind: Kind,
     span: Span,
-    effect: Effect,
+    pub(super) effect: Effect,
     tenant_type: TenantType,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// Violations whatever the tenant.
-    violations: Vec<Violation>,
+    pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
@@ -162,13 +194,62 @@ impl StatementPlan {
 /// Reads a text and plans each of its statements.
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
-    let statements = match sql::read(text, &policy.limits) {
-        Ok(statements) => {
-            statements.iter().map(|statement| plan_statement(statement, policy)).collect()
+    match policy.second_reading {
+        SecondReading::Off => match sql::read(text, &policy.limits) {
+            Ok(statements) => plan_all(&statements, policy, Reader::First),
+            Err(refused) => Plan::refused(refused, policy, None),
+        },
+        SecondReading::Required => plan_twice(sql::read_twice(text, &policy.limits), policy),
+    }
+}
+
+/// Plans what two readings agree on, or what only PostgreSQL's grammar reads.
+fn plan_twice(readings: Readings, policy: &Policy) -> Plan {
+    let Readings { first, second } = readings;
+    let (first, mut second) = match (first, second) {
+        (Ok(first), Second::Read(second)) => (first, second),
+        (Err(_), Second::Read(second)) => return plan_all(&second, policy, Reader::Grammar),
+        (Err(refused), Second::Rejected(_) | Second::Unread(_)) => {
+            return Plan::refused(refused, policy, None);
         }
-        Err(refused) => vec![not_understood(refused, policy)],
+        (Ok(_), Second::Rejected(refused)) => {
+            return Plan::refused(refused, policy, Some(Disagreement::Rejected));
+        }
+        (Ok(_), Second::Unread(refused)) => {
+            return Plan::refused(refused, policy, Some(Disagreement::Unread));
+        }
     };
-    Plan { statements }
+    // The sweep over the first reading answers for the tokens; the grammar does not give the place
+    // of every name.
+    for statement in &mut second {
+        statement.unaccounted.clear();
+    }
+    let place = first.first().map_or(Span::default(), |statement| statement.span);
+    let first = plan_all(&first, policy, Reader::Either);
+    let second = plan_all(&second, policy, Reader::Grammar);
+    match agree::difference(&first.statements, &second.statements) {
+        None => first,
+        Some(difference) => {
+            let refused = NotUnderstood { reason: difference.reason(), span: place };
+            Plan::refused(refused, policy, Some(Disagreement::Differs(difference)))
+        }
+    }
+}
+
+fn plan_all(statements: &[Statement], policy: &Policy, reader: Reader) -> Plan {
+    let statements =
+        statements.iter().map(|statement| plan_statement(statement, policy, reader)).collect();
+    Plan { statements, disagreement: None }
+}
+
+impl Plan {
+    fn refused(
+        refused: NotUnderstood,
+        policy: &Policy,
+        disagreement: Option<Disagreement>,
+    ) -> Self {
+        Self { statements: vec![not_understood(refused, policy)], disagreement }
+    }
 }
 
 /// A text of which nothing may be believed.
@@ -193,14 +274,18 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     }
 }
 
-pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
+pub(super) fn plan_statement(
+    statement: &Statement,
+    policy: &Policy,
+    reader: Reader,
+) -> StatementPlan {
     let Outline { kind, effect, mut violations, query, explained } =
-        statement::outline(statement, policy);
+        statement::outline(statement, policy, reader);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
-        let built = build(query, policy);
+        let built = build(query, policy, reader);
         let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
             built;
         advice = own_advice;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
+use super::reader::Reader;
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
 use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
@@ -25,7 +26,11 @@ pub(super) struct Outline<'s> {
     pub(super) explained: Option<Span>,
 }
 
-pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
+pub(super) fn outline<'s>(
+    statement: &'s Statement,
+    policy: &Policy,
+    reader: Reader,
+) -> Outline<'s> {
     let mut outline = Outline {
         kind: Kind::Utility,
         effect: Effect::None,
@@ -40,7 +45,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.query = Some(query);
         }
         StatementBody::Explain { costs_off, statement: inner } => {
-            let own = self::outline(inner, policy);
+            let own = self::outline(inner, policy, reader);
             outline.kind = Kind::Select;
             outline.effect = match own.effect {
                 effect @ (Effect::Execute { .. } | Effect::SetTenant { .. }) => effect,
@@ -57,10 +62,10 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         | StatementBody::Fetch(_)
         | StatementBody::Close(_) => {
             outline.kind = Kind::Prepared;
-            prepared(&mut outline, &statement.body, policy);
+            prepared(&mut outline, &statement.body, policy, reader);
         }
         StatementBody::Wrapped { copy, statement } => {
-            let own = self::outline(statement, policy);
+            let own = self::outline(statement, policy, reader);
             outline.kind = if *copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
             outline.query = own.query;
@@ -95,10 +100,15 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
 }
 
 /// Prepared statements and cursors.
-fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
+fn prepared<'s>(
+    outline: &mut Outline<'s>,
+    body: &'s StatementBody,
+    policy: &Policy,
+    reader: Reader,
+) {
     match body {
         StatementBody::Prepare { name, types, statement } => {
-            let statement = Arc::new(plan_statement(statement, policy));
+            let statement = Arc::new(plan_statement(statement, policy, reader));
             outline.effect =
                 Effect::Prepare { name: name.text.clone(), types: types.clone(), statement };
         }
@@ -110,7 +120,7 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
             outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
         }
         StatementBody::Declare { name, hold, statement } => {
-            let own = self::outline(statement, policy);
+            let own = self::outline(statement, policy, reader);
             outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
             outline.query = own.query;

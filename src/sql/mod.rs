@@ -16,6 +16,6 @@ mod token;
 mod utility;
 
 pub use not_understood::NotUnderstood;
-pub use second::{HAS_SECOND_READING, Second, read_again};
+pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
