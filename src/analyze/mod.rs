@@ -16,6 +16,7 @@ mod live;
 mod plan;
 mod reader;
 mod settle;
+mod shortcut;
 mod solve;
 mod statement;
 mod verdict;

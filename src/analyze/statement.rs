@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 
+use super::build::sole_call;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::reader::Reader;
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
-use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility};
+use crate::sql::model::{Body, Call, Constant, Expr, Name, Query, Write};
+use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper};
 
 /// What is known of a statement beside its query.
 pub(super) struct Outline<'s> {
@@ -24,6 +25,8 @@ pub(super) struct Outline<'s> {
     pub(super) query: Option<&'s Query>,
     /// Where EXPLAIN stands if it would show row estimates.
     pub(super) explained: Option<Span>,
+    /// Whether the query is kept as a view, for every tenant.
+    pub(super) is_view: bool,
 }
 
 pub(super) fn outline<'s>(
@@ -37,6 +40,7 @@ pub(super) fn outline<'s>(
         violations: sweep(statement, policy),
         query: None,
         explained: None,
+        is_view: false,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -47,11 +51,13 @@ pub(super) fn outline<'s>(
         StatementBody::Explain { costs_off, statement: inner } => {
             let own = self::outline(inner, policy, reader);
             outline.kind = Kind::Select;
-            outline.effect = match own.effect {
-                effect @ (Effect::Execute { .. } | Effect::SetTenant { .. }) => effect,
-                _ => Effect::None,
-            };
             outline.violations.extend(own.violations);
+            outline.effect = match own.effect {
+                Effect::Execute { name, arguments, explained: _ } => {
+                    Effect::Execute { name, arguments, explained: true }
+                }
+                effect => wrapped(effect, statement.span, &mut outline.violations),
+            };
             outline.query = own.query;
             outline.explained = (!costs_off).then_some(statement.span);
         }
@@ -64,11 +70,13 @@ pub(super) fn outline<'s>(
             outline.kind = Kind::Prepared;
             prepared(&mut outline, &statement.body, policy, reader);
         }
-        StatementBody::Wrapped { copy, statement } => {
+        StatementBody::Wrapped { wrapper, statement } => {
             let own = self::outline(statement, policy, reader);
-            outline.kind = if *copy { Kind::Copy } else { Kind::Utility };
+            outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
+            wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
+            outline.is_view = *wrapper == Wrapper::View;
         }
         StatementBody::Transaction(control) => {
             outline.kind = Kind::Transaction;
@@ -99,6 +107,21 @@ pub(super) fn outline<'s>(
     outline
 }
 
+/// The effect of a statement inside EXPLAIN, DECLARE, COPY or CREATE TABLE AS, which may run it
+/// later, in part, or never: the tenant is not set there.
+fn wrapped(effect: Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
+    if let Effect::SetTenant { .. } = effect {
+        violations.push(Violation {
+            rule: Rule::SessionEscape,
+            table: None,
+            span,
+            detail: "the tenant is set inside a statement that does something else".into(),
+            hint: "set it as a statement of its own".into(),
+        });
+    }
+    Effect::None
+}
+
 /// Prepared statements and cursors.
 fn prepared<'s>(
     outline: &mut Outline<'s>,
@@ -114,7 +137,8 @@ fn prepared<'s>(
         }
         StatementBody::Execute { name, arguments } => {
             let arguments = arguments.iter().map(NewValue::from).collect();
-            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
+            outline.effect =
+                Effect::Execute { name: name.text.clone(), arguments, explained: false };
         }
         StatementBody::Deallocate(name) => {
             outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
@@ -123,6 +147,7 @@ fn prepared<'s>(
             let own = self::outline(statement, policy, reader);
             outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
+            wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
         }
         StatementBody::Fetch(name) => {
@@ -148,7 +173,8 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
         ),
-        StatementBody::Utility(_) | StatementBody::Wrapped { copy: false, .. } => (
+        StatementBody::Utility(_)
+        | StatementBody::Wrapped { wrapper: Wrapper::TableAs | Wrapper::View, .. } => (
             Rule::GuardedDdl,
             "a utility statement on a guarded table",
             "run it as a migration, on a direct connection",
@@ -225,18 +251,7 @@ fn is_tenant_setting(name: &str, policy: &Policy) -> bool {
 
 /// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else.
 fn query_effect(query: &Query, policy: &Policy) -> Effect {
-    let Body::Block(block) = &query.body else {
-        return Effect::None;
-    };
-    let call = match block.items.as_slice() {
-        [Item::Expr { expr: Expr::Call(call), label: _ }]
-            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
-        {
-            call
-        }
-        _ => return Effect::None,
-    };
-    let Call { qualifier, name, arguments, inside: _, filter: None, over: None } = &**call else {
+    let Some(Call { qualifier, name, arguments, .. }) = sole_call(query) else {
         return Effect::None;
     };
     if &*name.text != "set_config" || qualifier.iter().any(|schema| &*schema.text != "pg_catalog") {
@@ -277,6 +292,7 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
     if is_tenant_setting(&name.text, policy) {
         outline.effect = match values {
             [] if !local => Effect::ResetTenant,
+            [] => Effect::SetTenant { local, value: NewValue::Null },
             [only] => Effect::SetTenant { local, value: NewValue::from(only) },
             _ => Effect::SetTenant { local, value: NewValue::Unknown },
         };

@@ -246,7 +246,8 @@ impl Session {
                 ServerStep::Swallow
             }
             _ => {
-                self.pipeline.skip();
+                // What the client sends up to Sync is skipped by the server, and has no answer.
+                self.skipping = self.pipeline.skip() || self.skipping;
                 ServerStep::Forward
             }
         }

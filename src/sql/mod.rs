@@ -18,4 +18,6 @@ mod utility;
 pub use not_understood::NotUnderstood;
 pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
-pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
+pub use statement::{
+    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+};

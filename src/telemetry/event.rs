@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use prometheus::IntGauge;
+
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
@@ -155,6 +157,46 @@ impl Drop for OpenConnection {
     }
 }
 
+/// The prepared statements and portals that one session remembers; dropping it takes them out of
+/// the gauges again.
+#[derive(Debug)]
+pub struct Remembered {
+    telemetry: Telemetry,
+    statements: usize,
+    portals: usize,
+}
+
+impl Remembered {
+    /// Of a session that remembers none yet.
+    #[must_use]
+    pub fn none(telemetry: &Telemetry) -> Self {
+        Self { telemetry: telemetry.clone(), statements: 0, portals: 0 }
+    }
+
+    /// The session remembers so many now.
+    pub fn update(&mut self, statements: usize, portals: usize) {
+        let handles = self.telemetry.handles();
+        move_gauge(&handles.prepared_statements, &mut self.statements, statements);
+        move_gauge(&handles.portals, &mut self.portals, portals);
+    }
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        self.update(0, 0);
+    }
+}
+
+/// Moves a gauge that many sessions share by the change of one.
+fn move_gauge(gauge: &IntGauge, was: &mut usize, now: usize) {
+    if *was != now {
+        let up = i64::try_from(now.saturating_sub(*was)).unwrap_or(i64::MAX);
+        let down = i64::try_from(was.saturating_sub(now)).unwrap_or(i64::MAX);
+        gauge.add(up.saturating_sub(down));
+        *was = now;
+    }
+}
+
 /// Why a client connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusedReason {
@@ -162,6 +204,8 @@ pub enum RefusedReason {
     Draining,
     /// As many connections as the limit allows.
     Limit,
+    /// The client did not prove who it is, or the guard could not log in for it.
+    Login,
     /// Not ready in time.
     LoginTimeout,
     /// Bytes that are not the protocol.
@@ -183,6 +227,7 @@ impl RefusedReason {
         match self {
             Self::Draining => "draining",
             Self::Limit => "limit",
+            Self::Login => "login",
             Self::LoginTimeout => "login_timeout",
             Self::Protocol => "protocol",
             Self::Startup => "startup",

@@ -211,7 +211,7 @@ pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>)
             verdicts.push(statement.settle(session, Arguments::Unknown));
             prepared.push((name, statement));
         }
-        if let Effect::Execute { name, arguments } = statement.effect() {
+        if let Effect::Execute { name, arguments, explained: _ } = statement.effect() {
             let values: Vec<Argument<'_>> = arguments
                 .iter()
                 .map(|value| Argument {

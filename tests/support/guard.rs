@@ -24,14 +24,28 @@ pub(crate) struct Guard {
 impl Guard {
     /// Starts a guard with the standard configuration, this mode, and more lines of the file.
     pub(crate) fn start(mode: &str, upstream: SocketAddr, more: &str) -> Self {
-        let text = format!(
+        Self::start_at(mode, &upstream.to_string(), more)
+    }
+
+    /// The same with a server that is named in any way.
+    pub(crate) fn start_at(mode: &str, upstream: &str, more: &str) -> Self {
+        Self::start_text(&Self::text(mode, upstream, more))
+    }
+
+    /// The text of the standard configuration.
+    pub(crate) fn text(mode: &str, upstream: &str, more: &str) -> String {
+        format!(
             "mode = \"{mode}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n\
              [guard]\ntables = [\"org_*\"]\ntenant_column = \"organization_id\"\n\
              tenant_type = \"uuid\"\nsoft_delete_column = \"deleted_at\"\n\
              [tenant]\nsources = [\"setting\"]\nsetting = \"app.organization_id\"\n\
              rebinding = \"free\"\nunknown = \"structural\"\n{more}"
-        );
-        let config = config::parse(&text, &Overrides::default()).unwrap();
+        )
+    }
+
+    /// Starts a guard with this configuration.
+    pub(crate) fn start_text(text: &str) -> Self {
+        let config = config::parse(text, &Overrides::default()).unwrap();
         let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy)).unwrap();
         let readiness = Readiness::default();
         let (shutdown, told) = oneshot::channel();
@@ -122,6 +136,7 @@ impl Client {
     }
 
     /// The next message: kind and body.
+    #[track_caller]
     pub(crate) fn message(&mut self) -> (u8, Vec<u8>) {
         let mut header = [0; 5];
         self.stream.read_exact(&mut header).unwrap();

@@ -6,7 +6,7 @@
 //! from being NOT MATCHED. Target rows without a source row (BY SOURCE) are those for which ON is
 //! not true, so ON says nothing of them and the clause's own condition has to bind them.
 
-use super::super::graph::{Arm, ContextId, ReferenceId, Written, WrittenValue};
+use super::super::graph::{Arm, ContextId, ReferenceId, Written};
 use super::join::Level;
 use super::{Builder, Clause, Scope};
 use crate::sql::model::{Expr, Merge, MergeAction, MergeClause, MergeRows, Name, Target};
@@ -125,10 +125,15 @@ impl Builder<'_> {
         for value in values {
             self.walk(value, scope, context, Clause::Value);
         }
-        let value = position.and_then(|position| values.get(position));
-        let value = value.and_then(|value| self.term(value, scope)).map(WrittenValue::Term);
+        let default = self.tenant_default(target, tenant.as_deref());
+        let value = match position {
+            None => default,
+            Some(position) => {
+                values.get(position).and_then(|value| self.written_value(value, default, scope))
+            }
+        };
         if let Some(tenant) = &tenant {
-            self.owe_written(target, tenant, position, &mut [Written { context, value }]);
+            self.owe_written(target, tenant, &[Written { context, value }]);
         }
     }
 }

@@ -145,9 +145,10 @@ impl Builder<'_> {
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
         let position = self.tenant_position(target, columns, tenant.as_deref());
-        let mut values = self.written(source.as_ref(), position, outer);
+        let default = self.tenant_default(target, tenant.as_deref());
+        let values = self.written(source.as_ref(), position, default, outer);
         if let Some(tenant) = &tenant {
-            self.owe_written(target, tenant, position, &mut values);
+            self.owe_written(target, tenant, &values);
             // RETURNING shows the rows written.
             let column = self.graph.column(reference, tenant);
             let facts = self.new_rows(column, &values);
@@ -185,28 +186,37 @@ impl Builder<'_> {
         }
     }
 
-    /// Every row written owes the tenant. A column that no row names gets its DEFAULT.
-    pub(super) fn owe_written(
-        &mut self,
-        target: &Target,
-        tenant: &str,
-        position: Option<usize>,
-        values: &mut [Written],
-    ) {
-        let Target { qualifier, name, alias: _ } = target;
-        if position.is_none()
-            && let Some(term) = self.default_is_tenant(qualifier, name, tenant)
-        {
-            for written in &mut *values {
-                written.value = Some(WrittenValue::Term(term));
-            }
-        }
+    /// Every row written owes the tenant.
+    pub(super) fn owe_written(&mut self, target: &Target, tenant: &str, values: &[Written]) {
         self.graph.obligations.push(Obligation::Written {
-            table: name.text.clone(),
-            span: name.span,
+            table: target.name.text.clone(),
+            span: target.name.span,
             column: tenant.into(),
             values: values.to_vec(),
         });
+    }
+
+    /// What a tenant column gets that no row names, or that says DEFAULT.
+    pub(super) fn tenant_default(
+        &mut self,
+        target: &Target,
+        tenant: Option<&str>,
+    ) -> Option<WrittenValue> {
+        let Target { qualifier, name, alias: _ } = target;
+        self.default_is_tenant(qualifier, name, tenant?).map(WrittenValue::Term)
+    }
+
+    /// A value of VALUES for the tenant column.
+    pub(super) fn written_value(
+        &mut self,
+        value: &Expr,
+        default: Option<WrittenValue>,
+        scope: &Scope<'_>,
+    ) -> Option<WrittenValue> {
+        match value {
+            Expr::Default => default,
+            other => self.term(other, scope).map(WrittenValue::Term),
+        }
     }
 
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
@@ -214,11 +224,12 @@ impl Builder<'_> {
         &mut self,
         source: Option<&Query>,
         position: Option<usize>,
+        default: Option<WrittenValue>,
         outer: &Scope<'_>,
     ) -> Vec<Written> {
         let context = self.graph.context(None, Vec::new());
         match source {
-            None => vec![Written { context, value: None }],
+            None => vec![Written { context, value: default }],
             Some(Query { with, body: Body::Values(rows), order_by, limits, .. })
                 if with.is_empty() && order_by.is_empty() && limits.is_empty() =>
             {
@@ -227,16 +238,22 @@ impl Builder<'_> {
                     for value in row {
                         self.walk(value, outer, context, Clause::Value);
                     }
-                    let value = position.and_then(|position| row.get(position));
-                    let value =
-                        value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
+                    let value = match position {
+                        None => default,
+                        Some(position) => row
+                            .get(position)
+                            .and_then(|value| self.written_value(value, default, outer)),
+                    };
                     values.push(Written { context, value });
                 }
                 values
             }
             Some(query) => {
                 let output = self.query(query, context, Some(outer));
-                let value = position.map(|position| WrittenValue::Output(output, position));
+                let value = match position {
+                    None => default,
+                    Some(position) => Some(WrittenValue::Output(output, position)),
+                };
                 vec![Written { context, value }]
             }
         }

@@ -5,8 +5,8 @@ use pg_raw_parse::{Node, nodes};
 use super::places::texts;
 use super::{Lowered, Lowering};
 use crate::sql::model::{
-    Block, Body, Expr, Grouping, Item, Join, JoinCondition, JoinKind, JoinTree, Name, Query,
-    Relation, Source,
+    Block, Expr, Grouping, Item, Join, JoinCondition, JoinKind, JoinTree, Name, Query, Relation,
+    Source,
 };
 
 impl Lowering<'_> {
@@ -221,7 +221,7 @@ fn is_lateral(tree: &JoinTree) -> bool {
 
 /// `SELECT * FROM tree`.
 fn all_of(tree: JoinTree) -> Query {
-    let block = Block {
+    Query::of_block(Block {
         distinct_on: None,
         items: vec![Item::Wildcard],
         from: vec![tree],
@@ -229,13 +229,5 @@ fn all_of(tree: JoinTree) -> Query {
         grouping: Grouping::None,
         having: None,
         windows: Vec::new(),
-    };
-    Query {
-        with: Vec::new(),
-        recursive: false,
-        body: Body::Block(Box::new(block)),
-        order_by: Vec::new(),
-        limits: Vec::new(),
-        limited: false,
-    }
+    })
 }

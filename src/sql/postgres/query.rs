@@ -5,6 +5,20 @@ use super::{Lowered, Lowering};
 use crate::sql::Span;
 use crate::sql::model::{Block, Body, Cte, Expr, Grouping, Item, Name, Query, SetOperator, Window};
 
+impl Query {
+    /// A query that is one block and nothing else.
+    pub(super) fn of_block(block: Block) -> Self {
+        Self {
+            with: Vec::new(),
+            recursive: false,
+            body: Body::Block(Box::new(block)),
+            order_by: Vec::new(),
+            limits: Vec::new(),
+            limited: false,
+        }
+    }
+}
+
 impl Lowering<'_> {
     /// A query or write, wherever one may stand.
     pub(super) fn any_query(&mut self, node: Node<'_>) -> Lowered<Query> {

@@ -7,10 +7,10 @@ use pg_raw_parse::raw::{
 };
 use pg_raw_parse::{ConstValue, Node, nodes};
 
-use super::{Lowered, Lowering};
-use crate::sql::model::Name;
+use super::{Counts, Lowered, Lowering};
+use crate::sql::model::{Block, Grouping, Item, Name, Query};
 use crate::sql::statement::{
-    Operand, Statement, StatementBody, TransactionControl, Utility, statement as by_tokens,
+    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, statement as by_tokens,
 };
 use crate::sql::token::Lexeme;
 use crate::sql::{NotUnderstood, Span};
@@ -40,7 +40,7 @@ impl Lowering<'_> {
         Ok(Some(match node {
             Node::SelectStmt(select) if select.into_clause().is_some() => {
                 self.may_select_into = true;
-                StatementBody::Wrapped { copy: false, statement: self.inner(node)? }
+                self.wrapped(Wrapper::TableAs, node)?
             }
             Node::SelectStmt(_)
             | Node::InsertStmt(_)
@@ -71,13 +71,46 @@ impl Lowering<'_> {
                     && !copy.is_program
                     && copy.filename().is_none() =>
             {
-                StatementBody::Wrapped { copy: true, statement: self.inner(copy.query())? }
+                self.wrapped(Wrapper::Copy, copy.query())?
             }
-            Node::CreateTableAsStmt(create) if create.objtype == ObjectType::OBJECT_TABLE => {
-                StatementBody::Wrapped { copy: false, statement: self.inner(create.query())? }
-            }
+            Node::CreateTableAsStmt(create) => match create.objtype {
+                ObjectType::OBJECT_TABLE => self.wrapped(Wrapper::TableAs, create.query())?,
+                ObjectType::OBJECT_MATVIEW => self.wrapped(Wrapper::View, create.query())?,
+                _ => return self.refuse("CREATE … AS of a kind that is not known"),
+            },
+            Node::ViewStmt(view) => self.wrapped(Wrapper::View, view.query())?,
+            Node::CallStmt(call) => self.called(call)?,
             _ => return Ok(None),
         }))
+    }
+
+    fn wrapped(&mut self, wrapper: Wrapper, query: Node<'_>) -> Lowered<StatementBody> {
+        Ok(StatementBody::Wrapped { wrapper, statement: self.inner(query)? })
+    }
+
+    /// CALL routine(…), as SELECT routine(…).
+    fn called(&mut self, call: &nodes::CallStmt) -> Lowered<StatementBody> {
+        let Some(call) = call.funccall() else {
+            return self.refuse("CALL without a routine");
+        };
+        self.counts = Counts::default();
+        let expr = self.expr(Node::FuncCall(call))?;
+        self.absent(
+            self.counts == Counts::of(Node::FuncCall(call)),
+            "a part of PostgreSQL's parse tree is not accounted for",
+        )?;
+        let query = Query::of_block(Block {
+            distinct_on: None,
+            items: vec![Item::Expr { expr, label: None }],
+            from: Vec::new(),
+            filter: None,
+            grouping: Grouping::None,
+            having: None,
+            windows: Vec::new(),
+        });
+        let body = StatementBody::Query(query);
+        let statement = Box::new(Statement { span: self.statement, body, unaccounted: Vec::new() });
+        Ok(StatementBody::Wrapped { wrapper: Wrapper::Call, statement })
     }
 
     /// The query or write inside another statement. What it does not account for, the statement
@@ -285,6 +318,8 @@ const fn is_plain(node: Node<'_>) -> bool {
         node,
         Node::AlterSeqStmt(_)
             | Node::AlterTableStmt(_)
+            | Node::AlterObjectSchemaStmt(_)
+            | Node::CreateStatsStmt(_)
             | Node::CheckPointStmt(_)
             | Node::ClusterStmt(_)
             | Node::CommentStmt(_)
