@@ -37,6 +37,9 @@ pub enum Disagreement {
 }
 
 impl Disagreement {
+    /// Every metric label.
+    pub const CAUSES: [&'static str; 3] = ["rejected", "unread", "differs"];
+
     /// The metric label.
     #[must_use]
     pub const fn name(self) -> &'static str {

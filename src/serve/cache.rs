@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::session::Planned;
-use crate::telemetry::{AnalysisTook, PlanCached, Telemetry};
+use crate::telemetry::{AnalysisTook, PlanCached, ReadingsDisagreed, Telemetry};
 
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
@@ -144,6 +144,9 @@ impl PlanCache {
         let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
+        if let Some(disagreement) = plan.disagreement() {
+            ReadingsDisagreed { disagreement }.emit(&self.telemetry);
+        }
         let planned = Arc::new(Planned::new(text.into(), plan, generation));
         AnalysisTook { duration: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {

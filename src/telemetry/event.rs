@@ -6,7 +6,7 @@ use prometheus::IntGauge;
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
-use crate::analyze::{Advice, Kind, Outcome, Violation};
+use crate::analyze::{Advice, Disagreement, Kind, Outcome, Violation};
 use crate::session::{Decision, Mode};
 
 /// What a log says about the session an event belongs to.
@@ -360,6 +360,23 @@ impl PlanCached {
             handles.plan_cache_hits.inc();
         } else {
             handles.plan_cache_misses.inc();
+        }
+    }
+}
+
+/// A text was refused because its two readings do not agree.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadingsDisagreed {
+    /// In what.
+    pub disagreement: Disagreement,
+}
+
+impl ReadingsDisagreed {
+    /// Counts it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let counters = &telemetry.handles().disagreements;
+        if let Ok(counter) = counters.get_metric_with_label_values(&[self.disagreement.name()]) {
+            counter.inc();
         }
     }
 }

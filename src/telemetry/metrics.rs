@@ -9,9 +9,10 @@ use prometheus::{
 
 use super::catalog::CatalogMetrics;
 use super::pace::Pace;
-use crate::analyze::{Kind, Outcome};
+use crate::analyze::{Disagreement, Kind, Outcome};
 use crate::policy::Policy;
 use crate::session::{Decision, Mode};
+use crate::sql::HAS_SECOND_READING;
 
 /// Distinct guarded names that get a metric label of their own; a prefix pattern guards whatever
 /// name a client thinks of, so without a limit a client could fill the memory of both ends.
@@ -62,6 +63,7 @@ pub(super) struct Handles {
     pub(super) plan_cache_hits: IntCounter,
     pub(super) plan_cache_misses: IntCounter,
     pub(super) analysis: Histogram,
+    pub(super) disagreements: IntCounterVec,
 }
 
 impl Telemetry {
@@ -97,12 +99,16 @@ impl Telemetry {
             "Client connections refused or given up before they were ready.",
             &["reason"],
         )?;
+        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
         let constants = [
-            ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
-            ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
+            Opts::new("orgguard_build_info", "The version that runs.")
+                .const_label("version", env!("CARGO_PKG_VERSION"))
+                .const_label("grammar", grammar),
+            Opts::new("orgguard_config_info", "The configuration that runs.")
+                .const_label("mode", mode.name()),
         ];
-        for (name, help, label, value) in constants {
-            let gauge = IntGauge::with_opts(Opts::new(name, help).const_label(label, value))?;
+        for constant in constants {
+            let gauge = IntGauge::with_opts(constant)?;
             gauge.set(1);
             registry.register(Box::new(gauge))?;
         }
@@ -231,6 +237,18 @@ impl Handles {
                 .buckets(ANALYSIS_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(analysis.clone()))?;
+        let disagreements = IntCounterVec::new(
+            Opts::new(
+                "orgguard_reading_disagreements_total",
+                "Texts refused because PostgreSQL's grammar does not read them as the guard does.",
+            ),
+            &["cause"],
+        )?;
+        // A counter that is not there yet cannot be watched.
+        for cause in Disagreement::CAUSES {
+            disagreements.get_metric_with_label_values(&[cause])?;
+        }
+        registry.register(Box::new(disagreements.clone()))?;
         Ok(Self {
             connections: gauge("orgguard_connections", "Client connections open now.")?,
             prepared_statements: gauge(
@@ -257,6 +275,7 @@ impl Handles {
                 "Texts that had to be planned.",
             ))?,
             analysis,
+            disagreements,
         })
     }
 }
