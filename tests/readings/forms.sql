@@ -16,7 +16,7 @@ SELECT p.name IS JSON OBJECT FROM org_products p WHERE :bound AND p.name ISNULL;
 SELECT json_arrayagg(p.name ORDER BY p.id) FROM org_products p WHERE :bound AND p.name ISNULL;
 SELECT p.name FROM org_products p WHERE :bound AND substring(p.name SIMILAR 'a#"b#"c' ESCAPE '#') = 'b';
 SELECT p.name FROM org_products p WHERE :bound ORDER BY p.name USING <;
-SELECT (SELECT p.name FROM org_products p WHERE :bound FETCH FIRST ROW WITH TIES);
+SELECT (SELECT p.name FROM org_products p WHERE :bound AND p.name ISNULL ORDER BY 1 FETCH FIRST ROW WITH TIES);
 SELECT 1 WHERE 1 ISNULL UNION ALL (SELECT 2 FROM org_products p WHERE :bound ORDER BY p.id LIMIT 1);
 WITH RECURSIVE t (n) AS (SELECT p.name FROM org_products p WHERE :bound UNION ALL SELECT n FROM t) SEARCH DEPTH FIRST BY n SET ord SELECT n FROM t;
 WITH RECURSIVE t (n) AS (SELECT p.name FROM org_products p WHERE :bound UNION ALL SELECT n FROM t) CYCLE n SET seen USING path SELECT n FROM t;

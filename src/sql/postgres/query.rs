@@ -33,7 +33,9 @@ impl Lowering<'_> {
     }
 
     pub(super) fn query(&mut self, select: &nodes::SelectStmt) -> Lowered<Query> {
+        let may_select_into = std::mem::take(&mut self.may_select_into);
         let (with, recursive) = self.with(select.with_clause())?;
+        self.may_select_into = may_select_into;
         let body = self.body(select)?;
         let order_by = self.order_keys(select.sort_clause())?;
         let mut limits = Vec::new();

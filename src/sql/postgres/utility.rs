@@ -7,6 +7,7 @@ use pg_raw_parse::raw::{
 };
 use pg_raw_parse::{ConstValue, Node, nodes};
 
+use super::places::texts;
 use super::{Counts, Lowered, Lowering};
 use crate::sql::model::{Block, Grouping, Item, Name, Query};
 use crate::sql::statement::{
@@ -295,6 +296,10 @@ fn value_fits(value: &Operand, node: Node<'_>) -> bool {
         (value, Node::TypeCast(cast)) => value_fits(value, cast.arg()),
         (Operand::Parameter(number), Node::ParamRef(parameter)) => {
             i32::from(*number) == parameter.number
+        }
+        // A bare word is a column, which the server refuses there.
+        (Operand::Text(text), Node::ColumnRef(column)) => {
+            texts(column.fields()).as_deref() == Some([&**text].as_slice())
         }
         (Operand::Null, Node::A_Const(constant)) => constant.isnull,
         (Operand::Text(text), Node::A_Const(constant)) => match constant.val() {
