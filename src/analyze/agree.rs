@@ -50,7 +50,7 @@ pub(super) fn difference(first: &[StatementPlan], second: &[StatementPlan]) -> O
 }
 
 fn statements(first: &StatementPlan, second: &StatementPlan) -> Option<Difference> {
-    if first.kind != second.kind {
+    if first.kind != second.kind || (second.may_set_tenant && !first.may_set_tenant) {
         return Some(Difference::Kind);
     }
     if let Some(difference) = effects(&first.effect, &second.effect) {

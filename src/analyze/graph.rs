@@ -47,7 +47,9 @@ impl PartialEq for Reference {
         let place = |span: Span, table: &str, source: &Source| match source {
             Source::Unknown | Source::Output(_) if table.is_empty() => None,
             Source::Unknown if span == Span::default() => None,
-            _ => Some(span.start),
+            Source::Guarded(_) | Source::Unknown | Source::Output(_) | Source::Recursion(_) => {
+                Some(span.start)
+            }
         };
         *alias == other.alias
             && *aliased == other.aliased
@@ -192,6 +194,20 @@ pub(super) enum Operand {
     All(Vec<Self>),
     /// As the value, but NULL equals NULL (IS NOT DISTINCT FROM).
     NotNull(Box<Self>),
+}
+
+impl Operand {
+    /// Whether it is the setting that holds the session's tenant, or one of several is.
+    pub(super) fn reads_setting(&self) -> bool {
+        match self {
+            Self::Setting => true,
+            Self::All(all) => all.iter().any(Self::reads_setting),
+            Self::NotNull(inner) => inner.reads_setting(),
+            Self::Constant(_) | Self::Null | Self::Parameter { .. } | Self::Elements { .. } => {
+                false
+            }
+        }
+    }
 }
 
 /// How a parameter comes to the tenant's type.

@@ -19,11 +19,13 @@ mod settle;
 mod shortcut;
 mod solve;
 mod statement;
+mod twice;
 mod verdict;
 
 pub use agree::Difference;
 pub use arguments::{Argument, Arguments, Form};
 pub use effect::{Effect, NewValue};
 pub use explain::Explained;
-pub use plan::{Disagreement, Kind, Plan, SessionTenant, StatementPlan, plan};
+pub use plan::{Kind, Plan, SessionTenant, StatementPlan, plan};
+pub use twice::Disagreement;
 pub use verdict::{Advice, Outcome, Rule, Verdict, Violation};

@@ -1,18 +1,18 @@
-use super::agree::{self, Difference};
 use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
-use super::graph::{Graph, Obligation};
+use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::reader::Reader;
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
 use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
+use super::twice::{self, Disagreement, Planned};
 use super::verdict::{Advice, Rule, Verdict, Violation};
-use crate::policy::{Policy, SecondReading};
-use crate::sql::{self, NotUnderstood, Readings, Second, Span, Statement};
+use crate::policy::Policy;
+use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
@@ -22,33 +22,8 @@ use crate::tenant::{Tenant, TenantType};
 #[derive(Debug)]
 pub struct Plan {
     statements: Vec<StatementPlan>,
+    comment: Comment,
     disagreement: Option<Disagreement>,
-}
-
-/// Why the two readings of a text do not agree. The text is then not understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Disagreement {
-    /// The first reads it, PostgreSQL's grammar has no such statement.
-    Rejected,
-    /// The first reads it, the second cannot place everything that the grammar found.
-    Unread,
-    /// Both read it, and the first claims what the second does not.
-    Differs(Difference),
-}
-
-impl Disagreement {
-    /// Every metric label.
-    pub const CAUSES: [&'static str; 3] = ["rejected", "unread", "differs"];
-
-    /// The metric label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Unread => "unread",
-            Self::Differs(_) => "differs",
-        }
-    }
 }
 
 impl Plan {
@@ -62,6 +37,12 @@ impl Plan {
     #[must_use]
     pub const fn disagreement(&self) -> Option<Disagreement> {
         self.disagreement
+    }
+
+    /// What its comments say of the tenant, if they are asked.
+    #[must_use]
+    pub const fn comment(&self) -> &Comment {
+        &self.comment
     }
 }
 
@@ -129,6 +110,7 @@ pub struct StatementPlan {
     /// What is enough for every obligation, if anything is.
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
+    pub(super) may_set_tenant: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -168,11 +150,34 @@ impl StatementPlan {
         !self.graph.obligations.is_empty()
     }
 
+    /// The guarded tables that owe a proof; one may come more than once.
+    pub fn guarded_tables(&self) -> impl Iterator<Item = &str> {
+        let of = |reference: &usize| Some(&*self.graph.references.get(*reference)?.table);
+        self.graph.obligations.iter().filter_map(move |obligation| match obligation {
+            Obligation::Bound { reference, conflict: _ }
+            | Obligation::Live { reference, conflict: _ } => of(reference),
+            Obligation::Written { table, .. } | Obligation::Kept { table, .. } => Some(&**table),
+        })
+    }
+
     /// Whether it names a relation that the catalogue did not know when the plan was made: worth
     /// planning again under a newer one.
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// Whether a predicate or a written value is the tenant's setting.
+    #[must_use]
+    pub fn reads_setting(&self) -> bool {
+        self.graph.operands.iter().any(Operand::reads_setting)
+    }
+
+    /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
+    /// one of which nothing is known but that the configuration vouches for it.
+    #[must_use]
+    pub const fn may_set_tenant(&self) -> bool {
+        self.may_set_tenant
     }
 
     /// Compares the plan's operands with the tenant.
@@ -223,66 +228,14 @@ impl StatementPlan {
 /// Reads a text and plans each of its statements.
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
-    match policy.second_reading {
-        SecondReading::Off => match sql::read(text, &policy.limits) {
-            Ok(statements) => plan_all(&statements, policy, Reader::First),
-            Err(refused) => Plan::refused(refused, policy, None),
-        },
-        SecondReading::Required => plan_twice(sql::read_twice(text, &policy.limits), policy),
-    }
-}
-
-/// Plans what two readings agree on, or what only PostgreSQL's grammar reads.
-fn plan_twice(readings: Readings, policy: &Policy) -> Plan {
-    let Readings { first, second } = readings;
-    let (first, mut second) = match (first, second) {
-        (Ok(first), Second::Read(second)) => (first, second),
-        (Err(_), Second::Read(second)) => return plan_all(&second, policy, Reader::Grammar),
-        (Err(refused), Second::Rejected(_) | Second::Unread(_)) => {
-            return Plan::refused(refused, policy, None);
-        }
-        (Ok(_), Second::Rejected(refused)) => {
-            return Plan::refused(refused, policy, Some(Disagreement::Rejected));
-        }
-        (Ok(_), Second::Unread(refused)) => {
-            return Plan::refused(refused, policy, Some(Disagreement::Unread));
-        }
-    };
-    // The sweep over the first reading answers for the tokens; the grammar does not give the place
-    // of every name.
-    for statement in &mut second {
-        statement.unaccounted.clear();
-    }
-    let place = first.first().map_or(Span::default(), |statement| statement.span);
-    let first = plan_all(&first, policy, Reader::Either);
-    let second = plan_all(&second, policy, Reader::Grammar);
-    match agree::difference(&first.statements, &second.statements) {
-        None => first,
-        Some(difference) => {
-            let refused = NotUnderstood { reason: difference.reason(), span: place };
-            Plan::refused(refused, policy, Some(Disagreement::Differs(difference)))
-        }
-    }
-}
-
-fn plan_all(statements: &[Statement], policy: &Policy, reader: Reader) -> Plan {
-    let statements =
-        statements.iter().map(|statement| plan_statement(statement, policy, reader)).collect();
-    Plan { statements, disagreement: None }
-}
-
-impl Plan {
-    fn refused(
-        refused: NotUnderstood,
-        policy: &Policy,
-        disagreement: Option<Disagreement>,
-    ) -> Self {
-        Self { statements: vec![not_understood(refused, policy)], disagreement }
-    }
+    let Planned { statements, disagreement } = twice::read_and_plan(text, policy);
+    let key = policy.tenant_comment.as_deref();
+    let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
+    Plan { statements, comment, disagreement }
 }
 
 /// A text of which nothing may be believed.
-fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
+pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     let violation = Violation {
         rule: Rule::NotUnderstood,
         table: None,
@@ -301,6 +254,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         provable: Vec::new(),
         shortcut: None,
         unknown_relation: false,
+        may_set_tenant: false,
     }
 }
 
@@ -313,11 +267,23 @@ pub(super) fn plan_statement(
         statement::outline(statement, policy, reader);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
+    let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy, reader);
-        let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
-            built;
+        let Built {
+            graph: own,
+            violations: more,
+            advice: own_advice,
+            vouched,
+            unknown_relation: unknown,
+        } = built;
+        may_set_tenant = vouched.is_some() || statement::is_setter_call(query, policy);
+        if let Some(span) = vouched
+            && own.operands.iter().any(Operand::reads_setting)
+        {
+            violations.push(beside_setting(span));
+        }
         advice = own_advice;
         graph = own;
         unknown_relation = unknown;
@@ -368,6 +334,20 @@ pub(super) fn plan_statement(
         provable,
         shortcut,
         unknown_relation,
+        may_set_tenant,
+    }
+}
+
+/// A routine may move the tenant's setting while the statement that is bound by it runs.
+fn beside_setting(span: Span) -> Violation {
+    Violation {
+        rule: Rule::OpaqueSql,
+        table: None,
+        span,
+        detail: "a routine that could change the tenant's setting stands beside a predicate on it"
+            .into(),
+        hint: "write the tenant as a constant or a parameter, or call the routine on its own"
+            .into(),
     }
 }
 

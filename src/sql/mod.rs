@@ -3,6 +3,7 @@
 //! A text is read twice here: as bytes and tokens, and as the parser's tree lowered into the
 //! [`model`]. Each reading can refuse; neither asks the other to be right.
 
+mod comment;
 mod keyword;
 mod lower;
 pub mod model;
@@ -15,6 +16,7 @@ mod statement;
 mod token;
 mod utility;
 
+pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
 pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;

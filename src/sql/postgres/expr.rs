@@ -95,20 +95,7 @@ impl Lowering<'_> {
                 }
                 self.expr(argument.arg())
             }
-            Node::XmlExpr(xml) => {
-                let mut parts = self.exprs(xml.args())?;
-                self.xml_names(xml)?;
-                for named in xml.named_args() {
-                    let Node::ResTarget(named) = named else {
-                        return self.refuse("an XML attribute that is not read");
-                    };
-                    if let Some(name) = named.name() {
-                        self.places.loose(name);
-                    }
-                    parts.push(self.expr(named.val())?);
-                }
-                Ok(Expr::Opaque(parts))
-            }
+            Node::XmlExpr(xml) => self.xml(xml),
             Node::XmlSerialize(xml) => {
                 if let Some(type_name) = xml.type_name() {
                     self.type_name(type_name)?;
@@ -119,11 +106,22 @@ impl Lowering<'_> {
         }
     }
 
-    fn xml_names(&mut self, xml: &nodes::XmlExpr) -> Lowered<()> {
+    fn xml(&mut self, xml: &nodes::XmlExpr) -> Lowered<Expr> {
+        self.absent(xml.arg_names().is_empty(), "names of XML arguments")?;
         if let Some(name) = xml.name() {
             self.places.loose(name);
         }
-        self.absent(xml.arg_names().is_empty(), "names of XML arguments")
+        let mut parts = self.exprs(xml.args())?;
+        for named in xml.named_args() {
+            let Node::ResTarget(named) = named else {
+                return self.refuse("an XML attribute that is not read");
+            };
+            if let Some(name) = named.name() {
+                self.places.loose(name);
+            }
+            parts.push(self.expr(named.val())?);
+        }
+        Ok(Expr::Opaque(parts))
     }
 
     fn column(&mut self, column: &nodes::ColumnRef) -> Lowered<Expr> {

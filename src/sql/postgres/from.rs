@@ -11,10 +11,10 @@ use crate::sql::model::{
 
 impl Lowering<'_> {
     pub(super) fn from(&mut self, from: &NodeList) -> Lowered<Vec<JoinTree>> {
-        from.iter().map(|item| self.from_item(item)).collect()
+        from.iter().map(|item| self.joined(item)).collect()
     }
 
-    pub(super) fn from_item(&mut self, item: Node<'_>) -> Lowered<JoinTree> {
+    pub(super) fn joined(&mut self, item: Node<'_>) -> Lowered<JoinTree> {
         let relation = match item {
             Node::JoinExpr(join) => return self.join(join),
             Node::RangeVar(table) => self.table(table, Vec::new())?,
@@ -75,8 +75,8 @@ impl Lowering<'_> {
     }
 
     fn join(&mut self, join: &nodes::JoinExpr) -> Lowered<JoinTree> {
-        let left = self.from_item(join.larg())?;
-        let right = self.from_item(join.rarg())?;
+        let left = self.joined(join.larg())?;
+        let right = self.joined(join.rarg())?;
         let kind = match join.jointype {
             JoinType::JOIN_INNER => JoinKind::Inner,
             JoinType::JOIN_LEFT => JoinKind::Left,

@@ -22,15 +22,12 @@ const HOLD: i32 = 0x0020;
 /// One statement of a text.
 pub(super) fn statement(node: Node<'_>, lexemes: &[Lexeme], span: Span) -> Lowered<Statement> {
     let mut lowering = Lowering::new(lexemes, span);
-    let body = match lowering.whole(node)? {
-        Some(body) => body,
-        None => {
-            let read = by_tokens(lexemes)?;
-            if fits(&read.body, node) {
-                return Ok(read);
-            }
-            return Err(NotUnderstood::new("PostgreSQL sees a statement of another kind", span));
+    let Some(body) = lowering.whole(node)? else {
+        let read = by_tokens(lexemes)?;
+        if fits(&read.body, node) {
+            return Ok(read);
         }
+        return Err(NotUnderstood::new("PostgreSQL sees a statement of another kind", span));
     };
     Ok(Statement { span, body, unaccounted: lowering.places.unaccounted() })
 }

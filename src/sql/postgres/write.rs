@@ -50,7 +50,7 @@ impl Lowering<'_> {
     pub(super) fn merge(&mut self, merge: &nodes::MergeStmt) -> Lowered<Query> {
         self.around(merge.with_clause(), |lowering| {
             let target = lowering.target(merge.relation())?;
-            let source = lowering.from_item(merge.source_relation())?;
+            let source = lowering.joined(merge.source_relation())?;
             let on = lowering.expr(merge.join_condition())?;
             let clauses = merge
                 .merge_when_clauses()
