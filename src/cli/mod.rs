@@ -1,11 +1,15 @@
-//! The command line: `serve`, `check`, `explain` and `demo`.
+//! The command line: `serve`, `check`, `explain`, `report`, `doctor` and `demo`.
 
 mod arguments;
 mod check;
 mod demo;
+mod doctor;
 mod excerpt;
 mod explain;
 mod guard;
+mod progress;
+mod report;
+mod sarif;
 mod serve;
 mod throwaway;
 
@@ -32,7 +36,9 @@ pub fn run() -> ExitCode {
     let task = move || match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     };
     // Not on the main thread, whose stack the system chooses.

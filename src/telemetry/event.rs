@@ -1,10 +1,12 @@
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use prometheus::IntGauge;
 
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
-use crate::analyze::{Advice, Kind, Outcome, Violation};
+use crate::analyze::{Advice, Kind, Outcome, Plan, StatementPlan, Violation};
 use crate::session::{Decision, Mode};
 
 /// What a log says about the session an event belongs to.
@@ -54,12 +56,15 @@ pub struct ViolationFound<'a> {
 }
 
 impl ViolationFound<'_> {
-    /// Counts it, and logs it unless the same statement was logged a moment ago.
+    /// Counts it, notes it in the ledger, and logs it unless the same statement was logged a moment
+    /// ago.
     pub fn emit(&self, telemetry: &Telemetry) {
         let Violation { rule, table, span: _, detail: _, hint: _ } = self.violation;
         let table = table.as_deref();
         telemetry.count_violation(rule.name(), table, self.mode);
         let normal = normalize(self.statement);
+        let who = (self.session, self.mode);
+        telemetry.ledger().note(&normal, self.violation, self.position, who, SystemTime::now());
         let key = [rule.name(), table.unwrap_or_default()];
         let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
             return;
@@ -123,6 +128,24 @@ impl AdviceGiven<'_> {
     }
 }
 
+/// A text not yet known was planned.
+#[derive(Clone, Copy, Debug)]
+pub struct TextPlanned<'a> {
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// How long that took.
+    pub took: Duration,
+}
+
+impl TextPlanned<'_> {
+    /// Counts it, and notes in the ledger which guarded tables it uses.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.handles().analysis.observe(self.took.as_secs_f64());
+        let statements = self.plan.statements().iter();
+        telemetry.note_text(statements.flat_map(StatementPlan::guarded_tables));
+    }
+}
+
 /// A client connected.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionOpened {
@@ -155,6 +178,46 @@ impl Drop for OpenConnection {
     }
 }
 
+/// The prepared statements and portals that one session remembers; dropping it takes them out of
+/// the gauges again.
+#[derive(Debug)]
+pub struct Remembered {
+    telemetry: Telemetry,
+    statements: usize,
+    portals: usize,
+}
+
+impl Remembered {
+    /// Of a session that remembers none yet.
+    #[must_use]
+    pub fn none(telemetry: &Telemetry) -> Self {
+        Self { telemetry: telemetry.clone(), statements: 0, portals: 0 }
+    }
+
+    /// The session remembers so many now.
+    pub fn update(&mut self, statements: usize, portals: usize) {
+        let handles = self.telemetry.handles();
+        move_gauge(&handles.prepared_statements, &mut self.statements, statements);
+        move_gauge(&handles.portals, &mut self.portals, portals);
+    }
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        self.update(0, 0);
+    }
+}
+
+/// Moves a gauge that many sessions share by the change of one.
+fn move_gauge(gauge: &IntGauge, was: &mut usize, now: usize) {
+    if *was != now {
+        let up = i64::try_from(now.saturating_sub(*was)).unwrap_or(i64::MAX);
+        let down = i64::try_from(was.saturating_sub(now)).unwrap_or(i64::MAX);
+        gauge.add(up.saturating_sub(down));
+        *was = now;
+    }
+}
+
 /// Why a client connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusedReason {
@@ -162,6 +225,10 @@ pub enum RefusedReason {
     Draining,
     /// As many connections as the limit allows.
     Limit,
+    /// As many connections of one address as the limit allows.
+    LimitOfAddress,
+    /// As many connections of one role as the limit allows.
+    LimitOfRole,
     /// The client did not prove who it is, or the guard could not log in for it.
     Login,
     /// Not ready in time.
@@ -185,6 +252,8 @@ impl RefusedReason {
         match self {
             Self::Draining => "draining",
             Self::Limit => "limit",
+            Self::LimitOfAddress => "limit_of_address",
+            Self::LimitOfRole => "limit_of_role",
             Self::Login => "login",
             Self::LoginTimeout => "login_timeout",
             Self::Protocol => "protocol",
@@ -243,6 +312,53 @@ impl BytesRelayed {
         match self.direction {
             Direction::FromClient => handles.bytes_from_client.inc_by(self.bytes),
             Direction::FromServer => handles.bytes_from_server.inc_by(self.bytes),
+        }
+    }
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The client said goodbye or left.
+    Client,
+    /// The server closed the connection.
+    Upstream,
+    /// The guard: it is shutting down, a limit was reached, or the protocol was broken.
+    Guard,
+}
+
+impl EndedBy {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// A session that had begun has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEnded {
+    /// By whom.
+    pub by: EndedBy,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl SessionEnded {
+    /// Counts it, and logs what was nobody's wish.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_ended(self.by.name());
+        if self.by != EndedBy::Client {
+            tracing::info!(
+                target: "orgguard::connection",
+                by = self.by.name(),
+                client = %self.client,
+                "session ended"
+            );
         }
     }
 }
@@ -319,19 +435,5 @@ impl PlanCached {
         } else {
             handles.plan_cache_misses.inc();
         }
-    }
-}
-
-/// A text was planned.
-#[derive(Clone, Copy, Debug)]
-pub struct AnalysisTook {
-    /// How long it took.
-    pub duration: Duration,
-}
-
-impl AnalysisTook {
-    /// Counts it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.handles().analysis.observe(self.duration.as_secs_f64());
     }
 }

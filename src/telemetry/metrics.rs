@@ -1,13 +1,16 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use prometheus::{
     Encoder, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 
+use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
+use super::ledger::Ledger;
 use super::pace::Pace;
 use crate::analyze::{Kind, Outcome};
 use crate::policy::Policy;
@@ -44,8 +47,11 @@ struct Inner {
     advice: IntCounterVec,
     unjudged: IntCounterVec,
     refused_connections: IntCounterVec,
+    ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
+    mode: Mode,
+    ledger: Ledger,
     handles: Handles,
     catalog: CatalogMetrics,
 }
@@ -54,6 +60,8 @@ struct Inner {
 pub(super) struct Handles {
     pub(super) connections: IntGauge,
     pub(super) connections_opened: IntCounter,
+    pub(super) prepared_statements: IntGauge,
+    pub(super) portals: IntGauge,
     pub(super) bytes_from_client: IntCounter,
     pub(super) bytes_from_server: IntCounter,
     pub(super) framing_lost: IntCounter,
@@ -95,6 +103,11 @@ impl Telemetry {
             "Client connections refused or given up before they were ready.",
             &["reason"],
         )?;
+        let ended = vector(
+            "orgguard_sessions_ended_total",
+            "Sessions that had begun and ended, by who ended them.",
+            &["by"],
+        )?;
         let constants = [
             ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
             ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
@@ -116,8 +129,11 @@ impl Telemetry {
                 advice,
                 unjudged,
                 refused_connections,
+                ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
+                mode,
+                ledger: Ledger::new(SystemTime::now()),
                 handles,
                 catalog: CatalogMetrics::default(),
             }),
@@ -147,6 +163,43 @@ impl Telemetry {
 
     pub(super) fn pace(&self) -> &Pace {
         &self.inner.pace
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    pub(super) fn note_text<'a>(&self, tables: impl Iterator<Item = &'a str>) {
+        let label = |table: &str| self.table_label(Some(table));
+        self.inner.ledger.note_text(tables, label, SystemTime::now());
+    }
+
+    /// What the ledger says now.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.inner.ledger.account(self.inner.mode, self.judged(), SystemTime::now())
+    }
+
+    pub(super) fn take_up(&self, account: &Account) {
+        self.inner.ledger.take_up(account);
+    }
+
+    /// Statements judged so far, by verdict.
+    #[must_use]
+    pub fn judged(&self) -> Judged {
+        const HOLDS: usize = Outcome::Holds as usize;
+        const NOT_UNDERSTOOD: usize = Outcome::NotUnderstood as usize;
+        let mut judged = Judged::default();
+        for (at, cell) in self.inner.statement_cells.iter().enumerate() {
+            let outcome = at.checked_div(DECISIONS).and_then(|row| row.checked_rem(OUTCOMES));
+            let count = match outcome {
+                Some(HOLDS) => &mut judged.holds,
+                Some(NOT_UNDERSTOOD) => &mut judged.not_understood,
+                _ => &mut judged.violates,
+            };
+            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+        }
+        judged
     }
 
     pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {
@@ -190,6 +243,10 @@ impl Telemetry {
         increment(&self.inner.refused_connections, &[reason]);
     }
 
+    pub(super) fn count_ended(&self, by: &str) {
+        increment(&self.inner.ended, &[by]);
+    }
+
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,
     /// never take the place of a guarded table.
     fn table_label(&self, table: Option<&str>) -> Box<str> {
@@ -219,15 +276,23 @@ impl Handles {
             let help = "Bytes relayed after login.";
             counter(Opts::new("orgguard_bytes_total", help).const_label("direction", direction))
         };
-        let connections = IntGauge::new("orgguard_connections", "Client connections open now.")?;
-        registry.register(Box::new(connections.clone()))?;
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, Error>(gauge)
+        };
         let analysis = Histogram::with_opts(
             HistogramOpts::new("orgguard_analysis_seconds", "Time to plan a text not yet known.")
                 .buckets(ANALYSIS_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(analysis.clone()))?;
         Ok(Self {
-            connections,
+            connections: gauge("orgguard_connections", "Client connections open now.")?,
+            prepared_statements: gauge(
+                "orgguard_prepared_statements",
+                "Prepared statements that open sessions remember.",
+            )?,
+            portals: gauge("orgguard_portals", "Portals and cursors that open sessions remember.")?,
             connections_opened: counter(Opts::new(
                 "orgguard_connections_opened_total",
                 "Client connections accepted.",

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::conversation::Conversation;
 use super::startup::Startup;
 use crate::policy::Settings;
-use crate::session::{Event, Planner, Session, SessionRules};
+use crate::session::{Client, Event, Identity, Planner, Session, SessionRules};
 
 /// One session without sockets: bytes in, bytes out. What fuzz targets and tests drive; the relay
 /// does the same between two sockets.
@@ -18,7 +18,8 @@ impl Exchange {
     #[must_use]
     pub fn new(rules: Arc<SessionRules>, tenant: Option<&str>, message_bytes: usize) -> Self {
         let mode = rules.mode;
-        let session = Session::new(rules, tenant);
+        let identity = Identity { setting: tenant.map(str::to_owned), ..Identity::default() };
+        let session = Session::new(rules, identity, &Client::default());
         Self { conversation: Conversation::new(session, mode, message_bytes) }
     }
 
@@ -65,5 +66,5 @@ impl Exchange {
 /// # Errors
 /// Why the client's packet is not let through, as it is told.
 pub fn startup_packet(packet: Vec<u8>, settings: &Settings) -> Result<Vec<u8>, String> {
-    Startup::read(packet).build(settings).map_err(|unwelcome| unwelcome.message)
+    Startup::read(packet).build(settings, "").map_err(|unwelcome| unwelcome.message)
 }

@@ -1,6 +1,7 @@
 //! The wire: frames, the startup packet, TLS towards clients, and the relay between the sockets of
 //! a session. It decodes what the session needs and leaves the rest as it is.
 
+mod certificate;
 mod connection;
 mod conversation;
 mod decode;
@@ -9,7 +10,9 @@ mod frame;
 mod greet;
 mod login;
 mod options;
+mod patience;
 mod plans;
+mod quota;
 mod relay;
 mod scram;
 mod socket;
@@ -31,6 +34,7 @@ pub use exchange::{Exchange, startup_packet};
 pub use greet::{ALPN, Encryption};
 pub use login::{Known, Login, NoRandom, Roll};
 pub use plans::Plans;
+pub use quota::{Counted, Quota};
 pub use scram::Secret;
 pub use socket::Socket;
 pub use upstream::{Upstream, UpstreamEncryption};

@@ -100,7 +100,8 @@ impl Builder<'_> {
         context: ContextId,
     ) {
         match action {
-            MergeAction::Nothing | MergeAction::Delete => {}
+            MergeAction::Nothing => {}
+            MergeAction::Delete => self.hard_delete(target),
             MergeAction::Update(assignments) => {
                 self.assignments(assignments, target, reference, scope, context);
             }

@@ -162,7 +162,7 @@ impl Lowering<'_> {
             value_table_mode,
             flavor,
         } = select;
-        self.absent(into.is_none(), "SELECT INTO")?;
+        self.absent(into.is_none(), "SELECT INTO in a place where PostgreSQL does not allow it")?;
         self.absent(
             optimizer_hints.is_empty()
                 && select_modifiers.is_none()
