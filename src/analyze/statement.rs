@@ -51,9 +51,10 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
                 Effect::Execute { name, arguments, explained: _ } => {
                     Effect::Execute { name, arguments, explained: true }
                 }
-                effect => wrapped(effect, statement.span, &mut outline.violations),
+                effect => wrapped(&effect, statement.span, &mut outline.violations),
             };
             outline.query = own.query;
+            outline.is_view = own.is_view;
             outline.explained = (!costs_off).then_some(statement.span);
         }
         StatementBody::Prepare { .. }
@@ -69,7 +70,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             let own = self::outline(statement, policy);
             outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
-            wrapped(own.effect, statement.span, &mut outline.violations);
+            wrapped(&own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
             outline.is_view = *wrapper == Wrapper::View;
         }
@@ -104,7 +105,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
 
 /// The effect of a statement inside EXPLAIN, DECLARE, COPY or CREATE TABLE AS, which may run it
 /// later, in part, or never: the tenant is not set there.
-fn wrapped(effect: Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
+fn wrapped(effect: &Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
     if let Effect::SetTenant { .. } = effect {
         violations.push(Violation {
             rule: Rule::SessionEscape,
@@ -137,7 +138,7 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
             let own = self::outline(statement, policy);
             outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
-            wrapped(own.effect, statement.span, &mut outline.violations);
+            wrapped(&own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
         }
         StatementBody::Fetch(name) => {

@@ -4,6 +4,7 @@
     reason = "over our own model, a wildcard arm says that nothing is known: it never proves"
 )]
 
+mod aggregate;
 mod block;
 mod call;
 mod early;
@@ -14,6 +15,7 @@ mod predicate;
 mod query;
 mod relation;
 mod strict;
+mod using;
 mod write;
 
 pub(super) use call::sole_call;
@@ -153,11 +155,11 @@ impl Builder<'_> {
     /// An unqualified name is a column of the innermost level that has one. A level with two is an
     /// error to PostgreSQL, so one that surely has it decides, whatever others may have.
     fn resolve_bare(&mut self, name: &str, scope: &Scope<'_>) -> Option<ColumnId> {
-        if scope.natural {
-            return None;
-        }
         if let Some((_, merged)) = scope.merged.iter().rev().find(|(own, _)| **own == *name) {
             return *merged;
+        }
+        if scope.natural {
+            return None;
         }
         let mut sure = None;
         let mut maybe = false;
