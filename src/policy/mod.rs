@@ -31,6 +31,11 @@ pub struct Policy {
     /// The setting that holds the session's tenant, if settings are a tenant source. Only then
     /// does `current_setting('…')` prove anything.
     pub tenant_setting: Option<Box<str>>,
+    /// Routines that do nothing but set the tenant's setting to their one argument, in lower case,
+    /// with or without a schema.
+    pub tenant_setters: Vec<Box<str>>,
+    /// The key of the comment that names a statement's tenant, if comments are a tenant source.
+    pub tenant_comment: Option<Box<str>>,
     /// Which settings a session may change.
     pub settings: Settings,
     /// Which routines a statement may call.
@@ -39,8 +44,22 @@ pub struct Policy {
     pub evaluation_order: EvaluationOrder,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
+    /// Whether PostgreSQL's own grammar reads every statement too.
+    pub second_reading: SecondReading,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
+}
+
+impl Policy {
+    /// Whether a routine, by its folded schema and name, is one that sets the tenant.
+    #[must_use]
+    pub fn is_tenant_setter(&self, schema: Option<&str>, name: &str) -> bool {
+        self.tenant_setters.iter().any(|own| match (own.split_once('.'), schema) {
+            (Some((own_schema, own)), Some(schema)) => own_schema == schema && own == name,
+            (None, None) => **own == *name,
+            (Some(_), None) | (None, Some(_)) => false,
+        })
+    }
 }
 
 /// WHERE is no barrier: PostgreSQL orders predicates by their cost, so an expression beside the
@@ -55,6 +74,15 @@ pub enum EvaluationOrder {
     Advise,
     /// Refused, unless a fence (OFFSET 0, MATERIALIZED) stands between.
     Refuse,
+}
+
+/// Whether every statement is read a second time, by PostgreSQL's own grammar (`[reading] second`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondReading {
+    /// The first reading alone decides.
+    Off,
+    /// Both must agree; what only PostgreSQL's grammar reads is planned from that reading.
+    Required,
 }
 
 /// Limits on a statement's text, applied to bytes and tokens before any parser sees it.

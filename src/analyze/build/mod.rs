@@ -4,6 +4,7 @@
     reason = "over our own model, a wildcard arm says that nothing is known: it never proves"
 )]
 
+mod aggregate;
 mod block;
 mod call;
 mod early;
@@ -14,6 +15,7 @@ mod predicate;
 mod query;
 mod relation;
 mod strict;
+mod using;
 mod write;
 
 pub(super) use call::sole_call;
@@ -21,6 +23,7 @@ pub(super) use call::sole_call;
 use super::graph::{
     ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
+use super::reader::Reader;
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
@@ -35,35 +38,42 @@ pub(super) struct Built {
     pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     pub(super) advice: Vec<Advice>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    pub(super) vouched: Option<Span>,
     /// Whether a relation is named that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
 }
 
 /// Builds the graph of a query or write.
-pub(super) fn build(query: &Query, policy: &Policy) -> Built {
+pub(super) fn build(query: &Query, policy: &Policy, reader: Reader) -> Built {
     let mut builder = Builder {
         policy,
+        reader,
         graph: Graph::default(),
         violations: Vec::new(),
         advice: Vec::new(),
         sole_item: sole_call(query).map(|call| call.name.span),
+        vouched: None,
         unknown_relation: false,
         inside_view: None,
         view_depth: 0,
     };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
-    Built { graph, violations, advice, unknown_relation }
+    let Builder { graph, violations, advice, vouched, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, vouched, unknown_relation }
 }
 
 struct Builder<'p> {
     policy: &'p Policy,
+    reader: Reader,
     graph: Graph,
     violations: Vec<Violation>,
     advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    vouched: Option<Span>,
     unknown_relation: bool,
     /// Where the view stands whose definition is being read: what is found in it stands there.
     inside_view: Option<Span>,
@@ -148,11 +158,11 @@ impl Builder<'_> {
     /// An unqualified name is a column of the innermost level that has one. A level with two is an
     /// error to PostgreSQL, so one that surely has it decides, whatever others may have.
     fn resolve_bare(&mut self, name: &str, scope: &Scope<'_>) -> Option<ColumnId> {
-        if scope.natural {
-            return None;
-        }
         if let Some((_, merged)) = scope.merged.iter().rev().find(|(own, _)| **own == *name) {
             return *merged;
+        }
+        if scope.natural {
+            return None;
         }
         let mut sure = None;
         let mut maybe = false;
@@ -224,6 +234,10 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        if let Expr::Field { base, name } = expr {
+            let reference = self.whole_row(base, scope)?;
+            return Some(Term::Column(self.graph.column(reference, &name.text)));
+        }
         // A column of a query, cast to the tenant's type, is the same tenant or an error.
         if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
             && let Expr::Column(parts) = &**expr
@@ -248,6 +262,7 @@ impl Builder<'_> {
         match expr {
             Expr::Call(call) => self.call(call, scope, clause),
             Expr::Column(parts) => self.attribute(parts, scope),
+            Expr::Field { base, name } => self.field(base, name, scope),
             _ => {}
         }
         let mut parts = Vec::new();

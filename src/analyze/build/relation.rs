@@ -191,7 +191,7 @@ impl Builder<'_> {
     }
 
     fn read_definition(&self, text: &str) -> Option<Arc<Query>> {
-        let statements = crate::sql::read(text, &self.policy.limits).ok()?;
+        let statements = self.reader.read(text, &self.policy.limits).ok()?;
         let mut statements = statements.into_iter();
         match (statements.next()?.body, statements.next()) {
             (StatementBody::Query(query), None) if !matches!(query.body, Body::Write(_)) => {
@@ -240,10 +240,12 @@ impl Builder<'_> {
     fn apart(&self, query: &Query) -> (Builder<'_>, OutputId) {
         let mut builder = Builder {
             policy: self.policy,
+            reader: self.reader,
             graph: Graph::default(),
             violations: Vec::new(),
             advice: Vec::new(),
             sole_item: None,
+            vouched: None,
             unknown_relation: false,
             inside_view: None,
             view_depth: self.view_depth.saturating_add(1),
@@ -256,13 +258,15 @@ impl Builder<'_> {
     /// Whether a definition surely has nothing to do with a guarded table.
     fn is_clear(&self, relation: &CatalogRelation) -> bool {
         self.scratch(relation).is_some_and(|(builder, _)| {
-            builder.graph.obligations.is_empty() && builder.violations.is_empty()
+            builder.graph.obligations.is_empty()
+                && builder.violations.is_empty()
+                && builder.vouched.is_none()
         })
     }
 
     /// Whether the statements of a routine in SQL surely have nothing to do with a guarded table.
     pub(super) fn is_clear_body(&self, body: &str) -> bool {
-        let Ok(statements) = crate::sql::read(body, &self.policy.limits) else {
+        let Ok(statements) = self.reader.read(body, &self.policy.limits) else {
             return false;
         };
         self.view_depth < VIEW_DEPTH
