@@ -7,11 +7,13 @@ mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
+mod piece;
 mod span;
 mod statement;
 mod token;
 mod utility;
 
 pub use not_understood::NotUnderstood;
+pub use piece::{Piece, PieceKind, pieces};
 pub use span::Span;
 pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};

@@ -18,6 +18,42 @@ pub(crate) async fn databases(server: &Throwaway) -> (Client, Client) {
     (raw, rls)
 }
 
+/// Makes the tenant the default of every tenant column, as rewriting does for rows without one,
+/// and binds every table to live rows too.
+const STRICT: &str = "
+DO $$
+DECLARE guarded regclass;
+BEGIN
+  FOR guarded IN
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND n.nspname IN ('public', 'archive') AND c.relname ILIKE 'org\\_%'
+      AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'deleted_at')
+  LOOP
+    EXECUTE format('CREATE POLICY live ON %s AS RESTRICTIVE USING (deleted_at IS NULL) WITH CHECK (true)', guarded);
+  END LOOP;
+END $$";
+const DEFAULTS: &str = "
+DO $$
+DECLARE guarded regclass;
+BEGIN
+  FOR guarded IN
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND n.nspname IN ('public', 'archive') AND c.relname ILIKE 'org\\_%'
+  LOOP
+    EXECUTE format('ALTER TABLE %s ALTER organization_id SET DEFAULT %L', guarded,
+      '11111111-1111-4111-8111-111111111111');
+  END LOOP;
+END $$";
+
+/// The databases for rewriting: without row-level security, with the tenant's rows, and with the
+/// tenant's live rows.
+pub(crate) async fn rewriting_databases(server: &Throwaway) -> (Client, Client, Client) {
+    let (raw, rls) = databases(server).await;
+    rls.batch_execute(DEFAULTS).await.unwrap();
+    let strict = database(server, "strict", &[SCHEMA, POLICIES, DEFAULTS, STRICT]).await;
+    (raw, rls, strict)
+}
+
 /// A database of the application's role, and a connection to it.
 async fn database(server: &Throwaway, name: &str, scripts: &[&str]) -> Client {
     let admin = connect(&server.connection_string()).await;
