@@ -148,9 +148,12 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     );
     let catalog = convert_catalog(top);
 
+    let (dry_run, soft_deletes) = convert_rewrite(top, mode);
+
     let tenant = tenant?;
     Some(Config {
         mode: mode?,
+        dry_run,
         listen: listen_address?,
         upstream: upstream_sound.then_some(upstream.value)?,
         admin: admin_address?,
@@ -163,6 +166,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             limits: reading,
             catalog: None,
             evaluation_order,
+            soft_deletes,
         }),
         tenant,
         limits,
@@ -178,18 +182,13 @@ fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode
         if !written {
             top.report(
                 Place::File,
-                r#"`mode` is missing: write mode = "audit" (log only) or mode = "enforce" (refuse)"#,
+                r#"`mode` is missing: write mode = "audit" (log only) mode = "enforce" (refuse) or mode = "rewrite" (repair, or refuse)"#,
             );
         }
         return None;
     };
     let words = [("audit", Mode::Audit), ("enforce", Mode::Enforce), ("rewrite", Mode::Rewrite)];
     let mode = top.choose("mode", &text, &words)?;
-    if mode == Mode::Rewrite {
-        let message = r#"mode "rewrite" is not available before part 4: use "audit" or "enforce""#;
-        top.report(text.place, message);
-        return None;
-    }
     Some(mode)
 }
 
@@ -218,6 +217,15 @@ fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<S
         top.report(text.place, format!("`{key}` must be HOST:PORT, not {:?}", text.value));
     }
     found
+}
+
+/// `[rewrite]`: whether rewriting is only told of, and whether DELETE is a soft deletion.
+fn convert_rewrite(top: &mut Section<'_, '_>, mode: Option<Mode>) -> (bool, bool) {
+    let mut rewrite = top.section("rewrite");
+    let dry_run = rewrite.flag("dry_run").unwrap_or(false);
+    let soft_deletes = rewrite.flag("soft_delete").unwrap_or(false);
+    rewrite.finish();
+    (dry_run, soft_deletes && mode == Some(Mode::Rewrite))
 }
 
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {

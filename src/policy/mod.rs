@@ -37,6 +37,9 @@ pub struct Policy {
     pub routines: Routines,
     /// What is thought of expressions that PostgreSQL may run before the tenant predicate.
     pub evaluation_order: EvaluationOrder,
+    /// In rewrite mode: DELETE from a table with soft deletion sets its column instead
+    /// (`[rewrite] soft_delete`).
+    pub soft_deletes: bool,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.

@@ -9,6 +9,7 @@ use crate::sql::PieceKind;
 /// Edits at one place are made in this order.
 const WRAP: u8 = 0;
 const ON: u8 = 1;
+const SET: u8 = 2;
 const WHERE: u8 = 3;
 
 /// Gathers the edits of one statement.
@@ -50,6 +51,45 @@ impl<'l> Editor<'l> {
         }
     }
 
+    /// Whether there is any edit so far.
+    pub(super) const fn has_edits(&self) -> bool {
+        !self.edits.is_empty()
+    }
+
+    /// `DELETE FROM t USING …` becomes `UPDATE t SET deleted_at = now() FROM …`, where the table
+    /// has soft deletion.
+    pub(super) fn soften(&mut self) {
+        let layout = self.layout;
+        let tokens = layout.tokens;
+        for delete in &layout.deletes {
+            let Some(live) = layout.uses.get(delete.target).and_then(|it| self.live_column(it))
+            else {
+                continue;
+            };
+            let from = delete.keyword.saturating_add(1);
+            let using = delete.using.map(|using| (using, "FROM"));
+            for (word, text) in [(delete.keyword, "UPDATE"), (from, "")].into_iter().chain(using) {
+                let span = tokens.span(word);
+                let parts = vec![Part::Text(text.to_owned())];
+                self.edits.push(Edit { start: span.start, end: span.end, rank: 0, parts });
+            }
+            let text = format!(" SET {} = pg_catalog.now()", quoted(&live));
+            let at = tokens.span(delete.last).end;
+            self.edits.push(Edit::insert(at, SET, vec![Part::Text(text)]));
+        }
+    }
+
+    /// The soft-delete column of a write's target.
+    fn live_column(&self, target: &Use) -> Option<Box<str>> {
+        let name = self.layout.folded(target.name)?;
+        let live: Box<str> = self.policy.tables.guard(&name)?.soft_delete_column?.into();
+        let schema = self.layout.schema(target.name);
+        match self.columns(schema.as_deref(), &name) {
+            Some(columns) if !columns.contains(&live) => None,
+            Some(_) | None => Some(live),
+        }
+    }
+
     /// Fills every gap; `None` if one cannot be filled.
     pub(super) fn fill(&mut self, gaps: &[Gap]) -> Option<()> {
         for gap in gaps {
@@ -66,7 +106,8 @@ impl<'l> Editor<'l> {
     }
 
     /// The edits; for a statement that is prepared, the tenant is the parameter of this number.
-    pub(super) fn into_edits(self, number: Option<u16>) -> Vec<Edit> {
+    /// Whether the tenant is in them is told beside.
+    pub(super) fn into_edits(self, number: Option<u16>) -> (Vec<Edit>, bool) {
         let Self { layout, policy, mut edits, conditions, wrapped, .. } = self;
         for (number, condition) in wrapped {
             if let Some(found) = layout.uses.get(number) {
@@ -78,6 +119,7 @@ impl<'l> Editor<'l> {
                 narrow(layout, filter, condition, &mut edits);
             }
         }
+        let has_tenant = edits.iter().any(Edit::has_tenant);
         if let Some(number) = number {
             let parameter = operand(Operand::Parameter(number), policy.tenant_type);
             for part in edits.iter_mut().flat_map(|edit| &mut edit.parts) {
@@ -86,7 +128,7 @@ impl<'l> Editor<'l> {
                 }
             }
         }
-        edits
+        (edits, has_tenant)
     }
 
     /// A condition on a relation that is read, or that UPDATE or DELETE changes.
@@ -287,15 +329,8 @@ impl<'l> Editor<'l> {
 
     /// The columns of an INSERT's table, in order, as the catalogue has them.
     fn columns_of(&self, insert: &Insert) -> Option<Vec<Box<str>>> {
-        let tokens = self.layout.tokens;
-        let folded = |at: usize| match tokens.kind(at) {
-            Some(PieceKind::Word(word)) => Some(crate::policy::fold(word)),
-            Some(PieceKind::Quoted(name)) => Some(name.clone()),
-            Some(_) | None => None,
-        };
-        let dot = insert.name.checked_sub(1).filter(|at| tokens.is(*at, &PieceKind::Period));
-        let schema = dot.and_then(|dot| dot.checked_sub(1)).and_then(folded);
-        self.columns(schema.as_deref(), &folded(insert.name)?)
+        let schema = self.layout.schema(insert.name);
+        self.columns(schema.as_deref(), &self.layout.folded(insert.name)?)
     }
 
     fn columns(&self, schema: Option<&str>, name: &str) -> Option<Vec<Box<str>>> {

@@ -378,12 +378,22 @@ impl<'t> Layout<'t> {
 
     /// The names of a column list, folded.
     pub(super) fn names(&self, start: usize, end: usize) -> Vec<Box<str>> {
-        let name = |at: usize| match self.tokens.kind(at) {
+        (start..end).filter_map(|at| self.folded(at)).collect()
+    }
+
+    /// The identifier here, folded as the server does.
+    pub(super) fn folded(&self, at: usize) -> Option<Box<str>> {
+        match self.tokens.kind(at) {
             Some(PieceKind::Word(word)) => Some(fold(word)),
             Some(PieceKind::Quoted(name)) => Some(name.clone()),
             Some(_) | None => None,
-        };
-        (start..end).filter_map(name).collect()
+        }
+    }
+
+    /// The schema before a name.
+    pub(super) fn schema(&self, name: usize) -> Option<Box<str>> {
+        let dot = name.checked_sub(1).filter(|at| self.tokens.is(*at, &PieceKind::Period))?;
+        self.folded(dot.checked_sub(1)?)
     }
 
     /// The filter of DO UPDATE, whose SET comes before it and whose arbiter may have a WHERE too.

@@ -79,7 +79,7 @@ pub struct Fill<'a> {
 #[must_use]
 pub fn rewrite(text: &str, plan: &Plan, policy: &Policy) -> Option<Rewrite> {
     let plans = plan.statements();
-    if !plans.iter().any(is_concerned) {
+    if !policy.soft_deletes && !plans.iter().any(is_concerned) {
         return None;
     }
     let tokens = Tokens::new(pieces(text, &policy.limits).ok()?);
@@ -132,14 +132,22 @@ fn part(tokens: &Tokens, plan: &StatementPlan, policy: &Policy) -> Option<Statem
     } else {
         (own, None)
     };
-    if !gaps.iter().any(|gap| gap.kind != GapKind::AdvisedLive) {
+    let complete = !gaps.iter().any(|gap| gap.kind != GapKind::AdvisedLive);
+    if complete && !policy.soft_deletes {
         return Some(part);
     }
     let layout = Layout::read(tokens, start, end);
     let mut editor = Editor::new(&layout, policy, start, end);
+    if policy.soft_deletes {
+        editor.soften();
+    }
+    if complete && !editor.has_edits() {
+        return Some(part);
+    }
     editor.fill(&gaps)?;
-    part.edits = editor.into_edits(number);
-    part.prepared = number.filter(|_| part.edits.iter().any(Edit::has_tenant));
+    let (edits, has_tenant) = editor.into_edits(number);
+    part.edits = edits;
+    part.prepared = number.filter(|_| has_tenant);
     part.literal = tokens.word(start) == "copy";
     part.injections = gaps.iter().map(injection).collect();
     Some(part)
@@ -182,10 +190,10 @@ impl Rewrite {
         self.statements.iter().any(|part| !part.edits.is_empty())
     }
 
-    /// Whether the tenant is written anywhere by the edits.
+    /// Whether the edits of the statement at this place write the tenant.
     #[must_use]
-    pub fn needs_tenant(&self) -> bool {
-        self.statements.iter().flat_map(|part| &part.edits).any(Edit::has_tenant)
+    pub fn needs_tenant(&self, at: usize) -> bool {
+        self.statements.get(at).is_some_and(|part| part.edits.iter().any(Edit::has_tenant))
     }
 
     /// For a PREPARE at this place: the number of the parameter that its statement gains.

@@ -1,5 +1,6 @@
 //! Edits of a text, and the text that they make of it.
 
+use crate::sql::Span;
 use crate::tenant::{Tenant, TenantType};
 
 /// What a piece of an edit writes.
@@ -90,6 +91,24 @@ impl PlaceMap {
     pub fn original(&self, position: usize, new: &str, original: &str) -> usize {
         let wanted = position.saturating_sub(1);
         let byte = new.char_indices().nth(wanted).map_or(new.len(), |(byte, _)| byte);
+        let place = self.byte(byte);
+        let before = original.char_indices().take_while(|(at, _)| *at < place).count();
+        before.saturating_add(1)
+    }
+}
+
+impl PlaceMap {
+    /// The span in the original of one in the new text.
+    #[must_use]
+    pub fn original_span(&self, span: Span) -> Span {
+        let place = |at: u32| {
+            let byte = usize::try_from(at).unwrap_or(usize::MAX);
+            u32::try_from(self.byte(byte)).unwrap_or(u32::MAX)
+        };
+        Span { start: place(span.start), end: place(span.end) }
+    }
+
+    fn byte(&self, byte: usize) -> usize {
         let mut place = 0_usize;
         for (start, own, end) in &self.parts {
             if byte < *start {
@@ -97,8 +116,7 @@ impl PlaceMap {
             }
             place = own.saturating_add(byte.min(*end).saturating_sub(*start));
         }
-        let before = original.char_indices().take_while(|(at, _)| *at < place).count();
-        before.saturating_add(1)
+        place
     }
 }
 

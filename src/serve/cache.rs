@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::analyze;
 use crate::catalog::{Policies, Published};
-use crate::session::Planned;
+use crate::session::{Mode, Planned};
 use crate::telemetry::{AnalysisTook, PlanCached, Telemetry};
 
 /// Parts of the cache, each with a lock of its own.
@@ -22,6 +22,8 @@ pub(super) struct PlanCache {
     telemetry: Telemetry,
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
+    /// Whether texts are rewritten.
+    rewrites: bool,
 }
 
 /// A set that finds a plan by its text.
@@ -104,7 +106,7 @@ impl Shard {
 
 impl PlanCache {
     /// An empty cache for so many bytes of text.
-    pub(super) fn new(policies: Policies, telemetry: Telemetry, bytes: usize) -> Self {
+    pub(super) fn new(policies: Policies, telemetry: Telemetry, bytes: usize, mode: Mode) -> Self {
         let limit = bytes / SHARDS / 2;
         let shard = || Mutex::new(Shard::new(limit));
         Self {
@@ -112,6 +114,7 @@ impl PlanCache {
             telemetry,
             hasher: RandomState::new(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            rewrites: mode == Mode::Rewrite,
         }
     }
 
@@ -144,7 +147,11 @@ impl PlanCache {
         let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
-        let planned = Arc::new(Planned::new(text.into(), plan, generation));
+        let mut planned = Planned::new(text.into(), plan, generation);
+        if self.rewrites {
+            planned = planned.with_rewrite(&policy);
+        }
+        let planned = Arc::new(planned);
         AnalysisTook { duration: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -90,11 +90,13 @@ pub async fn serve(
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
             statements: config.limits.statements_per_session,
+            dry_run: config.dry_run,
         }),
         plans: Arc::new(PlanCache::new(
             policies.clone(),
             telemetry.clone(),
             config.limits.plan_cache_bytes,
+            config.mode,
         )),
         permits: Arc::new(Semaphore::new(config.limits.connections)),
         refusals: Arc::new(Semaphore::new(REFUSALS)),

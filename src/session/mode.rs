@@ -28,6 +28,8 @@ pub enum Decision {
     Forward,
     /// Answered by the guard; the server never sees it.
     Refuse,
+    /// Sent on rewritten.
+    Replace,
 }
 
 impl Decision {
@@ -37,6 +39,7 @@ impl Decision {
         match self {
             Self::Forward => "forward",
             Self::Refuse => "refuse",
+            Self::Replace => "replace",
         }
     }
 }

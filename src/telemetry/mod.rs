@@ -13,7 +13,7 @@ pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
     AdviceGiven, AnalysisTook, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, SessionLabels,
-    StatementJudged, UnjudgedReason, ViolationFound,
+    StatementJudged, StatementRewritten, UnjudgedReason, ViolationFound,
 };
 pub use log::start_logging;
 pub use metrics::Telemetry;

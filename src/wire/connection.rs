@@ -21,7 +21,7 @@ use crate::session::{Event, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    SessionLabels, StatementJudged, StatementRewritten, Telemetry, ViolationFound,
 };
 
 const UNREACHED: &str = "orgguard: the database server cannot be reached";
@@ -313,6 +313,14 @@ impl Teller<'_> {
                 }
                 .emit(telemetry);
             }
+            Event::Rewritten { text, injection, sent } => StatementRewritten {
+                injection,
+                sent: *sent,
+                session: &self.labels,
+                position: injection.span.position(text.text()),
+                statement: text.text(),
+            }
+            .emit(telemetry),
             // Before a byte of the server's answer goes on: whoever acts on that answer plans
             // under a catalogue that has seen the change.
             Event::SchemaChanged => self.connection.policies.mark_stale(),

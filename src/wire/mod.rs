@@ -10,6 +10,8 @@ mod login;
 mod options;
 mod plans;
 mod relay;
+#[cfg(test)]
+mod rewrite_scripts;
 mod scram;
 mod socket;
 mod startup;

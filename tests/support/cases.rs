@@ -162,6 +162,7 @@ pub(crate) fn standard_policy() -> Policy {
         limits: ReadingLimits::default(),
         catalog: None,
         evaluation_order: EvaluationOrder::Ignore,
+        soft_deletes: false,
     }
 }
 
