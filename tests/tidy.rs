@@ -22,6 +22,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["tenant", "policy", "sql", "analyze", "rewrite", "session"]),
     ("telemetry", &["tenant", "policy", "sql", "analyze", "rewrite", "session"]),
     ("catalog", &["tenant", "policy", "config", "telemetry"]),
+    ("doctor", &["tenant", "policy"]),
     (
         "wire",
         &[
@@ -65,6 +66,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "catalog",
             "wire",
             "serve",
+            "doctor",
         ],
     ),
 ];

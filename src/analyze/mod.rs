@@ -15,6 +15,7 @@ mod judge;
 mod live;
 mod plan;
 mod settle;
+mod shortcut;
 mod solve;
 mod statement;
 mod verdict;

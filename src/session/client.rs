@@ -14,7 +14,9 @@ use super::report::{
 };
 use super::tenant::Setting;
 use super::{ClientStep, Output, Session, Span};
-use crate::analyze::{Argument, Arguments, Form, Kind, Rule, SessionTenant, Verdict, Violation};
+use crate::analyze::{
+    Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
+};
 use crate::rewrite::tenant_text;
 
 /// The verdicts on a simple query string.
@@ -65,6 +67,8 @@ impl Session {
             if !self.lost {
                 self.lose("too many answers outstanding", out);
             }
+            return forward(gate::decide_unjudged(self.rules.mode));
+        } else if self.skipping && !matches!(message, FromClient::Sync) {
             return forward(gate::decide_unjudged(self.rules.mode));
         }
         match message {
@@ -454,6 +458,8 @@ impl Session {
                     );
                 if !again {
                     self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
+                } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
+                    self.predicted.doubt();
                 }
                 self.group_ran = true;
                 self.pipeline.push(Entry::Execute(Some(portal)));

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::message::Target;
+use super::readback::ReadBack;
 use super::refusal::Refusal;
 use super::registry::{Name, Portal, Prepared, Replacement, Sent};
 
@@ -34,12 +35,21 @@ pub(super) enum Entry {
     FailingParse(Box<Refusal>),
     /// A failing simple query was sent instead: the server's error is replaced by the refusal.
     FailingQuery(Box<Refusal>),
+    /// A question of the guard's own.
+    ReadBack(Box<ReadBack>),
 }
 
 impl Entry {
     /// Whether ReadyForQuery ends its answer.
     pub(super) const fn ends_group(&self) -> bool {
-        matches!(self, Self::Sync | Self::Query(..) | Self::FunctionCall | Self::FailingQuery(_))
+        matches!(
+            self,
+            Self::Sync
+                | Self::Query(..)
+                | Self::FunctionCall
+                | Self::FailingQuery(_)
+                | Self::ReadBack(_)
+        )
     }
 
     /// What was sent instead of the text that it speaks of.
@@ -58,7 +68,8 @@ impl Entry {
             | Self::CopyEnd
             | Self::Refused(_)
             | Self::FailingParse(_)
-            | Self::FailingQuery(_) => return None,
+            | Self::FailingQuery(_)
+            | Self::ReadBack(_) => return None,
         };
         statement.replacement()
     }
@@ -127,17 +138,18 @@ impl Pipeline {
     }
 
     /// The server reported an error: what it skips up to the next Sync has no answer. A head that
-    /// is answered by ReadyForQuery all the same stays.
-    pub(super) fn skip(&mut self) {
-        if self.entries.front().is_some_and(Entry::survives_error) {
-            return;
+    /// is answered by ReadyForQuery all the same stays. Whether that Sync is still to be sent.
+    pub(super) fn skip(&mut self) -> bool {
+        if self.entries.front().is_none_or(Entry::survives_error) {
+            return false;
         }
         while let Some(entry) = self.entries.front() {
             if matches!(entry, Entry::Sync) {
-                return;
+                return false;
             }
             self.pop();
         }
+        true
     }
 
     /// The server has begun to read COPY data: it ignores each Sync that comes before the data's
@@ -177,7 +189,8 @@ impl Pipeline {
                     | Entry::Query(..)
                     | Entry::FunctionCall
                     | Entry::FailingParse(_)
-                    | Entry::FailingQuery(_),
+                    | Entry::FailingQuery(_)
+                    | Entry::ReadBack(_),
                 )
                 | None => return None,
             }

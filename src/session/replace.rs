@@ -41,7 +41,7 @@ impl Session {
         for (tenant, execute) in tenants.iter().zip(self.executed_with_more(planned, rewrite)) {
             let tenant = match tenant {
                 Setting::Known(tenant) => Operand::Literal(tenant),
-                Setting::Unset | Setting::Unknown => nobody,
+                Setting::Unset | Setting::Unknown | Setting::Unsure => nobody,
             };
             fills.push(Fill { tenant, execute });
         }
@@ -169,7 +169,7 @@ impl Session {
         Ok(match self.predicted.current() {
             Setting::Known(tenant) => Some(tenant.clone()),
             // Judged without the value, so refused.
-            Setting::Unset | Setting::Unknown => None,
+            Setting::Unset | Setting::Unknown | Setting::Unsure => None,
         })
     }
 

@@ -16,4 +16,6 @@ mod utility;
 pub use not_understood::NotUnderstood;
 pub use piece::{Piece, PieceKind, pieces};
 pub use span::Span;
-pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
+pub use statement::{
+    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+};

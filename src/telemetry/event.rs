@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use prometheus::IntGauge;
+
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
@@ -199,6 +201,46 @@ impl Drop for OpenConnection {
     }
 }
 
+/// The prepared statements and portals that one session remembers; dropping it takes them out of
+/// the gauges again.
+#[derive(Debug)]
+pub struct Remembered {
+    telemetry: Telemetry,
+    statements: usize,
+    portals: usize,
+}
+
+impl Remembered {
+    /// Of a session that remembers none yet.
+    #[must_use]
+    pub fn none(telemetry: &Telemetry) -> Self {
+        Self { telemetry: telemetry.clone(), statements: 0, portals: 0 }
+    }
+
+    /// The session remembers so many now.
+    pub fn update(&mut self, statements: usize, portals: usize) {
+        let handles = self.telemetry.handles();
+        move_gauge(&handles.prepared_statements, &mut self.statements, statements);
+        move_gauge(&handles.portals, &mut self.portals, portals);
+    }
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        self.update(0, 0);
+    }
+}
+
+/// Moves a gauge that many sessions share by the change of one.
+fn move_gauge(gauge: &IntGauge, was: &mut usize, now: usize) {
+    if *was != now {
+        let up = i64::try_from(now.saturating_sub(*was)).unwrap_or(i64::MAX);
+        let down = i64::try_from(was.saturating_sub(now)).unwrap_or(i64::MAX);
+        gauge.add(up.saturating_sub(down));
+        *was = now;
+    }
+}
+
 /// Why a client connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusedReason {
@@ -206,6 +248,10 @@ pub enum RefusedReason {
     Draining,
     /// As many connections as the limit allows.
     Limit,
+    /// As many connections of one address as the limit allows.
+    LimitOfAddress,
+    /// As many connections of one role as the limit allows.
+    LimitOfRole,
     /// The client did not prove who it is, or the guard could not log in for it.
     Login,
     /// Not ready in time.
@@ -229,6 +275,8 @@ impl RefusedReason {
         match self {
             Self::Draining => "draining",
             Self::Limit => "limit",
+            Self::LimitOfAddress => "limit_of_address",
+            Self::LimitOfRole => "limit_of_role",
             Self::Login => "login",
             Self::LoginTimeout => "login_timeout",
             Self::Protocol => "protocol",
@@ -287,6 +335,53 @@ impl BytesRelayed {
         match self.direction {
             Direction::FromClient => handles.bytes_from_client.inc_by(self.bytes),
             Direction::FromServer => handles.bytes_from_server.inc_by(self.bytes),
+        }
+    }
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The client said goodbye or left.
+    Client,
+    /// The server closed the connection.
+    Upstream,
+    /// The guard: it is shutting down, a limit was reached, or the protocol was broken.
+    Guard,
+}
+
+impl EndedBy {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// A session that had begun has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEnded {
+    /// By whom.
+    pub by: EndedBy,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl SessionEnded {
+    /// Counts it, and logs what was nobody's wish.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_ended(self.by.name());
+        if self.by != EndedBy::Client {
+            tracing::info!(
+                target: "orgguard::connection",
+                by = self.by.name(),
+                client = %self.client,
+                "session ended"
+            );
         }
     }
 }

@@ -45,6 +45,7 @@ struct Inner {
     rewrites: IntCounterVec,
     unjudged: IntCounterVec,
     refused_connections: IntCounterVec,
+    ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
     handles: Handles,
@@ -55,6 +56,8 @@ struct Inner {
 pub(super) struct Handles {
     pub(super) connections: IntGauge,
     pub(super) connections_opened: IntCounter,
+    pub(super) prepared_statements: IntGauge,
+    pub(super) portals: IntGauge,
     pub(super) bytes_from_client: IntCounter,
     pub(super) bytes_from_server: IntCounter,
     pub(super) framing_lost: IntCounter,
@@ -102,6 +105,11 @@ impl Telemetry {
             "Client connections refused or given up before they were ready.",
             &["reason"],
         )?;
+        let ended = vector(
+            "orgguard_sessions_ended_total",
+            "Sessions that had begun and ended, by who ended them.",
+            &["by"],
+        )?;
         let constants = [
             ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
             ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
@@ -124,6 +132,7 @@ impl Telemetry {
                 rewrites,
                 unjudged,
                 refused_connections,
+                ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
                 handles,
@@ -203,6 +212,10 @@ impl Telemetry {
         increment(&self.inner.refused_connections, &[reason]);
     }
 
+    pub(super) fn count_ended(&self, by: &str) {
+        increment(&self.inner.ended, &[by]);
+    }
+
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,
     /// never take the place of a guarded table.
     fn table_label(&self, table: Option<&str>) -> Box<str> {
@@ -232,15 +245,23 @@ impl Handles {
             let help = "Bytes relayed after login.";
             counter(Opts::new("orgguard_bytes_total", help).const_label("direction", direction))
         };
-        let connections = IntGauge::new("orgguard_connections", "Client connections open now.")?;
-        registry.register(Box::new(connections.clone()))?;
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, Error>(gauge)
+        };
         let analysis = Histogram::with_opts(
             HistogramOpts::new("orgguard_analysis_seconds", "Time to plan a text not yet known.")
                 .buckets(ANALYSIS_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(analysis.clone()))?;
         Ok(Self {
-            connections,
+            connections: gauge("orgguard_connections", "Client connections open now.")?,
+            prepared_statements: gauge(
+                "orgguard_prepared_statements",
+                "Prepared statements that open sessions remember.",
+            )?,
+            portals: gauge("orgguard_portals", "Portals and cursors that open sessions remember.")?,
             connections_opened: counter(Opts::new(
                 "orgguard_connections_opened_total",
                 "Client connections accepted.",

@@ -12,8 +12,9 @@ mod pace;
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
     AdviceGiven, AnalysisTook, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction,
-    FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, SessionLabels,
-    StatementJudged, StatementRewritten, UnjudgedReason, ViolationFound,
+    EndedBy, FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
+    SessionEnded, SessionLabels, StatementJudged, StatementRewritten, UnjudgedReason,
+    ViolationFound,
 };
 pub use log::start_logging;
 pub use metrics::Telemetry;

@@ -8,7 +8,9 @@ mod frame;
 mod greet;
 mod login;
 mod options;
+mod patience;
 mod plans;
+mod quota;
 mod relay;
 #[cfg(test)]
 mod rewrite_scripts;
@@ -31,6 +33,7 @@ pub use connection::{Connection, refuse};
 pub use greet::{ALPN, Encryption};
 pub use login::{Known, Login, NoRandom, Roll};
 pub use plans::Plans;
+pub use quota::{Counted, Quota};
 pub use scram::Secret;
 pub use socket::Socket;
 pub use upstream::{Upstream, UpstreamEncryption};
