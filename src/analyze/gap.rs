@@ -1,4 +1,8 @@
 //! What a statement's text lacks: the obligations that nothing in it could prove.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a violation of any other rule is not mended by more text"
+)]
 
 use super::graph::{Graph, Obligation, ReferenceId, Source};
 use super::settle::Structure;
@@ -38,18 +42,22 @@ pub enum GapKind {
     Written,
     /// A whole table is copied to the client.
     Copied,
+    /// Rows would be removed that are only ever to be soft-deleted.
+    Removed,
 }
 
 pub(super) fn gaps(graph: &Graph, provable: &[bool], violations: &[Violation]) -> Option<Vec<Gap>> {
     let solver = Solver::new(graph, &Structure);
     let mut gaps = Vec::new();
     for violation in violations {
-        if violation.rule != Rule::GuardedCopy {
-            return None;
-        }
+        let kind = match violation.rule {
+            Rule::GuardedCopy => GapKind::Copied,
+            Rule::HardDelete => GapKind::Removed,
+            _ => return None,
+        };
         let table = violation.table.clone()?;
         gaps.push(Gap {
-            kind: GapKind::Copied,
+            kind,
             rule: violation.rule,
             table,
             span: violation.span,
@@ -100,9 +108,11 @@ fn read(graph: &Graph, id: ReferenceId, kind: GapKind, rule: Rule) -> Option<Gap
     };
     let column = match kind {
         GapKind::Live | GapKind::AdvisedLive | GapKind::ConflictLive => guarded.live.clone()?,
-        GapKind::Tenant | GapKind::ConflictTenant | GapKind::Written | GapKind::Copied => {
-            guarded.tenant.clone()
-        }
+        GapKind::Tenant
+        | GapKind::ConflictTenant
+        | GapKind::Written
+        | GapKind::Copied
+        | GapKind::Removed => guarded.tenant.clone(),
     };
     Some(Gap { kind, rule, table: reference.table.clone(), span: reference.span, column })
 }

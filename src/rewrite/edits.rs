@@ -12,6 +12,9 @@ const ON: u8 = 1;
 const SET: u8 = 2;
 const WHERE: u8 = 3;
 
+/// A setting that does not exist: reading it fails.
+pub(super) const HIDDEN_ROW: &str = "orgguard.hidden_row";
+
 /// Gathers the edits of one statement.
 #[derive(Debug)]
 pub(super) struct Editor<'l> {
@@ -21,6 +24,8 @@ pub(super) struct Editor<'l> {
     end: usize,
     /// The conditions that each filter gains, by its number.
     conditions: Vec<(usize, Vec<Part>)>,
+    /// What the row of a conflict must fulfil for DO UPDATE, by the number of the filter.
+    conflicts: Vec<(usize, Vec<Part>)>,
     /// The conditions of each relation that becomes a derived table, by its number.
     wrapped: Vec<(usize, Vec<Part>)>,
     edits: Vec<Edit>,
@@ -46,6 +51,7 @@ impl<'l> Editor<'l> {
             start,
             end,
             conditions: Vec::new(),
+            conflicts: Vec::new(),
             wrapped: Vec::new(),
             edits: Vec::new(),
         }
@@ -79,6 +85,17 @@ impl<'l> Editor<'l> {
         }
     }
 
+    /// Rows that may not be removed are not, if their DELETE has become an UPDATE.
+    fn softened(&self, gap: &Gap) -> Option<()> {
+        let tokens = self.layout.tokens;
+        let start =
+            |number: usize| self.layout.uses.get(number).map(|found| tokens.span(found.name).start);
+        let mut deletes = self.layout.deletes.iter();
+        let delete = deletes.find(|delete| start(delete.target) == Some(gap.span.start))?;
+        let at = tokens.span(delete.keyword).start;
+        self.edits.iter().any(|edit| edit.start == at).then_some(())
+    }
+
     /// The soft-delete column of a write's target.
     fn live_column(&self, target: &Use) -> Option<Box<str>> {
         let name = self.layout.folded(target.name)?;
@@ -92,14 +109,18 @@ impl<'l> Editor<'l> {
 
     /// Fills every gap; `None` if one cannot be filled.
     pub(super) fn fill(&mut self, gaps: &[Gap]) -> Option<()> {
-        for gap in gaps {
+        for (at, gap) in gaps.iter().enumerate() {
+            // One use of a table may owe the same several times, as the target of MERGE does.
+            let same = |other: &Gap| other.kind == gap.kind && other.span == gap.span;
+            if gaps.iter().take(at).any(same) {
+                continue;
+            }
             match gap.kind {
                 GapKind::Tenant | GapKind::Live | GapKind::AdvisedLive => self.relation(gap)?,
-                GapKind::ConflictLive => self.conflict(gap)?,
-                // The tenant in the rows written may prove it, with the conflict's own columns.
-                GapKind::ConflictTenant => {}
+                GapKind::ConflictLive | GapKind::ConflictTenant => self.conflict(gap)?,
                 GapKind::Written => self.written(gap)?,
                 GapKind::Copied => self.copied(gap)?,
+                GapKind::Removed => self.softened(gap)?,
             }
         }
         Some(())
@@ -108,7 +129,13 @@ impl<'l> Editor<'l> {
     /// The edits; for a statement that is prepared, the tenant is the parameter of this number.
     /// Whether the tenant is in them is told beside.
     pub(super) fn into_edits(self, number: Option<u16>) -> (Vec<Edit>, bool) {
-        let Self { layout, policy, mut edits, conditions, wrapped, .. } = self;
+        let Self { layout, policy, mut edits, mut conditions, conflicts, wrapped, .. } = self;
+        for (filter, mut condition) in conflicts {
+            condition.insert(0, Part::Text("(".to_owned()));
+            let fails = format!(" OR pg_catalog.current_setting('{HIDDEN_ROW}') IS NULL)");
+            condition.push(Part::Text(fails));
+            conditions.push((filter, condition));
+        }
         for (number, condition) in wrapped {
             if let Some(found) = layout.uses.get(number) {
                 wrap(layout, found, condition, &mut edits);
@@ -152,6 +179,9 @@ impl<'l> Editor<'l> {
                     return None;
                 }
                 let condition = condition(&self.alias(found), gap);
+                for more in &found.more {
+                    join(&mut self.conditions, *more, condition.clone());
+                }
                 join(&mut self.conditions, filter, condition);
                 if let Some(word) = found.table_word {
                     self.write_table_out(word);
@@ -196,23 +226,34 @@ impl<'l> Editor<'l> {
         }
     }
 
-    fn insert_of(&self, gap: &Gap) -> Option<&'l Insert> {
+    fn inserts_of(&self, gap: &Gap) -> impl Iterator<Item = &'l Insert> + use<'l> {
         let layout = self.layout;
-        layout.inserts.iter().find(|insert| layout.tokens.span(insert.name).start == gap.span.start)
+        let start = gap.span.start;
+        layout.inserts.iter().filter(move |it| layout.tokens.span(it.name).start == start)
     }
 
-    /// DO UPDATE of a soft-deleted row.
+    /// DO UPDATE of a row that row-level security hides: the statement fails there, as it does
+    /// under row-level security, after its own WHERE (`nodeModifyTable.c`, `ExecOnConflictUpdate`).
     fn conflict(&mut self, gap: &Gap) -> Option<()> {
-        let insert = self.insert_of(gap)?;
+        let insert = self.inserts_of(gap).next()?;
+        // A conflict on the tenant column is with a row of the tenant that the new row has.
+        if gap.kind == GapKind::ConflictTenant && insert.arbiter.contains(&gap.column) {
+            return Some(());
+        }
         let alias = self.text(insert.alias.unwrap_or(insert.name));
-        join(&mut self.conditions, insert.conflict?, condition(&alias, gap));
+        join(&mut self.conflicts, insert.conflict?, condition(&alias, gap));
         Some(())
     }
 
     /// The tenant in every row written.
     fn written(&mut self, gap: &Gap) -> Option<()> {
+        let mut found = self.inserts_of(gap).peekable();
+        found.peek()?;
+        found.try_for_each(|insert| self.with_tenant(insert, gap))
+    }
+
+    fn with_tenant(&mut self, insert: &Insert, gap: &Gap) -> Option<()> {
         let tokens = self.layout.tokens;
-        let insert = self.insert_of(gap)?;
         if let Some(position) = insert.columns.iter().position(|name| *name == gap.column) {
             self.defaults(insert, position);
             return Some(());
@@ -384,7 +425,11 @@ fn condition(alias: &str, gap: &Gap) -> Vec<Part> {
         GapKind::Live | GapKind::AdvisedLive | GapKind::ConflictLive => {
             vec![Part::Text(format!("{column} IS NULL"))]
         }
-        GapKind::Tenant | GapKind::ConflictTenant | GapKind::Written | GapKind::Copied => {
+        GapKind::Tenant
+        | GapKind::ConflictTenant
+        | GapKind::Written
+        | GapKind::Copied
+        | GapKind::Removed => {
             vec![Part::Text(format!("{column} = ")), Part::Tenant]
         }
     }
@@ -422,7 +467,7 @@ fn wrap(layout: &Layout<'_>, found: &Use, condition: Vec<Part>, edits: &mut Vec<
 fn narrow(layout: &Layout<'_>, filter: &Filter, condition: Vec<Part>, edits: &mut Vec<Edit>) {
     let tokens = layout.tokens;
     let Some((first, last)) = filter.condition else {
-        let mut parts = vec![Part::Text(" WHERE ".to_owned())];
+        let mut parts = vec![Part::Text(format!(" {} ", filter.keyword))];
         parts.extend(condition);
         edits.push(Edit::insert(tokens.span(filter.after).end, WHERE, parts));
         return;

@@ -10,7 +10,7 @@ use crate::sql::PieceKind;
 
 /// A FROM item.
 #[derive(Debug)]
-enum Node {
+pub(super) enum Node {
     /// A relation by name, by its number among the uses.
     Use(usize),
     /// A derived table or a function.
@@ -19,7 +19,7 @@ enum Node {
 }
 
 #[derive(Debug)]
-struct Join {
+pub(super) struct Join {
     /// Whether each side is kept whole.
     left_kept: bool,
     right_kept: bool,
@@ -52,7 +52,7 @@ impl Layout<'_> {
         }
     }
 
-    fn assign(&mut self, node: &Node, place: Place) {
+    pub(super) fn assign(&mut self, node: &Node, place: Place) {
         match node {
             Node::Use(number) => {
                 if let Some(found) = self.uses.get_mut(*number) {
@@ -75,7 +75,7 @@ impl Layout<'_> {
         }
     }
 
-    fn joined(&mut self, at: usize, end: usize) -> (Node, usize) {
+    pub(super) fn joined(&mut self, at: usize, end: usize) -> (Node, usize) {
         let (first, after) = self.primary(at, end);
         self.joins(first, after, end)
     }
@@ -194,6 +194,7 @@ impl Layout<'_> {
             columns,
             sampled,
             place: Place::Unknown,
+            more: Vec::new(),
             table_word: None,
         });
         (Node::Use(self.uses.len().saturating_sub(1)), after)
@@ -255,6 +256,7 @@ impl Layout<'_> {
         self.filters.push(Filter {
             condition: (start < stop).then(|| (start, stop.saturating_sub(1))),
             after: stop.max(keyword.saturating_add(1)).saturating_sub(1),
+            keyword: "WHERE",
         });
         self.filters.len().saturating_sub(1)
     }

@@ -33,6 +33,8 @@ pub(super) struct Use {
     /// TABLESAMPLE follows.
     pub(super) sampled: bool,
     pub(super) place: Place,
+    /// Further filters that the same rows pass: of MERGE's clauses on rows without a source.
+    pub(super) more: Vec<usize>,
     /// Where `TABLE` stands that makes it a query of its own.
     pub(super) table_word: Option<usize>,
 }
@@ -53,8 +55,9 @@ pub(super) enum Place {
 pub(super) struct Filter {
     /// First and last token of the condition that is there.
     pub(super) condition: Option<(usize, usize)>,
-    /// The token behind which a WHERE would be written.
+    /// The token behind which the first condition would be written, and the word before it.
     pub(super) after: usize,
+    pub(super) keyword: &'static str,
 }
 
 /// INSERT.
@@ -68,6 +71,8 @@ pub(super) struct Insert {
     pub(super) open: Option<usize>,
     pub(super) columns: Vec<Box<str>>,
     pub(super) source: InsertSource,
+    /// The columns of the conflict target.
+    pub(super) arbiter: Vec<Box<str>>,
     /// The filter of DO UPDATE.
     pub(super) conflict: Option<usize>,
 }
@@ -137,6 +142,9 @@ impl<'t> Layout<'t> {
             "update" => self.update(main, end),
             "delete" if self.tokens.word(main.saturating_add(1)) == "from" => {
                 self.delete(main, end);
+            }
+            "merge" if self.tokens.word(main.saturating_add(1)) == "into" => {
+                self.merge(main, end);
             }
             _ => self.arms(main, end),
         }
@@ -266,12 +274,13 @@ impl<'t> Layout<'t> {
             columns: false,
             sampled: false,
             place: Place::Filter(filter),
+            more: Vec::new(),
             table_word: Some(at),
         });
     }
 
     /// The target of a write, with its alias; the alias is no one of these words. What follows.
-    fn target(&mut self, at: usize, not: &[&str]) -> Option<(usize, usize)> {
+    pub(super) fn target(&mut self, at: usize, not: &[&str]) -> Option<(usize, usize)> {
         let (name, last) = self.relation_name(at)?;
         let mut after = last.saturating_add(1);
         let mut alias = None;
@@ -290,6 +299,7 @@ impl<'t> Layout<'t> {
             columns: false,
             sampled: false,
             place: Place::Unknown,
+            more: Vec::new(),
             table_word: None,
         });
         Some((self.uses.len().saturating_sub(1), after))
@@ -372,8 +382,11 @@ impl<'t> Layout<'t> {
             self.source_arms(main, stop, &mut arms);
             InsertSource::Query(arms)
         };
+        let arbiter = clash.map(|clash| clash.saturating_add(2)).map_or_else(Vec::new, |at| {
+            self.tokens.close(at).map_or_else(Vec::new, |close| self.names(at, close))
+        });
         let conflict = clash.and_then(|clash| self.conflict(clash, returning));
-        self.inserts.push(Insert { name, last, alias, open, columns, source, conflict });
+        self.inserts.push(Insert { name, last, alias, open, columns, source, arbiter, conflict });
     }
 
     /// The names of a column list, folded.

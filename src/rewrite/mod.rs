@@ -8,6 +8,7 @@
 mod edits;
 mod from;
 mod layout;
+mod merge;
 mod splice;
 mod tokens;
 
@@ -16,12 +17,18 @@ use crate::policy::Policy;
 use crate::sql::{Span, pieces};
 use crate::tenant::TenantType;
 
-use self::edits::Editor;
+use self::edits::{Editor, HIDDEN_ROW};
 use self::layout::Layout;
 use self::splice::{Edit, Part, splice};
 use self::tokens::Tokens;
 
 pub use self::splice::{Operand, PlaceMap, Spliced, literal, tenant_text};
+
+/// Whether an error of the server says that ON CONFLICT DO UPDATE met a row that is hidden.
+#[must_use]
+pub fn is_hidden_row(error: &[u8]) -> bool {
+    error.windows(HIDDEN_ROW.len()).any(|part| part == HIDDEN_ROW.as_bytes())
+}
 
 /// What one text is to be changed into. It knows no tenant, so it is kept with the text's plan.
 #[derive(Debug)]

@@ -176,5 +176,8 @@ impl Tokens {
 }
 
 pub(super) fn is_query_word(word: &str) -> bool {
-    matches!(word, "select" | "with" | "values" | "table" | "insert" | "update" | "delete")
+    matches!(
+        word,
+        "select" | "with" | "values" | "table" | "insert" | "update" | "delete" | "merge"
+    )
 }

@@ -66,6 +66,14 @@ pub(super) fn too_many() -> Refusal {
     Refusal::plain("54000", "orgguard: too many prepared statements and portals in one session")
 }
 
+/// What row-level security says of DO UPDATE on a row that it hides.
+pub(super) fn hidden_row() -> Refusal {
+    Refusal::plain(
+        "42501",
+        "orgguard: ON CONFLICT DO UPDATE met a row that is another tenant's or soft-deleted",
+    )
+}
+
 /// A Bind has as many values as there can be, and the tenant would be one more.
 pub(super) fn too_many_values() -> Refusal {
     Refusal::plain("54000", "orgguard: no parameter is left for the tenant")

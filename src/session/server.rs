@@ -2,12 +2,15 @@ use std::sync::Arc;
 
 use super::gate;
 use super::message::{FromServer, Status, Target};
+use super::mode::Mode;
 use super::pipeline::Entry;
 use super::registry::{Portal, Side, StatementRef};
 use super::replace::{complete_message, moved_error, parameters_message};
+use super::report::hidden_row;
 use super::{Event, Output, ServerStep, Session, schema};
 use crate::analyze::{Kind, StatementPlan};
 use crate::policy::SettingClass;
+use crate::rewrite::is_hidden_row;
 
 impl Session {
     /// Takes the server's next message.
@@ -296,6 +299,11 @@ impl Session {
             }
             Some(Entry::FailingQuery(refusal)) => {
                 refusal.error_response(&mut out.to_client);
+                ServerStep::Swallow
+            }
+            _ if self.rules.mode == Mode::Rewrite && is_hidden_row(fields) => {
+                self.skipping = self.pipeline.skip() || self.skipping;
+                hidden_row().error_response(&mut out.to_client);
                 ServerStep::Swallow
             }
             head => {

@@ -30,6 +30,8 @@ pub(crate) struct Case {
     /// Judged under `evaluation_order = "refuse"`.
     pub(crate) strict: bool,
     pub(crate) note: Option<String>,
+    /// What is sent in rewrite mode, with `{A}` for the tenant; or `refuse`.
+    pub(crate) rewrite: Option<String>,
     pub(crate) sql: String,
 }
 
@@ -81,6 +83,7 @@ fn read(file: &Path) -> Vec<Case> {
                 string: false,
                 strict: false,
                 note: None,
+                rewrite: None,
                 sql: String::new(),
             });
             continue;
@@ -102,6 +105,7 @@ fn read(file: &Path) -> Vec<Case> {
             "string" => case.string = true,
             "strict" => case.strict = true,
             "note" => case.note = Some(value.to_owned()),
+            "rewrite" => case.rewrite = Some(value.to_owned()),
             other => panic!("{}:{number}: unknown directive {other}", file.display()),
         }
     }
