@@ -127,16 +127,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             ],
         )
         .unwrap_or(TenantType::Uuid);
-    let evaluation_order = guard
-        .choice(
-            "evaluation_order",
-            &[
-                ("ignore", EvaluationOrder::Ignore),
-                ("advise", EvaluationOrder::Advise),
-                ("refuse", EvaluationOrder::Refuse),
-            ],
-        )
-        .unwrap_or_default();
+    let evaluation_order = evaluation_order(&mut guard);
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
     let (tenant, tenant_setters) = convert_tenant(top.section("tenant"));
@@ -221,6 +212,19 @@ fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<S
         top.report(text.place, format!("`{key}` must be HOST:PORT, not {:?}", text.value));
     }
     found
+}
+
+fn evaluation_order(guard: &mut Section<'_, '_>) -> EvaluationOrder {
+    guard
+        .choice(
+            "evaluation_order",
+            &[
+                ("ignore", EvaluationOrder::Ignore),
+                ("advise", EvaluationOrder::Advise),
+                ("refuse", EvaluationOrder::Refuse),
+            ],
+        )
+        .unwrap_or_default()
 }
 
 /// `[rewrite]`: whether rewriting is only told of, and whether DELETE is a soft deletion.
