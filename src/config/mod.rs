@@ -3,6 +3,7 @@
 mod catalog;
 mod convert;
 mod guard;
+mod ledger;
 mod login;
 mod problem;
 mod section;
@@ -49,6 +50,8 @@ pub struct Config {
     pub login: Login,
     /// Where the catalogue is read; `None` if names alone decide.
     pub catalog: Option<CatalogSource>,
+    /// Where violations are kept over restarts; `None` if in memory alone.
+    pub ledger: Option<PathBuf>,
 }
 
 /// Limits that hold in every mode (`[limits]`).
@@ -105,6 +108,11 @@ pub struct ClientTls {
     pub key: PathBuf,
     /// Refuse clients that do not ask for TLS.
     pub required: bool,
+    /// The certificates of authorities, by which clients' certificates are verified; without it
+    /// none is asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Refuse clients without a certificate.
+    pub client_certificate_required: bool,
 }
 
 /// The connection over which the catalogue is read (`[catalog]`).

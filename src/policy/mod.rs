@@ -34,6 +34,8 @@ pub struct Policy {
     /// Routines that do nothing but set the tenant's setting to their one argument, in lower case,
     /// with or without a schema.
     pub tenant_setters: Vec<Box<str>>,
+    /// The key of the comment that names a statement's tenant, if comments are a tenant source.
+    pub tenant_comment: Option<Box<str>>,
     /// Which settings a session may change.
     pub settings: Settings,
     /// Which routines a statement may call.
@@ -45,6 +47,8 @@ pub struct Policy {
     pub soft_deletes: bool,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
+    /// Whether PostgreSQL's own grammar reads every statement too.
+    pub second_reading: SecondReading,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
 }
@@ -73,6 +77,15 @@ pub enum EvaluationOrder {
     Advise,
     /// Refused, unless a fence (OFFSET 0, MATERIALIZED) stands between.
     Refuse,
+}
+
+/// Whether every statement is read a second time, by PostgreSQL's own grammar (`[reading] second`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondReading {
+    /// The first reading alone decides.
+    Off,
+    /// Both must agree; what only PostgreSQL's grammar reads is planned from that reading.
+    Required,
 }
 
 /// Limits on a statement's text, applied to bytes and tokens before any parser sees it.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::session::{Mode, Planned};
-use crate::telemetry::{AnalysisTook, PlanCached, Telemetry};
+use crate::telemetry::{PlanCached, Telemetry, TextPlanned};
 
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
@@ -227,7 +227,7 @@ impl PlanCache {
             planned = planned.with_rewrite(&policy);
         }
         let planned = Arc::new(planned);
-        AnalysisTook { duration: start.elapsed() }.emit(&self.telemetry);
+        TextPlanned { plan: planned.plan(), took: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.insert(Arc::clone(&planned));

@@ -8,16 +8,16 @@ use super::pipeline::Entry;
 use super::planned::{Planned, Planner};
 use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready};
 use super::registry::{Injected, Portal, Prepared, Sent, Side, StatementRef, name};
-use super::replace::{Replaced, bind_message, parse_message, query_message};
+use super::replace::{Replaced, bind_message, judge_constant, parse_message, query_message};
 use super::report::{
     absent, refusal, several, tell, tell_replaced, text_of, too_many, too_many_values,
 };
-use super::tenant::Setting;
 use super::{ClientStep, Output, Session, Span};
 use crate::analyze::{
     Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
 };
 use crate::rewrite::tenant_text;
+use crate::tenant::Tenant;
 
 /// The verdicts on a simple query string.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ struct JudgedString {
     statements: Vec<(Kind, Verdict)>,
     missing: Option<Missing>,
     /// The tenant under which each statement runs, in rewrite mode.
-    tenants: Vec<Setting>,
+    tenants: Vec<Option<Tenant>>,
 }
 
 impl JudgedString {
@@ -261,10 +261,11 @@ impl Session {
             (statements.len() > 1).then(|| (self.predicted.clone(), self.registry.predictions()));
         let mut judged = JudgedString::default();
         for (at, statement) in statements.iter().enumerate() {
+            let court = self.court_of(Some(sent.own()));
             if self.rules.mode == Mode::Rewrite {
-                judged.tenants.push(self.predicted.current().clone());
+                judged.tenants.push(court.known().cloned());
             }
-            let judgement = self.court().judge(statement, Arguments::Values(&[]));
+            let judgement = court.judge(statement, Arguments::Values(&[]));
             judged.missing = judged.missing.or(judgement.missing);
             judged.statements.push((statement.kind(), judgement.verdict));
             if before.is_some() {
@@ -398,14 +399,15 @@ impl Session {
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
+        let text = text_of(&prepared.statement);
+        let court = self.court_of(text.map(|text| &**text));
         let Judgement { mut verdict, missing } =
-            plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
-        self.judge_constant(&prepared, &mut verdict);
+            plan.map_or_else(Judgement::default, |plan| court.judge(plan, arguments));
+        judge_constant(&court, &prepared, &mut verdict);
         if let Some(replacement) = prepared.statement.replacement() {
             verdict = replacement.translate(verdict);
         }
         let ruling = self.decide(std::iter::once(&verdict), missing);
-        let text = text_of(&prepared.statement);
         if let Some(plan) = plan {
             let replaced = prepared.statement.replacement().is_some();
             let told = match ruling.decision() {
@@ -425,7 +427,7 @@ impl Session {
             },
         };
         let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
-        let tenant = self.predicted.current().clone();
+        let tenant = self.predicted.tenant().clone();
         let bound = Arc::new(Portal::new(prepared.statement.clone(), tenant, bound, false));
         let portal = name(portal);
         self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::judge::Court;
 use super::message::RawBind;
 use super::mode::Mode;
 use super::planned::{Planned, Planner};
 use super::refusal::Refusal;
 use super::registry::{Injected, Prepared, Replacement, Sent};
-use super::tenant::Setting;
+use super::report::text_of;
 use super::{Event, Output, Session};
 use crate::analyze::{Effect, Rule, Verdict, Violation};
 use crate::rewrite::{Fill, Operand, Rewrite, tenant_text};
@@ -30,7 +31,7 @@ impl Session {
     pub(super) fn replaced_query(
         &self,
         planned: &Arc<Planned>,
-        tenants: &[Setting],
+        tenants: &[Option<Tenant>],
         planner: &dyn Planner,
     ) -> Replaced {
         let Some(rewrite) = self.rewrite_of(planned) else {
@@ -39,10 +40,7 @@ impl Session {
         let nobody = Operand::Parameter(0);
         let mut fills = Vec::with_capacity(tenants.len());
         for (tenant, execute) in tenants.iter().zip(self.executed_with_more(planned, rewrite)) {
-            let tenant = match tenant {
-                Setting::Known(tenant) => Operand::Literal(tenant),
-                Setting::Unset | Setting::Unknown | Setting::Unsure => nobody,
-            };
+            let tenant = tenant.as_ref().map_or(nobody, Operand::Literal);
             fills.push(Fill { tenant, execute });
         }
         let lacks_tenant = |(at, fill): (usize, &Fill<'_>)| {
@@ -64,11 +62,12 @@ impl Session {
         let Some(rewrite) = self.rewrite_of(planned) else {
             return Replaced::No;
         };
+        let court = self.court_of(Some(planned));
         let execute: Vec<bool> = self.executed_with_more(planned, rewrite).collect();
         let needed = (0..execute.len()).any(|at| rewrite.needs_tenant(at));
         let more = execute.iter().any(|more| *more);
         let (tenant, injected) = if more || (needed && rewrite.is_literal()) {
-            let Setting::Known(tenant) = self.predicted.current() else {
+            let Some(tenant) = court.known() else {
                 return Replaced::No;
             };
             (Operand::Literal(tenant), Injected::Constant(tenant.clone()))
@@ -166,30 +165,9 @@ impl Session {
             );
             return Err(Box::new(Refusal::plain("08P01", message)));
         }
-        Ok(match self.predicted.current() {
-            Setting::Known(tenant) => Some(tenant.clone()),
-            // Judged without the value, so refused.
-            Setting::Unset | Setting::Unknown | Setting::Unsure => None,
-        })
-    }
-
-    /// A statement with a tenant's constant in it is that tenant's alone.
-    pub(super) fn judge_constant(&self, prepared: &Prepared, verdict: &mut Verdict) {
-        let Some(replacement) = prepared.statement.replacement() else {
-            return;
-        };
-        let Injected::Constant(tenant) = &replacement.injected else {
-            return;
-        };
-        if *self.predicted.current() != Setting::Known(tenant.clone()) {
-            verdict.violations.push(Violation {
-                rule: Rule::ForeignTenant,
-                table: None,
-                span: Span::default(),
-                detail: "the statement was prepared under another tenant".into(),
-                hint: "prepare it again under the session's tenant".into(),
-            });
-        }
+        // Judged without the value where there is none, so refused.
+        let text = text_of(&prepared.statement);
+        Ok(self.court_of(text.map(|text| &**text)).known().cloned())
     }
 
     /// Tells what was put into a text, or would be.
@@ -202,6 +180,25 @@ impl Session {
                 sent: !self.rules.dry_run,
             });
         }
+    }
+}
+
+/// A statement with a tenant's constant in it is that tenant's alone.
+pub(super) fn judge_constant(court: &Court<'_>, prepared: &Prepared, verdict: &mut Verdict) {
+    let Some(replacement) = prepared.statement.replacement() else {
+        return;
+    };
+    let Injected::Constant(tenant) = &replacement.injected else {
+        return;
+    };
+    if court.known() != Some(tenant) {
+        verdict.violations.push(Violation {
+            rule: Rule::ForeignTenant,
+            table: None,
+            span: Span::default(),
+            detail: "the statement was prepared under another tenant".into(),
+            hint: "prepare it again under the session's tenant".into(),
+        });
     }
 }
 

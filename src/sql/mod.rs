@@ -3,18 +3,24 @@
 //! A text is read twice here: as bytes and tokens, and as the parser's tree lowered into the
 //! [`model`]. Each reading can refuse; neither asks the other to be right.
 
+mod comment;
 mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
 mod piece;
+#[cfg(feature = "postgres-grammar")]
+mod postgres;
+mod second;
 mod span;
 mod statement;
 mod token;
 mod utility;
 
+pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
 pub use piece::{Piece, PieceKind, pieces};
+pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{
     Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,

@@ -1,12 +1,12 @@
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::IntGauge;
 
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
-use crate::analyze::{Advice, Kind, Outcome, Violation};
+use crate::analyze::{Advice, Kind, Outcome, Plan, StatementPlan, Violation};
 use crate::rewrite::Injection;
 use crate::session::{Decision, Mode};
 
@@ -57,12 +57,15 @@ pub struct ViolationFound<'a> {
 }
 
 impl ViolationFound<'_> {
-    /// Counts it, and logs it unless the same statement was logged a moment ago.
+    /// Counts it, notes it in the ledger, and logs it unless the same statement was logged a moment
+    /// ago.
     pub fn emit(&self, telemetry: &Telemetry) {
         let Violation { rule, table, span: _, detail: _, hint: _ } = self.violation;
         let table = table.as_deref();
         telemetry.count_violation(rule.name(), table, self.mode);
         let normal = normalize(self.statement);
+        let who = (self.session, self.mode);
+        telemetry.ledger().note(&normal, self.violation, self.position, who, SystemTime::now());
         let key = [rule.name(), table.unwrap_or_default()];
         let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
             return;
@@ -166,6 +169,27 @@ impl StatementRewritten<'_> {
             suppressed,
             "rewrite"
         );
+    }
+}
+
+/// A text not yet known was planned.
+#[derive(Clone, Copy, Debug)]
+pub struct TextPlanned<'a> {
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// How long that took.
+    pub took: Duration,
+}
+
+impl TextPlanned<'_> {
+    /// Counts it, and whether its readings disagree, and notes in the ledger which guarded tables it uses.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.handles().analysis.observe(self.took.as_secs_f64());
+        if let Some(disagreement) = self.plan.disagreement() {
+            telemetry.count_disagreement(disagreement);
+        }
+        let statements = self.plan.statements().iter();
+        telemetry.note_text(statements.flat_map(StatementPlan::guarded_tables));
     }
 }
 
@@ -458,19 +482,5 @@ impl PlanCached {
         } else {
             handles.plan_cache_misses.inc();
         }
-    }
-}
-
-/// A text was planned.
-#[derive(Clone, Copy, Debug)]
-pub struct AnalysisTook {
-    /// How long it took.
-    pub duration: Duration,
-}
-
-impl AnalysisTook {
-    /// Counts it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.handles().analysis.observe(self.duration.as_secs_f64());
     }
 }

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::certificate;
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
@@ -21,7 +22,7 @@ use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{Event, Identity, Mode, Session, SessionRules, fatal};
+use crate::session::{self, Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
@@ -132,9 +133,11 @@ impl Connection {
         }
         let tenant = self.rules.tenant.setting.as_deref();
         let setting = tenant.and_then(|setting| startup.setting(setting));
-        let identity = Identity { setting, role: role.into(), mark };
+        let identity = Identity { setting, role: role.to_string(), mark };
+        let certificate = client.certificate().map(certificate::names).unwrap_or_default();
+        let known = session::Client { role: &role, database: startup.database(), certificate };
+        let session = Session::new(Arc::clone(&self.rules), identity, &known);
         drop((packet, startup));
-        let session = Session::new(Arc::clone(&self.rules), identity);
         self.converse(client, server, session, planner, &mut witness, deadline).await;
     }
 

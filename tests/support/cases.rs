@@ -7,7 +7,8 @@ use orgguard::analyze::{
     Argument, Arguments, Effect, Form, NewValue, Plan, SessionTenant, Verdict,
 };
 use orgguard::policy::{
-    EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables,
+    EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, SecondReading, Settings,
+    TableOverride, Tables,
 };
 use orgguard::tenant::{Tenant, TenantType};
 
@@ -139,6 +140,11 @@ pub(crate) fn policy(case: &Case) -> Policy {
     Policy { evaluation_order, ..standard_policy() }
 }
 
+/// Both readings where the binary has both.
+pub(crate) const fn standard_reading() -> SecondReading {
+    if orgguard::sql::HAS_SECOND_READING { SecondReading::Required } else { SecondReading::Off }
+}
+
 /// The policy of the case schema.
 pub(crate) fn standard_policy() -> Policy {
     Policy {
@@ -164,12 +170,14 @@ pub(crate) fn standard_policy() -> Policy {
         tenant_type: TenantType::Uuid,
         tenant_setting: Some("app.organization_id".into()),
         tenant_setters: Vec::new(),
+        tenant_comment: None,
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
         },
         routines: Routines::default(),
         limits: ReadingLimits::default(),
+        second_reading: standard_reading(),
         catalog: None,
         evaluation_order: EvaluationOrder::Ignore,
         soft_deletes: false,
