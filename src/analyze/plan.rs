@@ -2,6 +2,7 @@ use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
+use super::gap::Gap;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::reader::Reader;
@@ -201,6 +202,13 @@ impl StatementPlan {
         }
         verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
+    }
+
+    /// What the text lacks for its proofs, whatever the tenant and the values; `None` if no more
+    /// predicates would make it hold.
+    #[must_use]
+    pub fn gaps(&self) -> Option<Vec<Gap>> {
+        super::gap::gaps(&self.graph, &self.provable, &self.violations)
     }
 
     /// The advice of a statement that holds by what is enough.

@@ -42,6 +42,9 @@ pub struct Policy {
     pub routines: Routines,
     /// What is thought of expressions that PostgreSQL may run before the tenant predicate.
     pub evaluation_order: EvaluationOrder,
+    /// In rewrite mode: DELETE from a table with soft deletion sets its column instead
+    /// (`[rewrite] soft_delete`).
+    pub soft_deletes: bool,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
     /// Whether PostgreSQL's own grammar reads every statement too.
