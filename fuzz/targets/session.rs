@@ -57,6 +57,7 @@ pub(crate) fn run(data: &[u8]) {
         tenant: TenantRules { rebinding, ..SHOP.tenant.clone() },
         tenant_type: SHOP.policy.tenant_type,
         statements: 16,
+        settings: SHOP.policy.settings.clone(),
     };
     let text = startup.map(|_| A);
     let mut play = Play {
