@@ -71,11 +71,7 @@ impl Lowering<'_> {
             Node::SQLValueFunction(_) => Ok(Expr::Opaque(Vec::new())),
             Node::RowExpr(row) => self.exprs(row.args()).map(Expr::Row),
             Node::A_ArrayExpr(array) => self.exprs(array.elements()).map(Expr::Array),
-            Node::A_Indirection(indirection) => {
-                let mut parts = vec![self.expr(indirection.arg())?];
-                self.subscripts(indirection.indirection(), &mut parts)?;
-                Ok(Expr::Opaque(parts))
-            }
+            Node::A_Indirection(indirection) => self.access(indirection),
             Node::CaseExpr(case) => self.case(case),
             Node::CollateClause(collate) => {
                 self.collation(collate)?;
@@ -316,6 +312,30 @@ impl Lowering<'_> {
     }
 
     /// `.field`, `[1]`, `[1:2]`, `.*`.
+    /// Fields and elements of a value.
+    fn access(&mut self, indirection: &nodes::A_Indirection) -> Lowered<Expr> {
+        let mut value = self.expr(indirection.arg())?;
+        for step in indirection.indirection() {
+            value = match step {
+                Node::String(field) => {
+                    let field = self.text(field.sval())?;
+                    Expr::Field { base: Box::new(value), name: self.places.loose(field) }
+                }
+                Node::A_Indices(indices) => {
+                    let bounds = [indices.lidx(), indices.uidx()];
+                    let mut parts = vec![value];
+                    for bound in bounds {
+                        parts.extend(self.optional(bound)?);
+                    }
+                    Expr::Opaque(parts)
+                }
+                Node::A_Star(_) => Expr::Opaque(vec![value]),
+                _ => return self.refuse("a subscript that is not known"),
+            };
+        }
+        Ok(value)
+    }
+
     pub(super) fn subscripts(&mut self, list: &NodeList, parts: &mut Vec<Expr>) -> Lowered<()> {
         for step in list {
             match step {
