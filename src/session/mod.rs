@@ -196,7 +196,7 @@ impl Session {
     fn court_of(&self, text: Option<&Planned>) -> Court<'_> {
         let comment = match text.map(|text| text.plan().comment()) {
             None | Some(Comment::None) => None,
-            Some(Comment::Value(value)) => Some(Setting::read(value, self.rules.tenant_type)),
+            Some(Comment::Value(value)) => Some(source::read(value, self.rules.tenant_type)),
             Some(Comment::Unclear) => Some(Setting::Unknown),
         };
         Court { comment, ..self.court() }

@@ -82,7 +82,7 @@ impl Names {
 }
 
 /// A name that has the form of a tenant's is no other source's business, whatever stands in it.
-fn read(text: &str, tenant_type: TenantType) -> Setting {
+pub(super) fn read(text: &str, tenant_type: TenantType) -> Setting {
     match Setting::read(text, tenant_type) {
         Setting::Unset => Setting::Unknown,
         setting => setting,
