@@ -7,6 +7,7 @@
 mod arguments;
 mod array;
 mod build;
+mod copy;
 mod effect;
 mod explain;
 mod graph;
@@ -20,6 +21,7 @@ mod statement;
 mod verdict;
 
 pub use arguments::{Argument, Arguments, Form};
+pub use copy::{CopyPlan, CopyReader, RowRefused};
 pub use effect::{Effect, NewValue};
 pub use explain::Explained;
 pub use plan::{Kind, Plan, SessionTenant, StatementPlan, plan};

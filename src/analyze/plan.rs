@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use super::arguments::Arguments;
 use super::build::{Built, build};
+use super::copy::CopyPlan;
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::graph::{Graph, Obligation, Operand};
@@ -102,6 +105,7 @@ pub struct StatementPlan {
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
     may_set_tenant: bool,
+    copy: Option<Arc<CopyPlan>>,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -138,7 +142,7 @@ impl StatementPlan {
     /// Whether it has anything to do with a guarded table.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        !self.graph.obligations.is_empty()
+        !self.graph.obligations.is_empty() || self.copy.is_some()
     }
 
     /// Whether it names a relation that the catalogue did not know when the plan was made: worth
@@ -146,6 +150,12 @@ impl StatementPlan {
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// How the rows that it copies into a guarded table are judged, if it does.
+    #[must_use]
+    pub const fn copy(&self) -> Option<&Arc<CopyPlan>> {
+        self.copy.as_ref()
     }
 
     /// Whether a predicate or a written value is the tenant's setting.
@@ -179,6 +189,10 @@ impl StatementPlan {
             };
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
+        }
+        // At Parse, the tenant may still come.
+        if let (Some(copy), Arguments::Values(_)) = (&self.copy, arguments) {
+            verdict.violations.extend(copy.settle(tenant));
         }
         verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
@@ -241,11 +255,12 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         shortcut: None,
         unknown_relation: false,
         may_set_tenant: false,
+        copy: None,
     }
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained, is_view } =
+    let Outline { kind, effect, mut violations, query, explained, is_view, copy } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
@@ -317,6 +332,7 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         shortcut,
         unknown_relation,
         may_set_tenant,
+        copy: copy.map(Arc::new),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
 use super::message::{FromClient, Status, Target};
@@ -115,6 +116,7 @@ impl Session {
             // The server fails the COPY at such a message, and does not run it; since 14 it ends the
             // session as well, which helps nobody.
             self.copy_in = false;
+            self.copy = None;
             self.skipping = !matches!(self.pipeline.head(), Some(Entry::Query(..)));
             self.pipeline.push(Entry::CopyEnd);
             return Some(ClientStep::Instead(gate::substitute(), FAILING_COPY));
@@ -152,6 +154,12 @@ impl Session {
                 }
             }
             FromClient::CopyDone | FromClient::CopyFail => {
+                if matches!(message, FromClient::CopyFail) {
+                    self.copy = None;
+                }
+                if let Some(step) = self.end_copy(out) {
+                    return step;
+                }
                 if !self.pipeline.is_empty() {
                     self.pipeline.push(Entry::CopyEnd);
                 }
@@ -182,7 +190,11 @@ impl Session {
             let court = self.court_of(Some(planned));
             let judgement = court.judge(statement, Arguments::Values(&[]));
             missing = missing.or(judgement.missing);
-            judged.push((statement.kind(), judgement.verdict));
+            let mut verdict = judgement.verdict;
+            if names.is_some() {
+                verdict.violations.extend(not_alone(statement));
+            }
+            judged.push((statement.kind(), verdict));
             if names.is_some() {
                 self.predict(planned, at);
             }
@@ -197,6 +209,7 @@ impl Session {
                 if names.is_none() {
                     self.predict(planned, 0);
                 }
+                self.begin_copy(&StatementRef::Nth(Arc::clone(planned), 0));
                 self.predicted.assume_ready();
                 self.pipeline.push(Entry::Query(Arc::clone(planned), 0));
                 ClientStep::Forward(permit)
@@ -353,6 +366,7 @@ impl Session {
                     self.predicted.doubt();
                 }
                 self.group_ran = true;
+                self.begin_copy(&portal.statement);
                 self.pipeline.push(Entry::Execute(Some(portal)));
                 ClientStep::Forward(permit)
             }

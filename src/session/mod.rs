@@ -12,6 +12,7 @@
 //! place, and its error is replaced on the way back. Else the refusal is the guard's alone.
 
 mod client;
+mod copy;
 mod effects;
 mod event;
 mod gate;
@@ -40,6 +41,7 @@ pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
 pub use source::{Capture, CertificateField, Client, Names, TenantSource};
 
+use self::copy::Copying;
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
@@ -124,6 +126,10 @@ pub struct Session {
     schema_touched: bool,
     /// The server reads COPY data and the client has not ended it.
     copy_in: bool,
+    /// The COPY whose rows are being judged.
+    copy: Option<Box<Copying>>,
+    /// The server was made to fail a COPY: its error is replaced by this.
+    copy_refused: Option<Box<Refusal>>,
     /// Audit only: the conversation is not followed any more.
     lost: bool,
 }
@@ -150,6 +156,8 @@ impl Session {
             group_ran: false,
             schema_touched: false,
             copy_in: false,
+            copy: None,
+            copy_refused: None,
             lost: false,
         }
     }

@@ -263,7 +263,14 @@ impl Session {
             _ => {
                 // What the client sends up to Sync is skipped by the server, and has no answer.
                 self.skipping = self.pipeline.skip() || self.skipping;
-                ServerStep::Forward
+                self.copy = None;
+                match self.copy_refused.take() {
+                    None => ServerStep::Forward,
+                    Some(refusal) => {
+                        refusal.error_response(&mut out.to_client);
+                        ServerStep::Swallow
+                    }
+                }
             }
         }
     }
@@ -275,6 +282,7 @@ impl Session {
             return if lost { ServerStep::End } else { ServerStep::Forward };
         }
         self.copy_in = false;
+        self.copy_refused = None;
         self.confirmed.ready(status);
         if status == Status::Idle {
             self.tell_schema(out);

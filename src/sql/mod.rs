@@ -17,5 +17,5 @@ pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
 pub use span::Span;
 pub use statement::{
-    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+    CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
 };
