@@ -190,6 +190,17 @@ fn views_are_read_in_their_place() {
 }
 
 #[test]
+fn a_view_over_guarded_rows_is_a_migration() {
+    assert_eq!(said("CREATE VIEW mine AS SELECT code FROM v_plans"), "admit");
+    for guarded in ["org_products", "events_2026", "v_products", "v_deep", "v_own", "m_products"] {
+        let view = format!("CREATE VIEW mine AS SELECT name FROM {guarded}");
+        assert_eq!(said(&view), "refuse guarded-ddl", "{guarded}");
+    }
+    assert_eq!(said("CREATE VIEW mine AS SELECT name FROM m_names"), HIDDEN);
+    assert_eq!(said("CREATE VIEW mine AS SELECT name FROM nobody_knows"), HIDDEN);
+}
+
+#[test]
 fn what_keeps_or_fetches_rows_needs_the_tenants_own_columns() {
     assert_eq!(
         said("SELECT name FROM m_products WHERE organization_id = $A AND deleted_at IS NULL"),
@@ -229,6 +240,19 @@ fn the_real_columns_decide() {
         said("INSERT INTO org_products (id, name) VALUES ('1', 'x')"),
         "refuse foreign-insert"
     );
+}
+
+#[test]
+fn a_field_of_a_row_is_its_column_or_a_call() {
+    let bound = "FROM org_products p WHERE (p).organization_id = $A AND (p).deleted_at IS NULL";
+    assert_eq!(said(&format!("SELECT (p).name {bound}")), "admit");
+    assert_eq!(said(&format!("SELECT (p).all_names {bound}")), "refuse opaque-sql");
+    assert_eq!(said(&format!("SELECT (p.name).all_names {bound}")), "refuse opaque-sql");
+    // A column comes before the row of a relation: here `name` is no row.
+    let column = "SELECT 1 FROM org_products name WHERE (name).organization_id = $A AND name.deleted_at IS NULL";
+    assert_eq!(said(column), "refuse unbound-tenant");
+    let partner = "SELECT 1 FROM org_products p WHERE (p).partner_id = $A AND p.deleted_at IS NULL";
+    assert_eq!(said(partner), "refuse unbound-tenant");
 }
 
 #[test]

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use super::catalog::convert_catalog;
 use super::guard::{convert_reading, convert_tables, lower};
+use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
-use super::upstream::convert_upstream;
+use super::upstream::{Upstream, convert_upstream};
 use super::{ClientTls, Config, Limits};
-use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
+use crate::policy::{EvaluationOrder, Policy, Routines, SecondReading, Settings};
 use crate::session::Mode;
+use crate::sql::HAS_SECOND_READING;
 use crate::tenant::TenantType;
 
 /// The port of this project's examples; PgBouncer's too.
@@ -94,24 +96,10 @@ fn is_syntax(problem: &Problem) -> bool {
 /// Converts every section, so that each reports its problems, before giving up.
 fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let mode = convert_mode(top, overrides);
-    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
-        .unwrap_or_else(|| default_address(LISTEN));
-    let listen_address = address(top, "listen", &listen);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = top.number("threads", 1..=1_024).unwrap_or(cores);
     let (upstream, upstream_sound) = convert_upstream(top, overrides);
-    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
-    let admin_address = match &admin {
-        None => Some(None),
-        Some(admin) => address(top, "admin", admin).map(Some),
-    };
-    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
-        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
-    }
-    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
-        && Some(address) == listen_address
-        && address.port() != 0
-    {
-        top.report(admin.place, "`admin` and `listen` must be different addresses");
-    }
+    let (listen_address, admin_address) = convert_addresses(top, overrides, &upstream);
 
     let mut guard = top.section("guard");
     let tables = convert_tables(&mut guard);
@@ -148,6 +136,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     };
     let tenant = convert_tenant(top.section("tenant"), tenant_type, has_client_ca);
     let (settings, routines) = convert_lists(top);
+    let second_reading = convert_second_reading(top.section("reading"));
     let limits = convert_limits(top.section("limits"));
     let login = convert_login(
         top,
@@ -155,6 +144,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         upstream.value.tls.is_some() && upstream.value.has_tcp(),
     );
     let catalog = convert_catalog(top);
+    let ledger = convert_ledger(top.section("ledger"));
 
     let tenant = tenant?;
     Some(Config {
@@ -172,15 +162,44 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             settings,
             routines,
             limits: reading,
+            second_reading,
             catalog: None,
             evaluation_order,
         }),
         tenant: tenant.rules,
         limits,
         client_tls: client_tls?,
+        threads,
         login: login?,
         catalog: catalog?,
+        ledger,
     })
+}
+
+/// Where clients connect and where the admin port is; its outer `None` is a problem.
+fn convert_addresses(
+    top: &mut Section<'_, '_>,
+    overrides: &Overrides,
+    upstream: &Located<Upstream>,
+) -> (Option<SocketAddr>, Option<Option<SocketAddr>>) {
+    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
+        .unwrap_or_else(|| default_address(LISTEN));
+    let listen_address = address(top, "listen", &listen);
+    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
+    let admin_address = match &admin {
+        None => Some(None),
+        Some(admin) => address(top, "admin", admin).map(Some),
+    };
+    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
+        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
+    }
+    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
+        && Some(address) == listen_address
+        && address.port() != 0
+    {
+        top.report(admin.place, "`admin` and `listen` must be different addresses");
+    }
+    (listen_address, admin_address)
 }
 
 fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode> {
@@ -249,11 +268,33 @@ fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     (settings, Routines { allowed })
 }
 
+/// `[reading] second`. A binary without PostgreSQL's grammar cannot promise what it would give.
+fn convert_second_reading(mut reading: Section<'_, '_>) -> SecondReading {
+    let words = [("off", SecondReading::Off), ("required", SecondReading::Required)];
+    let standard = if HAS_SECOND_READING { SecondReading::Required } else { SecondReading::Off };
+    let text = reading.text("second");
+    let chosen = text.as_ref().and_then(|text| reading.choose("second", text, &words));
+    if let (Some(SecondReading::Required), Some(text), false) = (chosen, &text, HAS_SECOND_READING)
+    {
+        reading.report(
+            text.place,
+            "`second` is \"required\", but this binary was built without PostgreSQL's grammar: \
+             build it with --features postgres-grammar, or say \"off\"",
+        );
+    }
+    reading.finish();
+    chosen.unwrap_or(standard)
+}
+
 fn convert_limits(mut limits: Section<'_, '_>) -> Limits {
     let standard = Limits::default();
     let sizes = 1_024..=MESSAGE_BYTES_MAX;
     let converted = Limits {
         connections: limits.number("connections", 1..=1_000_000).unwrap_or(standard.connections),
+        connections_per_address: limits.number("connections_per_address", 1..=1_000_000),
+        connections_per_role: limits.number("connections_per_role", 1..=1_000_000),
+        idle_timeout: limits.duration("idle_timeout"),
+        statement_timeout: limits.duration("statement_timeout"),
         login_timeout: limits.duration("login_timeout").unwrap_or(standard.login_timeout),
         message_bytes: limits.number("message_bytes", sizes).unwrap_or(standard.message_bytes),
         startup_bytes: limits

@@ -118,7 +118,8 @@ pub struct Session {
     pipeline: Pipeline,
     /// The first ReadyForQuery has come.
     logged_in: bool,
-    /// A message of the extended protocol was refused: what comes before Sync is dropped.
+    /// A message of the extended protocol was refused or has failed: what comes before Sync is
+    /// dropped, by the guard or by the server.
     skipping: bool,
     /// Something was executed in the current group.
     group_ran: bool,
@@ -132,6 +133,8 @@ pub struct Session {
     copy_refused: Option<Box<Refusal>>,
     /// Audit only: the conversation is not followed any more.
     lost: bool,
+    /// ReadyForQuery messages after login.
+    groups: u64,
 }
 
 impl Session {
@@ -159,6 +162,7 @@ impl Session {
             copy: None,
             copy_refused: None,
             lost: false,
+            groups: 0,
         }
     }
 
@@ -182,6 +186,18 @@ impl Session {
     #[must_use]
     pub fn remembered(&self) -> (usize, usize) {
         self.registry.counts()
+    }
+
+    /// Whether the server has something to answer; it may be waiting for the rest of it.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        !self.pipeline.is_empty() && !self.copy_in
+    }
+
+    /// How many groups of messages the server has answered, ReadyForQuery included.
+    #[must_use]
+    pub const fn groups(&self) -> u64 {
+        self.groups
     }
 
     /// Whether the conversation is not followed any more (audit only).

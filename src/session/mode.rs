@@ -12,6 +12,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Every mode, the most lenient first.
+    pub const ALL: [Self; 3] = [Self::Audit, Self::Enforce, Self::Rewrite];
+
     /// The name: configuration value and metric label.
     #[must_use]
     pub const fn name(self) -> &'static str {

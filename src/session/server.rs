@@ -283,6 +283,7 @@ impl Session {
         }
         self.copy_in = false;
         self.copy_refused = None;
+        self.groups = self.groups.wrapping_add(1);
         self.confirmed.ready(status);
         if status == Status::Idle {
             self.tell_schema(out);

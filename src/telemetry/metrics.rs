@@ -1,17 +1,21 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use prometheus::{
     Encoder, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 
+use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
+use super::ledger::Ledger;
 use super::pace::Pace;
-use crate::analyze::{Kind, Outcome};
+use crate::analyze::{Disagreement, Kind, Outcome};
 use crate::policy::Policy;
 use crate::session::{Decision, Mode};
+use crate::sql::HAS_SECOND_READING;
 
 /// Distinct guarded names that get a metric label of their own; a prefix pattern guards whatever
 /// name a client thinks of, so without a limit a client could fill the memory of both ends.
@@ -43,9 +47,13 @@ struct Inner {
     violations: IntCounterVec,
     advice: IntCounterVec,
     unjudged: IntCounterVec,
+    disagreements: IntCounterVec,
     refused_connections: IntCounterVec,
+    ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
+    mode: Mode,
+    ledger: Ledger,
     handles: Handles,
     catalog: CatalogMetrics,
 }
@@ -97,12 +105,30 @@ impl Telemetry {
             "Client connections refused or given up before they were ready.",
             &["reason"],
         )?;
+        let ended = vector(
+            "orgguard_sessions_ended_total",
+            "Sessions that had begun and ended, by who ended them.",
+            &["by"],
+        )?;
+        let disagreements = vector(
+            "orgguard_reading_disagreements_total",
+            "Texts refused because PostgreSQL's grammar does not read them as the guard does.",
+            &["cause"],
+        )?;
+        // A counter that is not there yet cannot be watched.
+        for cause in Disagreement::CAUSES {
+            disagreements.get_metric_with_label_values(&[cause])?;
+        }
+        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
         let constants = [
-            ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
-            ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
+            Opts::new("orgguard_build_info", "The version that runs.")
+                .const_label("version", env!("CARGO_PKG_VERSION"))
+                .const_label("grammar", grammar),
+            Opts::new("orgguard_config_info", "The configuration that runs.")
+                .const_label("mode", mode.name()),
         ];
-        for (name, help, label, value) in constants {
-            let gauge = IntGauge::with_opts(Opts::new(name, help).const_label(label, value))?;
+        for constant in constants {
+            let gauge = IntGauge::with_opts(constant)?;
             gauge.set(1);
             registry.register(Box::new(gauge))?;
         }
@@ -117,9 +143,13 @@ impl Telemetry {
                 violations,
                 advice,
                 unjudged,
+                disagreements,
                 refused_connections,
+                ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
+                mode,
+                ledger: Ledger::new(SystemTime::now()),
                 handles,
                 catalog: CatalogMetrics::default(),
             }),
@@ -149,6 +179,43 @@ impl Telemetry {
 
     pub(super) fn pace(&self) -> &Pace {
         &self.inner.pace
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    pub(super) fn note_text<'a>(&self, tables: impl Iterator<Item = &'a str>) {
+        let label = |table: &str| self.table_label(Some(table));
+        self.inner.ledger.note_text(tables, label, SystemTime::now());
+    }
+
+    /// What the ledger says now.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.inner.ledger.account(self.inner.mode, self.judged(), SystemTime::now())
+    }
+
+    pub(super) fn take_up(&self, account: &Account) {
+        self.inner.ledger.take_up(account);
+    }
+
+    /// Statements judged so far, by verdict.
+    #[must_use]
+    pub fn judged(&self) -> Judged {
+        const HOLDS: usize = Outcome::Holds as usize;
+        const NOT_UNDERSTOOD: usize = Outcome::NotUnderstood as usize;
+        let mut judged = Judged::default();
+        for (at, cell) in self.inner.statement_cells.iter().enumerate() {
+            let outcome = at.checked_div(DECISIONS).and_then(|row| row.checked_rem(OUTCOMES));
+            let count = match outcome {
+                Some(HOLDS) => &mut judged.holds,
+                Some(NOT_UNDERSTOOD) => &mut judged.not_understood,
+                _ => &mut judged.violates,
+            };
+            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+        }
+        judged
     }
 
     pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {
@@ -188,8 +255,16 @@ impl Telemetry {
         increment(&self.inner.unjudged, &[reason]);
     }
 
+    pub(super) fn count_disagreement(&self, disagreement: Disagreement) {
+        increment(&self.inner.disagreements, &[disagreement.name()]);
+    }
+
     pub(super) fn count_refused_connection(&self, reason: &str) {
         increment(&self.inner.refused_connections, &[reason]);
+    }
+
+    pub(super) fn count_ended(&self, by: &str) {
+        increment(&self.inner.ended, &[by]);
     }
 
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,
