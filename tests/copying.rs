@@ -272,6 +272,54 @@ fn large_copies_stream() {
     scene.has("20000", "0");
 }
 
+/// Data of any form, made of what means something to COPY: whatever the guard lets through, the
+/// server reads as it did.
+#[test]
+fn whatever_passes_holds_no_foreign_row() {
+    let scene = Scene::new("enforce", "judge");
+    let mut client = scene.session();
+    // Options, what separates fields, and what is NULL.
+    let forms = [
+        ("", "\t", "\\N"),
+        ("(FORMAT csv)", ",", ""),
+        ("(FORMAT csv, QUOTE '''', ESCAPE '\\', DELIMITER ';', NULL 'N')", ";", "N"),
+        ("(DELIMITER '|', NULL '', HEADER)", "|", ""),
+    ];
+    let parts = [
+        A, B, "\t", ",", ";", "|", "\n", "\r\n", "\r", "\\", "\\\\", "\\.", "\\N", "N", "\"",
+        "\"\"", "'", "x", "\\x32", "\\062", " ", "",
+    ];
+    let ends = ["\n", "\n", "\n", "\r\n", "\r"];
+    // A sequence of numbers as arbitrary as any, the same at every run.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut number = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % 1_000_003).unwrap() % below
+    };
+    let (mut passed, mut refused) = (0, 0);
+    for _ in 0..3_000 {
+        let (options, separator, null) = forms[number(forms.len())];
+        let end = ends[number(ends.len())];
+        let mut text = String::new();
+        for _ in 0..=number(3) {
+            let label: String = (0..number(4)).map(|_| parts[number(parts.len())]).collect();
+            let tenant = if number(12) == 0 { B } else { A };
+            text += &[tenant, &label, null].join(separator);
+            text += end;
+        }
+        if number(3) == 0 {
+            text.insert_str(number(text.len()), parts[number(parts.len())]);
+        }
+        let answer = copy(&mut client, &format!("{COPY} {options}"), &[data(&text)]);
+        if answer.contains(&"E 42501".to_owned()) { refused += 1 } else { passed += 1 }
+    }
+    let (_, foreign) = scene.rows();
+    assert_eq!(foreign, "0");
+    assert!(passed > 300 && refused > 300, "{passed} {refused}");
+}
+
 #[test]
 fn audit_passes_all_and_counts_the_same() {
     let scene = Scene::new("audit", "judge");

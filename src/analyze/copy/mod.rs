@@ -387,7 +387,7 @@ mod tests {
             &[head.clone(), good[..20].to_vec()],
             &[head.clone(), end.clone(), good.clone()],
             &[b"PGCOPY\n\xff\r\n\0\0\x01\0\0\0\0\0\0".to_vec(), good.clone(), end.clone()],
-            &[head.clone(), vec![0, 2], end.clone()],
+            &[head.clone(), vec![0, 2], end],
             &[head.clone(), vec![0, 3, 0xff, 0xff, 0xff, 0xfe]],
             &[head, vec![0, 3, 0x7f, 0xff, 0xff, 0xff]],
         ] {
