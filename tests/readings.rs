@@ -10,16 +10,23 @@
     clippy::string_slice,
     clippy::arithmetic_side_effects,
     clippy::print_stderr,
+    clippy::wildcard_enum_match_arm,
+    clippy::expect_used,
     reason = "a test may stop at the first surprise"
 )]
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/truth.rs"]
+mod truth;
 
 use std::collections::HashSet;
 use std::thread;
 
-use orgguard::analyze::{Arguments, Disagreement, Effect, Kind, Plan, SessionTenant, plan};
+use orgguard::analyze::{
+    Arguments, Disagreement, Effect, Kind, Plan, SessionTenant, Violation, plan,
+};
+use orgguard::cli::Throwaway;
 use orgguard::policy::{Policy, ReadingLimits, SecondReading};
 use orgguard::sql::{Second, read_by_grammar, read_twice};
 use orgguard::tenant::TenantType;
@@ -288,36 +295,79 @@ fn known_differences() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Statements with a semicolon at the end of their line.
+fn list(text: &str) -> Vec<&str> {
+    text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).collect()
+}
+
+/// Predicates that bind a table under the alias `p`, for `:bound` in a form.
+fn bound() -> String {
+    format!("p.organization_id = '{}' AND p.deleted_at IS NULL", cases::TENANT)
+}
+
+fn refusals(plan: &Plan) -> Vec<Violation> {
+    let tenant = TenantType::Uuid.parse(cases::TENANT).unwrap();
+    plan.statements()
+        .iter()
+        .flat_map(|statement| {
+            statement.settle(SessionTenant::Known(&tenant), Arguments::Unknown).violations
+        })
+        .collect()
+}
+
 /// What only PostgreSQL's grammar reads is planned from that reading, in all of its parts.
 #[test]
 fn forms_that_only_the_grammar_reads() {
     let policy = cases::standard_policy();
-    let tenant = TenantType::Uuid.parse(cases::TENANT).unwrap();
     let mut wrong = Vec::new();
-    for form in include_str!("readings/forms.sql").split(";\n").map(str::trim) {
-        if form.is_empty() {
-            continue;
-        }
-        // `:bound` stands for predicates that bind the table `org_products` under the alias `p`.
-        let bound = format!("p.organization_id = '{}' AND p.deleted_at IS NULL", cases::TENANT);
-        for (filter, holds) in [(bound.as_str(), true), ("p.id IS NOT NULL", false)] {
-            let text = form.replace(":bound", filter);
+    for form in list(include_str!("readings/forms.sql")) {
+        for (filter, holds) in [(bound(), true), ("p.id IS NOT NULL".to_owned(), false)] {
+            let text = form.replace(":bound", &filter);
             let plan = plan(&text, &policy);
-            let verdicts: Vec<_> = plan
-                .statements()
-                .iter()
-                .flat_map(|statement| {
-                    statement.settle(SessionTenant::Known(&tenant), Arguments::Unknown).violations
-                })
-                .collect();
+            let refused = refusals(&plan);
             let understood =
                 plan.statements().iter().all(|statement| statement.kind() != Kind::NotUnderstood);
-            if !understood || verdicts.is_empty() != holds {
-                wrong.push(format!("{text}\n    {verdicts:?}"));
+            if !understood || refused.is_empty() != holds {
+                wrong.push(format!("{text}\n    {refused:?}"));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What looks bound in such a form, and is not.
+#[test]
+fn forms_that_bind_nothing() {
+    let policy = cases::standard_policy();
+    for form in list(include_str!("readings/traps.sql")) {
+        let text = form.replace(":bound", &bound());
+        assert!(!refusals(&plan(&text, &policy)).is_empty(), "{text}");
+    }
+}
+
+/// The forms give what row-level security gives. (Some are younger than the server may be: both
+/// databases refuse those alike.)
+#[test]
+fn forms_on_a_real_server() {
+    const SCRIPT: &str = "ALTER TABLE org_products ADD words text[] NOT NULL DEFAULT '{}'; \
+         CREATE TABLE scratch (id int GENERATED ALWAYS AS IDENTITY, name text); \
+         CREATE UNIQUE INDEX ON scratch (lower(name)) WHERE id > 0;";
+    let server = Throwaway::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (raw, rls) = truth::databases_with(&server, SCRIPT).await;
+        let mut ran = 0;
+        for form in list(include_str!("readings/forms.sql")) {
+            let text = form.replace(":bound", &bound());
+            let (mine, truth) = (raw.run(&text).await, rls.run(&text).await);
+            ran += usize::from(mine.error.is_none());
+            assert!(mine.seen() == truth.seen() && !mine.foreign, "{text}\n{mine:?}\n{truth:?}");
+            let gone = mine.rows.iter().any(|row| row.contains("gone "));
+            assert!(!gone, "{text}: a soft-deleted row comes out: {:?}", mine.rows);
+        }
+        eprintln!("forms: {ran} ran");
+        assert!(ran >= 20, "only {ran} forms ran");
+    });
 }
 
 /// The sweep holds over PostgreSQL's reading too: a token that names a guarded table, and of which

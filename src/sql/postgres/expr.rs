@@ -17,6 +17,14 @@ impl Lowering<'_> {
         nodes.into_iter().map(|node| self.expr(node)).collect()
     }
 
+    /// An expression that PostgreSQL only compares or folds, and never runs on a row: nothing of it
+    /// is in the model, so no query may be in it.
+    pub(super) fn unused(&mut self, node: Node<'_>) -> Lowered<()> {
+        let before = self.counts.queries;
+        self.optional(node)?;
+        self.absent(self.counts.queries == before, "a query where PostgreSQL takes none")
+    }
+
     /// An expression, if there is one.
     pub(super) fn optional(&mut self, node: Node<'_>) -> Lowered<Option<Expr>> {
         match node {
