@@ -17,12 +17,15 @@
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/generate/mod.rs"]
+mod generate;
 #[path = "support/truth.rs"]
 mod truth;
 
 use std::collections::HashSet;
 use std::thread;
 
+use generate::Generator;
 use orgguard::analyze::{
     Arguments, Disagreement, Effect, Kind, Plan, SessionTenant, Violation, plan,
 };
@@ -294,6 +297,46 @@ fn the_grammar_alone_says_the_same() {
     eprintln!("by the grammar alone: {compared} cases");
     assert!(wrong.is_empty(), "{} of {compared}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared > 300, "{compared}");
+}
+
+/// Statements made at random have the same verdict by the first reading, by both, and by the
+/// grammar alone.
+#[test]
+fn generated_statements_are_read_alike() {
+    let policy = cases::standard_policy();
+    let off = with_reading(&policy, SecondReading::Off);
+    let words = |plan: &Plan| {
+        let mut rules: Vec<_> =
+            refusals(plan).into_iter().map(|it| (it.rule.name(), it.table)).collect();
+        rules.sort();
+        rules
+    };
+    let (mut alone, mut wrong) = (0, Vec::new());
+    let count = 250 * number("READINGS_SCALE", 1);
+    for at in 0..count {
+        let made = Generator::new(number("READINGS_SEED", 1) * 7_000_003 + at).statement(true);
+        let said = words(&plan(&made.sql, &off));
+        let both = plan(&made.sql, &policy);
+        let by_grammar = made.sql.replace(" IS NULL", " ISNULL");
+        if both.disagreement().is_some() || said != words(&both) {
+            wrong.push(format!("{:?} {said:?}: {}", both.disagreement(), made.sql));
+        }
+        let unreadable = plan(&by_grammar, &off)
+            .statements()
+            .iter()
+            .any(|statement| statement.kind() == Kind::NotUnderstood);
+        if unreadable && by_grammar != made.sql {
+            alone += 1;
+            let now = words(&plan(&by_grammar, &policy));
+            if said != now {
+                wrong.push(format!("{said:?}, by the grammar alone {now:?}: {by_grammar}"));
+            }
+        }
+    }
+    eprintln!("generated: {count}, {alone} of them by the grammar alone too");
+    let shown = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    assert!(wrong.is_empty(), "{}:\n{shown}", wrong.len());
+    assert!(alone > count / 3, "{alone}");
 }
 
 /// The differences between the first parser and PostgreSQL that were found before this guard was
