@@ -341,7 +341,8 @@ pub(super) fn plan_statement(
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })
         .collect::<Vec<_>>();
-    let shortcut = if violations.is_empty() && !graph.obligations.is_empty() {
+    let settled = reader != Reader::Compared && violations.is_empty();
+    let shortcut = if settled && !graph.obligations.is_empty() {
         shortcut::find(&graph, &provable)
     } else {
         None
