@@ -52,6 +52,7 @@ fn exchange(
         mode: if audit { Mode::Audit } else { Mode::Enforce },
         tenant: SHOP.tenant.clone(),
         tenant_type: SHOP.policy.tenant_type,
+        settings: SHOP.policy.settings.clone(),
         statements: 8,
     };
     let mut exchange = Exchange::new(Arc::new(rules), Some(A), MESSAGE_BYTES);
@@ -59,7 +60,9 @@ fn exchange(
         exchange.server(LOGIN, &Plain);
     }
     for (client, part) in parts {
-        for piece in part.chunks(cut) {
+        // What the client waits with goes on after each piece of the server: where something waits,
+        // those are not for the guard to cut.
+        for piece in part.chunks(if *client || audit { cut } else { usize::MAX }) {
             if *client {
                 exchange.client(piece, &Plain);
             } else {

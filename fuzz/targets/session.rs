@@ -56,6 +56,7 @@ pub(crate) fn run(data: &[u8]) {
         mode: Mode::Enforce,
         tenant: TenantRules { rebinding, ..SHOP.tenant.clone() },
         tenant_type: SHOP.policy.tenant_type,
+        settings: SHOP.policy.settings.clone(),
         statements: 16,
     };
     let text = startup.map(|_| A);
