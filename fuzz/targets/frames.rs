@@ -54,6 +54,7 @@ fn exchange(
         tenant_type: SHOP.policy.tenant_type,
         settings: SHOP.policy.settings.clone(),
         statements: 8,
+        settings: SHOP.policy.settings.clone(),
     };
     let mut exchange = Exchange::new(Arc::new(rules), Some(A), MESSAGE_BYTES);
     if logged_in {

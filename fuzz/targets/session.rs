@@ -58,6 +58,7 @@ pub(crate) fn run(data: &[u8]) {
         tenant_type: SHOP.policy.tenant_type,
         settings: SHOP.policy.settings.clone(),
         statements: 16,
+        settings: SHOP.policy.settings.clone(),
     };
     let text = startup.map(|_| A);
     let mut play = Play {

@@ -66,6 +66,11 @@ impl Lexeme {
         }
     }
 
+    /// Whether it ends a statement.
+    pub(crate) fn is_semicolon(&self) -> bool {
+        self.token == Token::SemiColon
+    }
+
     fn is_quoted_word(&self) -> bool {
         matches!(&self.token, Token::Word(word) if word.quote_style.is_some())
     }

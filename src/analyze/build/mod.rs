@@ -23,6 +23,7 @@ pub(super) use call::sole_call;
 use super::graph::{
     ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
+use super::reader::Reader;
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
@@ -44,9 +45,10 @@ pub(super) struct Built {
 }
 
 /// Builds the graph of a query or write.
-pub(super) fn build(query: &Query, policy: &Policy) -> Built {
+pub(super) fn build(query: &Query, policy: &Policy, reader: Reader) -> Built {
     let mut builder = Builder {
         policy,
+        reader,
         graph: Graph::default(),
         violations: Vec::new(),
         advice: Vec::new(),
@@ -64,6 +66,7 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
 
 struct Builder<'p> {
     policy: &'p Policy,
+    reader: Reader,
     graph: Graph,
     violations: Vec<Violation>,
     advice: Vec<Advice>,
