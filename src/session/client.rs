@@ -97,7 +97,7 @@ impl Session {
             | FromClient::CopyDone
             | FromClient::CopyFail
             | FromClient::Terminate
-            | FromClient::Password => self.harmless(message),
+            | FromClient::Password => self.harmless(message, out),
         }
     }
 
@@ -164,7 +164,7 @@ impl Session {
     }
 
     /// A message that runs nothing by itself.
-    fn harmless(&mut self, message: &FromClient<'_>) -> ClientStep {
+    fn harmless(&mut self, message: &FromClient<'_>, out: &mut Output) -> ClientStep {
         let Some(permit) = gate::harmless(message) else {
             return ClientStep::End;
         };
