@@ -126,19 +126,7 @@ impl Telemetry {
         for cause in Disagreement::CAUSES {
             disagreements.get_metric_with_label_values(&[cause])?;
         }
-        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
-        let constants = [
-            Opts::new("orgguard_build_info", "The version that runs.")
-                .const_label("version", env!("CARGO_PKG_VERSION"))
-                .const_label("grammar", grammar),
-            Opts::new("orgguard_config_info", "The configuration that runs.")
-                .const_label("mode", mode.name()),
-        ];
-        for constant in constants {
-            let gauge = IntGauge::with_opts(constant)?;
-            gauge.set(1);
-            registry.register(Box::new(gauge))?;
-        }
+        constants(&registry, mode)?;
         let handles = Handles::new(&registry)?;
         let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
         Ok(Self {
@@ -347,6 +335,24 @@ impl Handles {
             analysis,
         })
     }
+}
+
+/// What does not change while the program runs.
+fn constants(registry: &Registry, mode: Mode) -> Result<(), Error> {
+    let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
+    let constants = [
+        Opts::new("orgguard_build_info", "The version that runs.")
+            .const_label("version", env!("CARGO_PKG_VERSION"))
+            .const_label("grammar", grammar),
+        Opts::new("orgguard_config_info", "The configuration that runs.")
+            .const_label("mode", mode.name()),
+    ];
+    for constant in constants {
+        let gauge = IntGauge::with_opts(constant)?;
+        gauge.set(1);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Telemetry {
