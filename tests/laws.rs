@@ -37,7 +37,7 @@ fn setting(name: &str, default: u64) -> u64 {
 /// Generated statements, without those that read a view: nothing but the catalogue knows those.
 fn generated() -> impl Iterator<Item = String> {
     let seed = setting("ORGGUARD_SEED", 1);
-    (0..setting("ORGGUARD_GENERATED", 2_000))
+    (0..setting("ORGGUARD_GENERATED", 600))
         .map(move |at| Generator::new(seed * 1_000_003 + at).statement(true).sql)
         .filter(|sql| !sql.contains("_view"))
 }
@@ -161,7 +161,10 @@ fn a_conjunct_more_never_turns_admitted_into_refused() {
                 assert!(holds(&changed, &policy), "admitted:\n{sql}\nrefused:\n{changed}");
                 tried += 1;
             }
-            // The exceptions.
+            // The exceptions. FILTER sees no row that WHERE has not let through.
+            if sql[..at].ends_with("FILTER (WHERE ") {
+                continue;
+            }
             for breaks in [
                 format!("pg_notify('c', {column}::text) IS NOT NULL"),
                 format!("nobody_knows({column})"),
