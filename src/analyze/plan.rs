@@ -5,6 +5,7 @@ use super::build::{Built, build};
 use super::copy::CopyPlan;
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
+use super::gap::Gap;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::reader::Reader;
@@ -217,6 +218,13 @@ impl StatementPlan {
         verdict
     }
 
+    /// What the text lacks for its proofs, whatever the tenant and the values; `None` if no more
+    /// predicates would make it hold.
+    #[must_use]
+    pub fn gaps(&self) -> Option<Vec<Gap>> {
+        super::gap::gaps(&self.graph, &self.provable, &self.violations)
+    }
+
     /// The advice of a statement that holds by what is enough.
     fn take_shortcut(
         &self,
@@ -333,7 +341,8 @@ pub(super) fn plan_statement(
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })
         .collect::<Vec<_>>();
-    let shortcut = if violations.is_empty() && !graph.obligations.is_empty() {
+    let settled = reader != Reader::Compared && violations.is_empty();
+    let shortcut = if settled && !graph.obligations.is_empty() {
         shortcut::find(&graph, &provable)
     } else {
         None

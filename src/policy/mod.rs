@@ -42,6 +42,9 @@ pub struct Policy {
     pub routines: Routines,
     /// What is thought of expressions that PostgreSQL may run before the tenant predicate.
     pub evaluation_order: EvaluationOrder,
+    /// In rewrite mode: DELETE from a table with soft deletion sets its column instead
+    /// (`[rewrite] soft_delete`).
+    pub soft_deletes: bool,
     /// COPY FROM into a guarded table is judged row by row; else it is refused
     /// (`[guard] copy_from`).
     pub copy_from: bool,

@@ -84,7 +84,7 @@ impl Session {
                 if !self.pipeline.is_empty() {
                     self.pipeline.push(Entry::CopyEnd);
                 }
-                ClientStep::Instead(gate::substitute(), REFUSED_COPY)
+                ClientStep::Instead(gate::substitute(), REFUSED_COPY.into())
             }
         }
     }

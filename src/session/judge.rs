@@ -6,7 +6,7 @@ use crate::analyze::{
     Violation,
 };
 use crate::sql::Span;
-use crate::tenant::TenantType;
+use crate::tenant::{Tenant, TenantType};
 
 /// What a statement needs that the session does not have. The server would say the same, but is
 /// not asked: what the registry does not know has not been judged.
@@ -57,6 +57,14 @@ impl Court<'_> {
                 UnknownTenant::Refuse => SessionTenant::Required,
                 UnknownTenant::Structural => SessionTenant::Any,
             },
+        }
+    }
+
+    /// The tenant, if it is known.
+    pub(super) fn known(&self) -> Option<&Tenant> {
+        match self.tenant() {
+            SessionTenant::Known(tenant) => Some(tenant),
+            SessionTenant::Required | SessionTenant::Any => None,
         }
     }
 

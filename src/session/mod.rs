@@ -24,17 +24,19 @@ mod planned;
 mod readback;
 mod refusal;
 mod registry;
+mod replace;
 mod report;
 mod schema;
 mod server;
 mod source;
 mod tenant;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use event::Event;
 pub use gate::Permit;
-pub use message::{FromClient, FromServer, Status, Target};
+pub use message::{FromClient, FromServer, RawBind, Status, Target};
 pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use planned::{Planned, Planner};
 pub use readback::{Identity, SESSION_SETTING};
@@ -65,6 +67,8 @@ pub struct SessionRules {
     pub settings: Settings,
     /// Prepared statements and portals remembered.
     pub statements: usize,
+    /// In rewrite mode: tell what would be rewritten, and refuse it.
+    pub dry_run: bool,
 }
 
 /// Bytes and events that a step makes; the caller owns the buffers and empties them.
@@ -84,7 +88,7 @@ pub enum ClientStep {
     /// Send it upstream, unchanged.
     Forward(Permit),
     /// Send these bytes upstream instead.
-    Instead(Permit, &'static [u8]),
+    Instead(Permit, Cow<'static, [u8]>),
     /// Forget it.
     Drop,
     /// Keep it, read no more from the client, and offer it again after the server's next message,

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
 use crate::analyze::{Plan, StatementPlan};
+use crate::policy::Policy;
+use crate::rewrite::{Rewrite, rewrite};
 
 /// A text and its plan.
 #[derive(Debug)]
@@ -8,13 +10,27 @@ pub struct Planned {
     text: Box<str>,
     plan: Plan,
     generation: u64,
+    rewrite: Option<Rewrite>,
 }
 
 impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation }
+        Self { text, plan, generation, rewrite: None }
+    }
+
+    /// The same, with what the text is to be changed into in rewrite mode.
+    #[must_use]
+    pub fn with_rewrite(mut self, policy: &Policy) -> Self {
+        self.rewrite = rewrite(&self.text, &self.plan, policy);
+        self
+    }
+
+    /// What the text is to be changed into, if it lacks anything.
+    #[must_use]
+    pub const fn rewrite(&self) -> Option<&Rewrite> {
+        self.rewrite.as_ref()
     }
 
     /// The text.

@@ -100,7 +100,7 @@ impl Session {
                 ServerStep::Swallow
             }
             FromServer::RowDescription | FromServer::CommandComplete(_) => ServerStep::Swallow,
-            FromServer::Error => {
+            FromServer::Error(_) => {
                 asked.failed = true;
                 ServerStep::Swallow
             }

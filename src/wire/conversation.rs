@@ -281,7 +281,7 @@ impl Conversation {
                 let message = [&b"d"[..], &length.to_be_bytes(), data].concat();
                 self.send(permit, &message);
             }
-            ClientStep::Instead(permit, bytes) => self.send(permit, bytes),
+            ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
             ClientStep::Drop | ClientStep::Wait | ClientStep::End => {}
         }
     }
@@ -304,7 +304,7 @@ impl Conversation {
         self.terminated |= matches!(message, FromClient::Terminate);
         match self.session.client(&message, planner, &mut self.output) {
             ClientStep::Forward(permit) => self.send(permit, frame),
-            ClientStep::Instead(permit, bytes) => self.send(permit, bytes),
+            ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
             ClientStep::Drop => {}
             ClientStep::Wait => return true,
             ClientStep::End => {
@@ -348,6 +348,9 @@ impl Conversation {
                 let taken = self.complete_held(rest);
                 at = at.saturating_add(taken);
                 given = at;
+                if self.is_between_server_messages() {
+                    self.say();
+                }
                 continue;
             }
             match self.server_message(rest) {
@@ -444,11 +447,14 @@ impl Conversation {
             self.server_rest = total.saturating_sub(now);
             return Taken::Passed(now);
         }
-        let gathered = own || decode::is_gathered(kind);
+        // A larger error is passed as it is.
+        let large = kind == b'E' && length > GATHERED_BYTES;
+        let gathered = own || (decode::is_gathered(kind) && !large);
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
         let body = match bytes.get(HEADER..total) {
+            _ if large => &[],
             Some(body) => body,
             None if gathered => return Taken::Needs(total),
             None => &[],
