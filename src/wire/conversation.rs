@@ -276,11 +276,7 @@ impl Conversation {
         self.client_copy = Some(header.saturating_sub(part.len()));
         let Some(data) = part.get(header..).filter(|data| !data.is_empty()) else { return };
         match self.session.copy_data(data, &mut self.output) {
-            ClientStep::Forward(permit) => {
-                let length = u32::try_from(data.len().saturating_add(4)).unwrap_or(u32::MAX);
-                let message = [&b"d"[..], &length.to_be_bytes(), data].concat();
-                self.send(permit, &message);
-            }
+            ClientStep::Forward(permit) => self.send(permit, &frame::copy_data(data)),
             ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
             ClientStep::Drop | ClientStep::Wait | ClientStep::End => {}
         }
