@@ -259,3 +259,31 @@ fn a_file_that_is_not_there_is_one_clear_line() {
     assert!(text.starts_with("no/such/file.toml: could not be read: "), "{text}");
     assert_eq!(text.lines().count(), 1);
 }
+
+/// A binary without PostgreSQL's grammar does not promise what only that can give.
+#[test]
+fn a_second_reading_is_required_only_where_there_is_one() {
+    use orgguard::policy::SecondReading;
+    use orgguard::sql::HAS_SECOND_READING;
+
+    let config = |text: &str| {
+        let text = format!("mode = \"enforce\"\n{text}[guard]\ntables = [\"org_*\"]\n");
+        config::parse(&text, &Overrides::default())
+    };
+    let standard = if HAS_SECOND_READING { SecondReading::Required } else { SecondReading::Off };
+    assert_eq!(config("").unwrap().policy.second_reading, standard);
+    let off = config("[reading]\nsecond = \"off\"\n").unwrap();
+    assert_eq!(off.policy.second_reading, SecondReading::Off);
+    match config("[reading]\nsecond = \"required\"\n") {
+        Ok(config) => {
+            assert!(HAS_SECOND_READING);
+            assert_eq!(config.policy.second_reading, SecondReading::Required);
+        }
+        Err(problems) => {
+            assert!(!HAS_SECOND_READING);
+            let problem = problems.first().unwrap();
+            assert_eq!(problem.place, Place::Line(3));
+            assert!(problem.message.contains("--features postgres-grammar"), "{problem:?}");
+        }
+    }
+}

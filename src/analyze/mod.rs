@@ -8,6 +8,7 @@ mod agree;
 mod arguments;
 mod array;
 mod build;
+mod copy;
 mod effect;
 mod explain;
 mod gap;
@@ -25,6 +26,7 @@ mod verdict;
 
 pub use agree::Difference;
 pub use arguments::{Argument, Arguments, Form};
+pub use copy::{CopyPlan, CopyReader, RowRefused};
 pub use effect::{Effect, NewValue};
 pub use explain::Explained;
 pub use gap::{Gap, GapKind};

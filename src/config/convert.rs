@@ -114,6 +114,8 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         )
         .unwrap_or(TenantType::Uuid);
     let evaluation_order = evaluation_order(&mut guard);
+    let copy_from =
+        guard.choice("copy_from", &[("refuse", false), ("judge", true)]).unwrap_or(false);
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
     let client_tls = convert_tls(top);
@@ -150,6 +152,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             tenant_setting: tenant.rules.setting.clone(),
             tenant_setters: tenant.setters,
             tenant_comment: tenant.comment,
+            copy_from,
             settings,
             routines,
             limits: reading,

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
 use super::message::{FromClient, RawBind, Status, Target};
@@ -151,6 +152,7 @@ impl Session {
             // The server fails the COPY at such a message, and does not run it; since 14 it ends the
             // session as well, which helps nobody.
             self.copy_in = false;
+            self.copy = None;
             self.skipping = !matches!(self.pipeline.head(), Some(Entry::Query(..)));
             self.pipeline.push(Entry::CopyEnd);
             return Some(ClientStep::Instead(gate::substitute(), FAILING_COPY.into()));
@@ -188,6 +190,12 @@ impl Session {
                 }
             }
             FromClient::CopyDone | FromClient::CopyFail => {
+                if matches!(message, FromClient::CopyFail) {
+                    self.copy = None;
+                }
+                if let Some(step) = self.end_copy(out) {
+                    return step;
+                }
                 if !self.pipeline.is_empty() {
                     self.pipeline.push(Entry::CopyEnd);
                 }
@@ -203,7 +211,6 @@ impl Session {
             | FromClient::Terminate
             | FromClient::Password => {}
         }
-        debug_assert!(out.to_client.is_empty(), "a harmless message is not answered");
         ClientStep::Forward(permit)
     }
 
@@ -267,7 +274,11 @@ impl Session {
             }
             let judgement = court.judge(statement, Arguments::Values(&[]));
             judged.missing = judged.missing.or(judgement.missing);
-            judged.statements.push((statement.kind(), judgement.verdict));
+            let mut verdict = judgement.verdict;
+            if before.is_some() {
+                verdict.violations.extend(not_alone(statement));
+            }
+            judged.statements.push((statement.kind(), verdict));
             if before.is_some() {
                 self.predict(sent, at);
             }
@@ -284,6 +295,7 @@ impl Session {
         for at in 0..sent.planned().plan().statements().len() {
             self.predict(&sent, at);
         }
+        self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
         self.predicted.assume_ready();
         self.pipeline.push(Entry::Query(sent, 0));
     }
@@ -464,6 +476,7 @@ impl Session {
                     self.predicted.doubt();
                 }
                 self.group_ran = true;
+                self.begin_copy(&portal.statement);
                 self.pipeline.push(Entry::Execute(Some(portal)));
                 ClientStep::Forward(permit)
             }

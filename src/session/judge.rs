@@ -37,15 +37,19 @@ pub(super) struct Court<'a> {
 }
 
 impl Court<'_> {
-    fn tenant(&self) -> SessionTenant<'_> {
-        let tenant = match (self.scope.tenant(), &self.comment) {
+    /// The session's tenant, or the statement's.
+    pub(super) fn own_tenant(&self) -> &Setting {
+        match (self.scope.tenant(), &self.comment) {
             (tenant, None) => tenant,
             (Setting::Unset, Some(comment)) => comment,
             (tenant, Some(comment)) if tenant == comment => tenant,
             // A comment takes the place of nothing that is better known.
             (_, Some(_)) => &Setting::Unknown,
-        };
-        match tenant {
+        }
+    }
+
+    fn tenant(&self) -> SessionTenant<'_> {
+        match self.own_tenant() {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
             // A value that is no tenant is no leave to choose one.
             Setting::Unknown | Setting::Unsure => SessionTenant::Required,

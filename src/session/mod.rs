@@ -12,6 +12,7 @@
 //! place, and its error is replaced on the way back. Else the refusal is the guard's alone.
 
 mod client;
+mod copy;
 mod effects;
 mod event;
 mod gate;
@@ -42,6 +43,7 @@ pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
 pub use source::{Capture, CertificateField, Client, Names, TenantSource};
 
+use self::copy::Copying;
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
@@ -129,6 +131,10 @@ pub struct Session {
     schema_touched: bool,
     /// The server reads COPY data and the client has not ended it.
     copy_in: bool,
+    /// The COPY whose rows are being judged.
+    copy: Option<Box<Copying>>,
+    /// The server was made to fail a COPY: its error is replaced by this.
+    copy_refused: Option<Box<Refusal>>,
     /// Audit only: the conversation is not followed any more.
     lost: bool,
     /// ReadyForQuery messages after login.
@@ -157,6 +163,8 @@ impl Session {
             group_ran: false,
             schema_touched: false,
             copy_in: false,
+            copy: None,
+            copy_refused: None,
             lost: false,
             groups: 0,
         }
@@ -216,7 +224,7 @@ impl Session {
     fn court_of(&self, text: Option<&Planned>) -> Court<'_> {
         let comment = match text.map(|text| text.plan().comment()) {
             None | Some(Comment::None) => None,
-            Some(Comment::Value(value)) => Some(Setting::read(value, self.rules.tenant_type)),
+            Some(Comment::Value(value)) => Some(source::read(value, self.rules.tenant_type)),
             Some(Comment::Unclear) => Some(Setting::Unknown),
         };
         Court { comment, ..self.court() }

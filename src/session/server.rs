@@ -303,6 +303,7 @@ impl Session {
             }
             _ if self.rules.mode == Mode::Rewrite && is_hidden_row(fields) => {
                 self.skipping = self.pipeline.skip() || self.skipping;
+                self.copy = None;
                 hidden_row().error_response(&mut out.to_client);
                 ServerStep::Swallow
             }
@@ -312,9 +313,15 @@ impl Session {
                 });
                 // What the client sends up to Sync is skipped by the server, and has no answer.
                 self.skipping = self.pipeline.skip() || self.skipping;
-                match moved {
-                    Some(moved) => {
-                        out.to_client.extend_from_slice(&moved);
+                self.copy = None;
+                let refused = self.copy_refused.take().map(|refusal| {
+                    let mut bytes = Vec::new();
+                    refusal.error_response(&mut bytes);
+                    bytes
+                });
+                match refused.or(moved) {
+                    Some(instead) => {
+                        out.to_client.extend_from_slice(&instead);
                         ServerStep::Swallow
                     }
                     None => ServerStep::Forward,
@@ -330,6 +337,7 @@ impl Session {
             return if lost { ServerStep::End } else { ServerStep::Forward };
         }
         self.copy_in = false;
+        self.copy_refused = None;
         self.groups = self.groups.wrapping_add(1);
         self.confirmed.ready(status);
         if status == Status::Idle {

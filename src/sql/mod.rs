@@ -23,5 +23,5 @@ pub use piece::{Piece, PieceKind, pieces};
 pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{
-    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+    CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
 };

@@ -171,6 +171,7 @@ pub(crate) fn standard_policy() -> Policy {
         tenant_setting: Some("app.organization_id".into()),
         tenant_setters: Vec::new(),
         tenant_comment: None,
+        copy_from: false,
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
