@@ -1,7 +1,7 @@
 //! INSERT, UPDATE and DELETE; what MERGE has in common with them.
 
 use super::super::graph::{
-    Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
+    Arm, ArmColumn, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
     Source as GraphSource, Term, Written, WrittenValue,
 };
 use super::super::verdict::Rule;
@@ -177,6 +177,9 @@ impl Builder<'_> {
         let position = self.tenant_position(target, columns, tenant.as_deref());
         let default = self.tenant_default(target, tenant.as_deref());
         let values = self.written(source.as_ref(), position, default, outer);
+        if let [Written { value: Some(WrittenValue::Output(output, _)), .. }] = values.as_slice() {
+            self.spread(*output, columns.len());
+        }
         if let Some(tenant) = &tenant {
             self.owe_written(target, tenant, &values);
             // RETURNING shows the rows written.
@@ -285,6 +288,27 @@ impl Builder<'_> {
                     Some(position) => Some(WrittenValue::Output(output, position)),
                 };
                 vec![Written { context, value }]
+            }
+        }
+    }
+
+    /// The rows of an INSERT have as many values as it names columns (`analyze.c`,
+    /// `transformInsertRow`), so one `*` among them stands for all that are left, and what comes
+    /// behind it has a position.
+    fn spread(&mut self, output: OutputId, width: usize) {
+        let arms = self.graph.outputs.get_mut(output).map(|output| &mut output.arms);
+        for arm in arms.into_iter().flatten() {
+            let is_rest = |column: &ArmColumn| matches!(column, ArmColumn::Rest(_));
+            let Some(at) = arm.columns.iter().position(is_rest) else {
+                continue;
+            };
+            let others = arm.columns.len().saturating_sub(1);
+            let only = arm.columns.iter().filter(|column| is_rest(column)).count() == 1;
+            if let Some(width) = width.checked_sub(others)
+                && only
+            {
+                let unknown = ArmColumn::One { name: None, term: None };
+                arm.columns.splice(at..=at, std::iter::repeat_n(unknown, width));
             }
         }
     }
