@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod demo;
+mod diff;
 mod doctor;
 mod excerpt;
 mod explain;

@@ -126,7 +126,7 @@ impl Telemetry {
         for cause in Disagreement::CAUSES {
             disagreements.get_metric_with_label_values(&[cause])?;
         }
-        constants(&registry, mode)?;
+        tell_what_runs(&registry, mode)?;
         let handles = Handles::new(&registry)?;
         let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
         Ok(Self {
@@ -337,8 +337,14 @@ impl Handles {
     }
 }
 
-/// What does not change while the program runs.
-fn constants(registry: &Registry, mode: Mode) -> Result<(), Error> {
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+/// Gauges that are always 1, whose labels say what runs.
+fn tell_what_runs(registry: &Registry, mode: Mode) -> Result<(), Error> {
     let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
     let constants = [
         Opts::new("orgguard_build_info", "The version that runs.")
@@ -353,12 +359,6 @@ fn constants(registry: &Registry, mode: Mode) -> Result<(), Error> {
         registry.register(Box::new(gauge))?;
     }
     Ok(())
-}
-
-impl fmt::Debug for Telemetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telemetry").finish_non_exhaustive()
-    }
 }
 
 fn increment(vector: &IntCounterVec, labels: &[&str]) {

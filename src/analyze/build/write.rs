@@ -1,7 +1,7 @@
 //! INSERT, UPDATE and DELETE; what MERGE has in common with them.
 
 use super::super::graph::{
-    Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
+    Arm, ArmColumn, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
     Source as GraphSource, Term, Written, WrittenValue,
 };
 use super::super::verdict::Rule;
@@ -177,6 +177,9 @@ impl Builder<'_> {
         let position = self.tenant_position(target, columns, tenant.as_deref());
         let default = self.tenant_default(target, tenant.as_deref());
         let values = self.written(source.as_ref(), position, default, outer);
+        if !columns.is_empty() {
+            self.count_stars(&values, columns.len());
+        }
         if let Some(tenant) = &tenant {
             self.owe_written(target, tenant, &values);
             // RETURNING shows the rows written.
@@ -285,6 +288,31 @@ impl Builder<'_> {
                     Some(position) => Some(WrittenValue::Output(output, position)),
                 };
                 vec![Written { context, value }]
+            }
+        }
+    }
+
+    /// INSERT with a list of columns wants as many expressions, no more and no fewer
+    /// (`parse_target.c`, `transformInsertRow`), so a single star has as many columns as are left.
+    fn count_stars(&mut self, values: &[Written], named: usize) {
+        let outputs = values.iter().filter_map(|written| match written.value {
+            Some(WrittenValue::Output(output, _)) => Some(output),
+            Some(WrittenValue::Term(_)) | None => None,
+        });
+        for output in outputs {
+            let Some(output) = self.graph.outputs.get_mut(output) else { continue };
+            for columns in output.arms.iter_mut().map(|arm| &mut arm.columns) {
+                let is_star = |column: &ArmColumn| matches!(column, ArmColumn::Rest(_));
+                let Some(star) = columns.iter().position(is_star) else { continue };
+                let others = columns.len().saturating_sub(1);
+                if columns.iter().filter(|column| is_star(column)).count() > 1 {
+                    continue;
+                }
+                if let Some(width) = named.checked_sub(others) {
+                    let unknown =
+                        std::iter::repeat_n(ArmColumn::One { name: None, term: None }, width);
+                    columns.splice(star..=star, unknown);
+                }
             }
         }
     }
