@@ -126,19 +126,7 @@ impl Telemetry {
         for cause in Disagreement::CAUSES {
             disagreements.get_metric_with_label_values(&[cause])?;
         }
-        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
-        let constants = [
-            Opts::new("orgguard_build_info", "The version that runs.")
-                .const_label("version", env!("CARGO_PKG_VERSION"))
-                .const_label("grammar", grammar),
-            Opts::new("orgguard_config_info", "The configuration that runs.")
-                .const_label("mode", mode.name()),
-        ];
-        for constant in constants {
-            let gauge = IntGauge::with_opts(constant)?;
-            gauge.set(1);
-            registry.register(Box::new(gauge))?;
-        }
+        tell_what_runs(&registry, mode)?;
         let handles = Handles::new(&registry)?;
         let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
         Ok(Self {
@@ -353,6 +341,24 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telemetry").finish_non_exhaustive()
     }
+}
+
+/// Gauges that are always 1, whose labels say what runs.
+fn tell_what_runs(registry: &Registry, mode: Mode) -> Result<(), Error> {
+    let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
+    let constants = [
+        Opts::new("orgguard_build_info", "The version that runs.")
+            .const_label("version", env!("CARGO_PKG_VERSION"))
+            .const_label("grammar", grammar),
+        Opts::new("orgguard_config_info", "The configuration that runs.")
+            .const_label("mode", mode.name()),
+    ];
+    for constant in constants {
+        let gauge = IntGauge::with_opts(constant)?;
+        gauge.set(1);
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(())
 }
 
 fn increment(vector: &IntCounterVec, labels: &[&str]) {

@@ -274,19 +274,11 @@ impl Conversation {
     fn copy_data(&mut self, part: &[u8]) {
         let header = self.client_copy.unwrap_or_default();
         self.client_copy = Some(header.saturating_sub(part.len()));
-        let data = part.get(header..).unwrap_or_default();
-        if data.is_empty() {
-            return;
-        }
+        let Some(data) = part.get(header..).filter(|data| !data.is_empty()) else { return };
         match self.session.copy_data(data, &mut self.output) {
-            ClientStep::Forward(permit) => {
-                let length = u32::try_from(data.len().saturating_add(4)).unwrap_or(u32::MAX);
-                let message = [&b"d"[..], &length.to_be_bytes(), data].concat();
-                self.send(permit, &message);
-            }
+            ClientStep::Forward(permit) => self.send(permit, &frame::copy_data(data)),
             ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
-            ClientStep::Drop | ClientStep::Wait => {}
-            ClientStep::End => self.finish(),
+            ClientStep::Drop | ClientStep::Wait | ClientStep::End => {}
         }
     }
 

@@ -177,8 +177,8 @@ impl Builder<'_> {
         let position = self.tenant_position(target, columns, tenant.as_deref());
         let default = self.tenant_default(target, tenant.as_deref());
         let values = self.written(source.as_ref(), position, default, outer);
-        if let [Written { value: Some(WrittenValue::Output(output, _)), .. }] = values.as_slice() {
-            self.spread(*output, columns.len());
+        if !columns.is_empty() {
+            self.count_stars(&values, columns.len());
         }
         if let Some(tenant) = &tenant {
             self.owe_written(target, tenant, &values);
@@ -292,23 +292,27 @@ impl Builder<'_> {
         }
     }
 
-    /// The rows of an INSERT have as many values as it names columns (`analyze.c`,
-    /// `transformInsertRow`), so one `*` among them stands for all that are left, and what comes
-    /// behind it has a position.
-    fn spread(&mut self, output: OutputId, width: usize) {
-        let arms = self.graph.outputs.get_mut(output).map(|output| &mut output.arms);
-        for arm in arms.into_iter().flatten() {
-            let is_rest = |column: &ArmColumn| matches!(column, ArmColumn::Rest(_));
-            let Some(at) = arm.columns.iter().position(is_rest) else {
-                continue;
-            };
-            let others = arm.columns.len().saturating_sub(1);
-            let only = arm.columns.iter().filter(|column| is_rest(column)).count() == 1;
-            if let Some(width) = width.checked_sub(others)
-                && only
-            {
-                let unknown = ArmColumn::One { name: None, term: None };
-                arm.columns.splice(at..=at, std::iter::repeat_n(unknown, width));
+    /// INSERT with a list of columns wants as many expressions, no more and no fewer
+    /// (`parse_target.c`, `transformInsertRow`), so a single star has as many columns as are left.
+    fn count_stars(&mut self, values: &[Written], named: usize) {
+        let outputs = values.iter().filter_map(|written| match written.value {
+            Some(WrittenValue::Output(output, _)) => Some(output),
+            Some(WrittenValue::Term(_)) | None => None,
+        });
+        for output in outputs {
+            let Some(output) = self.graph.outputs.get_mut(output) else { continue };
+            for columns in output.arms.iter_mut().map(|arm| &mut arm.columns) {
+                let is_star = |column: &ArmColumn| matches!(column, ArmColumn::Rest(_));
+                let Some(star) = columns.iter().position(is_star) else { continue };
+                let others = columns.len().saturating_sub(1);
+                if columns.iter().filter(|column| is_star(column)).count() > 1 {
+                    continue;
+                }
+                if let Some(width) = named.checked_sub(others) {
+                    let unknown =
+                        std::iter::repeat_n(ArmColumn::One { name: None, term: None }, width);
+                    columns.splice(star..=star, unknown);
+                }
             }
         }
     }
