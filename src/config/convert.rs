@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalog::convert_catalog;
-use super::guard::{convert_reading, convert_tables, lower};
+use super::guard::{convert_mask, convert_reading, convert_tables, lower};
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
@@ -138,6 +138,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             ],
         )
         .unwrap_or_default();
+    let mask_errors = convert_mask(&mut guard);
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
     let tenant = convert_tenant(top.section("tenant"));
@@ -163,6 +164,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             evaluation_order,
         }),
         tenant,
+        mask_errors,
         limits,
         client_tls: client_tls?,
         catalog: catalog?,

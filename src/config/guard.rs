@@ -1,6 +1,7 @@
 use super::problem::Place;
 use super::section::{Located, Section};
 use crate::policy::{NAME_BYTES, Pattern, ReadingLimits, TableOverride, Tables};
+use crate::session::MaskErrors;
 
 /// `[guard]`: which tables, and by which columns.
 pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
@@ -38,6 +39,16 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
         guard.report(names_place, "nothing is guarded: `tables` is empty");
     }
     sound.then_some(Tables { patterns, tenant_column, soft_delete_column, overrides })
+}
+
+/// How much of the server's errors a client is shown.
+pub(super) fn convert_mask(guard: &mut Section<'_, '_>) -> MaskErrors {
+    let words = [
+        ("constraint", MaskErrors::Constraint),
+        ("all", MaskErrors::All),
+        ("off", MaskErrors::Off),
+    ];
+    guard.choice("mask_errors", &words).unwrap_or_default()
 }
 
 pub(super) fn column(name: Option<Located<String>>, default: &str) -> Box<str> {

@@ -80,6 +80,7 @@ pub async fn serve(
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
             statements: config.limits.statements_per_session,
+            mask_errors: config.mask_errors,
         }),
         plans: Arc::new(PlanCache::new(
             policies.clone(),

@@ -83,7 +83,13 @@ pub enum FromServer<'a> {
     /// `W`: COPY in both directions, for replication.
     CopyBoth,
     /// `E`.
-    Error,
+    Error {
+        /// Its fields, as far as they are there: none of them where the session does not read
+        /// errors.
+        body: &'a [u8],
+        /// The body goes on behind these fields.
+        cut: bool,
+    },
     /// `Z`.
     Ready(Status),
     /// `S`: the value of a setting.

@@ -16,6 +16,7 @@ mod effects;
 mod event;
 mod gate;
 mod judge;
+mod mask;
 mod message;
 mod mode;
 mod pipeline;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 pub use event::Event;
 pub use gate::Permit;
 pub use message::{FromClient, FromServer, Status, Target};
-pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
+pub use mode::{Decision, MaskErrors, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use planned::{Planned, Planner};
 pub use refusal::{Refusal, fatal};
 
@@ -55,6 +56,8 @@ pub struct SessionRules {
     pub tenant_type: TenantType,
     /// Prepared statements and portals remembered.
     pub statements: usize,
+    /// How much of the server's errors a client is shown.
+    pub mask_errors: MaskErrors,
 }
 
 /// Bytes and events that a step makes; the caller owns the buffers and empties them.
@@ -159,6 +162,13 @@ impl Session {
     #[must_use]
     pub const fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether an ErrorResponse of the server must be there, as a whole or in its beginning, before
+    /// it can be passed on.
+    #[must_use]
+    pub fn reads_errors(&self) -> bool {
+        gate::refuses(self.rules.mode) && !matches!(self.rules.mask_errors, MaskErrors::Off)
     }
 
     fn court(&self) -> Court<'_> {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::gate;
+use super::mask;
 use super::message::{FromServer, Status, Target};
 use super::pipeline::Entry;
 use super::registry::{Portal, Side, StatementRef};
@@ -26,7 +27,7 @@ impl Session {
             FromServer::EmptyQuery => self.empty_query(),
             FromServer::PortalSuspended => self.portal_suspended(),
             FromServer::CopyIn => self.copy_in(),
-            FromServer::Error => return self.error(out),
+            FromServer::Error { body, cut } => return self.error(body, *cut, out),
             FromServer::Ready(status) => self.ready(*status, out),
             FromServer::Parameter { name, value } => self.parameter(name, value),
             FromServer::CopyBoth | FromServer::NegotiateVersion => {
@@ -65,7 +66,7 @@ impl Session {
             | FromServer::PortalSuspended
             | FromServer::CopyIn
             | FromServer::CopyBoth
-            | FromServer::Error
+            | FromServer::Error { .. }
             | FromServer::NegotiateVersion
             | FromServer::Other => {}
         }
@@ -232,7 +233,7 @@ impl Session {
         }
     }
 
-    fn error(&mut self, out: &mut Output) -> ServerStep {
+    fn error(&mut self, body: &[u8], cut: bool, out: &mut Output) -> ServerStep {
         self.copy_in = false;
         self.confirmed.fail();
         match self.pipeline.head() {
@@ -246,9 +247,61 @@ impl Session {
                 ServerStep::Swallow
             }
             _ => {
+                let masked = if self.reads_errors() {
+                    mask::masked(body, cut, self.rules.mask_errors, self.shows_rows())
+                } else {
+                    None
+                };
                 self.pipeline.skip();
-                ServerStep::Forward
+                match masked {
+                    Some(message) => {
+                        out.to_client.extend_from_slice(&message);
+                        ServerStep::Swallow
+                    }
+                    None => ServerStep::Forward,
+                }
             }
+        }
+    }
+
+    /// Whether what the server answers now can have come upon guarded rows. A constraint may be
+    /// put off to the end of a transaction, and a write on an unguarded table may reach guarded
+    /// ones.
+    fn shows_rows(&self) -> bool {
+        let plan_shows = |plan: &StatementPlan| match plan.kind() {
+            Kind::Select | Kind::Setting => plan.is_guarded(),
+            Kind::Insert
+            | Kind::Update
+            | Kind::Delete
+            | Kind::Transaction
+            | Kind::Prepared
+            | Kind::Copy
+            | Kind::Utility
+            | Kind::NotUnderstood => true,
+        };
+        match self.pipeline.head() {
+            Some(Entry::Query(planned, _)) => planned.plan().statements().iter().any(plan_shows),
+            Some(Entry::Bind(_, Some(portal)) | Entry::Execute(Some(portal))) => {
+                portal.statement.plan().is_none_or(plan_shows)
+            }
+            // No row is read there.
+            Some(
+                Entry::Parse(..)
+                | Entry::DescribeStatement(_)
+                | Entry::DescribePortal
+                | Entry::Close(..),
+            ) => false,
+            Some(
+                Entry::Bind(_, None)
+                | Entry::Execute(None)
+                | Entry::Sync
+                | Entry::FunctionCall
+                | Entry::CopyEnd
+                | Entry::Refused(_)
+                | Entry::FailingParse(_)
+                | Entry::FailingQuery(_),
+            )
+            | None => true,
         }
     }
 

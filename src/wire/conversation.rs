@@ -1,7 +1,8 @@
-use super::decode::{self, GATHERED_BYTES};
+use super::decode::{self, ERROR_BYTES, GATHERED_BYTES};
 use super::frame::{self, HEADER, Next};
 use crate::session::{
-    ClientStep, Event, FromClient, Mode, Output, Permit, Planner, ServerStep, Session, fatal,
+    ClientStep, Event, FromClient, FromServer, Mode, Output, Permit, Planner, ServerStep, Session,
+    fatal,
 };
 
 /// A session fed with the bytes of both sides: what is to be sent where. It has no sockets.
@@ -267,6 +268,9 @@ impl Conversation {
                 let taken = self.complete_held(rest);
                 at = at.saturating_add(taken);
                 given = at;
+                if self.is_between_server_messages() {
+                    self.say();
+                }
                 continue;
             }
             match self.server_message(rest) {
@@ -366,12 +370,16 @@ impl Conversation {
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
-        let body = match bytes.get(HEADER..total) {
+        let is_error = kind == b'E' && self.session.reads_errors();
+        let cut = is_error && total > ERROR_BYTES;
+        let needed = if cut { ERROR_BYTES } else { total };
+        let body = match bytes.get(HEADER..needed) {
             Some(body) => body,
-            None if gathered => return Taken::Needs(total),
+            None if gathered || is_error => return Taken::Needs(needed),
             None => &[],
         };
         let message = match decode::server(kind, body) {
+            Ok(FromServer::Error { body, .. }) => FromServer::Error { body, cut },
             Ok(message) => message,
             Err(reason) => return self.lose_server(reason),
         };

@@ -13,6 +13,8 @@ mod startup;
 mod stream;
 
 #[cfg(test)]
+mod mask_scripts;
+#[cfg(test)]
 mod plan_scripts;
 #[cfg(test)]
 mod script;

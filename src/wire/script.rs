@@ -51,6 +51,7 @@ impl Script {
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
             statements: 100,
+            mask_errors: config.mask_errors,
         };
         change(&mut rules);
         let session = Session::new(Arc::new(rules), None);
