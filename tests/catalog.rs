@@ -28,6 +28,7 @@ CREATE TABLE base (organization_id uuid, deleted_at timestamptz, name text);
 CREATE TABLE org_products (id int) INHERITS (base);
 CREATE TABLE org_events (organization_id uuid, deleted_at timestamptz, at date)
   PARTITION BY RANGE (at);
+CREATE TABLE notes (name text);
 CREATE TABLE plain (organization_id uuid, deleted_at timestamptz, name text);
 CREATE VIEW harmless AS SELECT name FROM plain;
 CREATE FUNCTION tally() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.plain';
@@ -232,20 +233,30 @@ fn what_is_made_through_the_guard_is_known_at_once() {
         let (server, _owner) = server().await;
         let guard = Guard::start("enforce", server.address(), server.address(), NEVER).await;
         let (client, other) = (connect(guard.address).await, connect(guard.address).await);
-        assert_runs(&other, "SELECT name FROM plain").await;
-        // `base` is guarded for its child's sake, and so are its other children.
-        assert_runs(&client, "ALTER TABLE plain INHERIT base").await;
-        assert_refused(&other, "SELECT name FROM plain", "unbound-tenant").await;
-        assert_runs(&client, "ALTER TABLE plain NO INHERIT base").await;
-        assert_runs(&other, "SELECT name FROM plain").await;
+        // The column is the guarded table's own as long as `notes` has none of this name.
+        let sql = format!(
+            "SELECT id FROM org_products WHERE deleted_at IS NULL \
+             AND EXISTS (SELECT FROM notes WHERE organization_id = '{TENANT}')"
+        );
+        let (add, drop) = (
+            "ALTER TABLE notes ADD COLUMN organization_id uuid",
+            "ALTER TABLE notes DROP COLUMN organization_id",
+        );
+        assert_runs(&other, &sql).await;
+        assert_runs(&client, add).await;
+        assert_refused(&other, &sql, "unbound-tenant").await;
+        assert_runs(&client, drop).await;
+        assert_runs(&other, &sql).await;
 
         // Within a block it is committed first, and seen by others then; extended protocol too.
         client.execute("BEGIN", &[]).await.unwrap();
-        client.execute("ALTER TABLE plain INHERIT base", &[]).await.unwrap();
+        client.execute(add, &[]).await.unwrap();
         client.execute("COMMIT", &[]).await.unwrap();
-        assert_refused(&other, "SELECT name FROM plain", "unbound-tenant").await;
-        client.execute("ALTER TABLE plain NO INHERIT base", &[]).await.unwrap();
-        assert_runs(&other, "SELECT name FROM plain").await;
+        assert_refused(&other, &sql, "unbound-tenant").await;
+        client.execute(drop, &[]).await.unwrap();
+        assert_runs(&other, &sql).await;
+        // What makes a table one of a guarded family is DDL on that family.
+        assert_refused(&client, "ALTER TABLE plain INHERIT base", "guarded-ddl").await;
         assert_runs(&client, "CREATE TABLE made (a int); INSERT INTO plain VALUES (NULL)").await;
         assert_runs(&other, "SELECT * FROM made").await;
     });

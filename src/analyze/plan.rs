@@ -191,10 +191,9 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained } =
+    let Outline { kind, effect, mut violations, query, explained, mut unknown_relation } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
-    let mut unknown_relation = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy);
@@ -202,7 +201,7 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
             built;
         advice = own_advice;
         graph = own;
-        unknown_relation = unknown;
+        unknown_relation = unknown_relation || unknown;
         violations.extend(more);
     }
     if let Some(span) = explained

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
+use super::build::Touched;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::verdict::{Rule, Violation};
-use crate::policy::{Policy, SettingClass};
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
+use crate::policy::{Found, Policy, SettingClass, Write};
+use crate::sql::model::{self, Body, Call, Constant, Expr, Item, Name, Query};
 use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility};
 
 /// What is known of a statement beside its query.
@@ -23,6 +24,8 @@ pub(super) struct Outline<'s> {
     pub(super) query: Option<&'s Query>,
     /// Where EXPLAIN stands if it would show row estimates.
     pub(super) explained: Option<Span>,
+    /// A relation is named outside a query that the catalogue does not know (yet).
+    pub(super) unknown_relation: bool,
 }
 
 pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
@@ -32,6 +35,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         violations: sweep(statement, policy),
         query: None,
         explained: None,
+        unknown_relation: false,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -89,6 +93,9 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         StatementBody::Utility(utility) => {
             outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
             self::utility(&mut outline, *utility, statement.span);
+            if outline.violations.is_empty() {
+                touched(&mut outline, *utility, statement, policy);
+            }
         }
     }
     outline
@@ -128,7 +135,11 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
 /// The token sweep: no identifier that the model does not account for may name a guarded relation.
 /// What it finds in a query was hidden from the parser; in a utility statement it is its object.
 fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
-    let found = statement.unaccounted.iter().find(|name| policy.tables.guard(&name.text).is_some());
+    let is_guarded = |name: &str| {
+        policy.tables.guard(name).is_some()
+            || policy.catalog.as_ref().is_some_and(|catalog| catalog.is_guarded_name(name))
+    };
+    let found = statement.unaccounted.iter().find(|name| is_guarded(&name.text));
     let Some(Name { text, span }) = found else {
         return Vec::new();
     };
@@ -195,12 +206,58 @@ fn utility(outline: &mut Outline<'_>, utility: Utility, span: Span) {
     });
 }
 
+/// COPY and TRUNCATE of a table, by the catalogue.
+fn touched(outline: &mut Outline<'_>, utility: Utility, statement: &Statement, policy: &Policy) {
+    let first = statement.unaccounted.first().map(|name| &*name.text);
+    let is_word = |name: &&Name, words: &[&str]| words.contains(&&*name.text);
+    let names = statement.unaccounted.iter().skip(1);
+    let (names, write): (Vec<&Name>, _) = match (utility, first) {
+        (Utility::CopyTable, _) => {
+            let into = names.clone().any(|name| &*name.text == "stdin");
+            // The table's name, or its schema's and its own.
+            (names.take(2).collect(), into.then_some(Write::Insert))
+        }
+        (Utility::Plain, Some("truncate")) => {
+            const WORDS: [&str; 6] =
+                ["table", "only", "restart", "continue", "identity", "restrict"];
+            (names.filter(|name| !is_word(name, &WORDS)).collect(), Some(Write::Truncate))
+        }
+        _ => return,
+    };
+    let Some(catalog) = &policy.catalog else {
+        return;
+    };
+    let mut names = names.into_iter().peekable();
+    while let Some(name) = names.next() {
+        let bare = catalog.find(None, &name.text, &policy.settings.search_path);
+        let (qualifier, name) = match names.peek() {
+            Some(own)
+                if bare == Found::None
+                    && matches!(catalog.find(Some(&name.text), &own.text, &[]), Found::One(_)) =>
+            {
+                let schema = name.clone();
+                let own = (*own).clone();
+                names.next();
+                (vec![schema], own)
+            }
+            _ => (Vec::new(), name.clone()),
+        };
+        let Touched { violations, unknown } =
+            super::build::touched(policy, &qualifier, &name, write);
+        outline.violations.extend(violations);
+        outline.unknown_relation = outline.unknown_relation || unknown;
+        if utility == Utility::CopyTable {
+            return;
+        }
+    }
+}
+
 fn query_kind(query: &Query) -> Kind {
     match &query.body {
         Body::Write(write) => match &**write {
-            Write::Insert(_) => Kind::Insert,
-            Write::Update(_) => Kind::Update,
-            Write::Delete(_) => Kind::Delete,
+            model::Write::Insert(_) => Kind::Insert,
+            model::Write::Update(_) => Kind::Update,
+            model::Write::Delete(_) => Kind::Delete,
         },
         Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => {
             Kind::Select
@@ -254,10 +311,9 @@ fn new_value(expr: &Expr) -> NewValue {
         Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
-        Expr::Cast {
-            expr,
-            target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar"),
-        } => new_value(expr),
+        Expr::Cast { expr, target: model::TypeName::Plain("text" | "uuid" | "varchar") } => {
+            new_value(expr)
+        }
         _ => NewValue::Unknown,
     }
 }

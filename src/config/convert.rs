@@ -243,8 +243,9 @@ fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     session.finish();
     let mut routines = top.section("routines");
     let allowed = lower(routines.list("allow")).into_iter().collect();
+    let rules = lower(routines.list("rules")).into_iter().collect();
     routines.finish();
-    (settings, Routines { allowed })
+    (settings, Routines { allowed, rules })
 }
 
 fn convert_limits(mut limits: Section<'_, '_>) -> Limits {

@@ -34,11 +34,12 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
         let message = "`soft_delete_column` and `tenant_column` must be different columns";
         guard.report(soft_delete_place, message);
     }
+    let cascades = lower(guard.list("cascades"));
     let overrides = convert_overrides(guard);
     if sound && patterns.is_empty() && overrides.is_empty() {
         guard.report(names_place, "nothing is guarded: `tables` is empty");
     }
-    sound.then_some(Tables { patterns, tenant_column, soft_delete_column, overrides })
+    sound.then_some(Tables { patterns, tenant_column, soft_delete_column, overrides, cascades })
 }
 
 /// How much of the server's errors a client is shown.

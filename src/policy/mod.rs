@@ -5,14 +5,17 @@
 
 mod catalog;
 mod name;
+mod relation;
 mod routine;
 mod setting;
 mod table;
 
-pub use catalog::{
-    Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, RelationKind, RelationName,
-};
+pub use catalog::{Catalog, CatalogRoutine, CatalogSetting, Found, RelationName};
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
+pub use relation::{
+    CatalogColumn, CatalogReference, CatalogRelation, CatalogRule, CatalogTrigger, CatalogUnique,
+    RelationKind, Write,
+};
 pub use routine::{Routine, Routines, computing_extension, is_harmless_routine, is_total_routine};
 pub use setting::{SettingClass, Settings};
 pub use table::{Guard, TableOverride, Tables, statistics_relation};

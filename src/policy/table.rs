@@ -11,6 +11,9 @@ pub struct Tables {
     pub soft_delete_column: Option<Box<str>>,
     /// `[[guard.table]]`, by exact name; a table named here is guarded whatever the patterns say.
     pub overrides: Vec<TableOverride>,
+    /// `[guard] cascades`: unguarded tables whose foreign keys may change guarded rows, in lower
+    /// case.
+    pub cascades: Vec<Box<str>>,
 }
 
 /// What one table does differently (`[[guard.table]]`).

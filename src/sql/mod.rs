@@ -10,8 +10,10 @@ mod not_understood;
 mod span;
 mod statement;
 mod token;
+mod trigger;
 mod utility;
 
 pub use not_understood::NotUnderstood;
 pub use span::Span;
 pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
+pub use trigger::{TriggerBody, read_trigger};

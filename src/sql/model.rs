@@ -244,6 +244,8 @@ pub struct Insert {
 pub struct Conflict {
     /// The columns of the arbiter index, if it is named by columns.
     pub arbiter: Vec<Name>,
+    /// The constraint that is the arbiter, if it is named (ON CONSTRAINT).
+    pub constraint: Option<Name>,
     /// DO UPDATE; `None` for DO NOTHING.
     pub update: Option<ConflictUpdate>,
 }

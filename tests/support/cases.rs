@@ -140,6 +140,7 @@ pub(crate) fn standard_policy() -> Policy {
     let without_soft_delete = ["org_product_tags", "org_settings"];
     Policy {
         tables: Tables {
+            cascades: Vec::new(),
             patterns: vec![Pattern::parse("org_*").unwrap()],
             tenant_column: "organization_id".into(),
             soft_delete_column: Some("deleted_at".into()),

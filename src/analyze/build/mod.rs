@@ -10,9 +10,12 @@ mod early;
 mod join;
 mod predicate;
 mod query;
+mod reach;
 mod relation;
 mod strict;
 mod write;
+
+pub(super) use reach::{Touched, touched};
 
 use super::graph::{
     Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
@@ -38,16 +41,7 @@ pub(super) struct Built {
 
 /// Builds the graph of a query or write.
 pub(super) fn build(query: &Query, policy: &Policy) -> Built {
-    let mut builder = Builder {
-        policy,
-        graph: Graph::default(),
-        violations: Vec::new(),
-        advice: Vec::new(),
-        sole_item: call::sole_item(query),
-        unknown_relation: false,
-        inside_view: None,
-        view_depth: 0,
-    };
+    let mut builder = Builder { sole_item: call::sole_item(query), ..Builder::new(policy, 0) };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
     let Builder { graph, violations, advice, unknown_relation, .. } = builder;
@@ -108,6 +102,21 @@ enum Clause {
     Filter,
     /// Anything else.
     Value,
+}
+
+impl<'p> Builder<'p> {
+    fn new(policy: &'p Policy, view_depth: usize) -> Self {
+        Self {
+            policy,
+            graph: Graph::default(),
+            violations: Vec::new(),
+            advice: Vec::new(),
+            sole_item: None,
+            unknown_relation: false,
+            inside_view: None,
+            view_depth,
+        }
+    }
 }
 
 impl Builder<'_> {

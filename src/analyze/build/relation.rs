@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use super::super::graph::{
-    ArmColumn, ContextId, Graph, Guarded, OutputId, Source as GraphSource, Term,
-};
+use super::super::graph::{ArmColumn, ContextId, Guarded, OutputId, Source as GraphSource, Term};
 use super::super::verdict::Rule;
 use super::{Builder, Scope};
-use crate::policy::{Catalog, CatalogRelation, RelationKind, RelationName};
+use crate::policy::{Catalog, CatalogRelation, Found, RelationKind, RelationName};
 use crate::sql::StatementBody;
 use crate::sql::model::{Body, Name, Query};
 
@@ -95,14 +93,17 @@ impl Builder<'_> {
         }
     }
 
-    fn look_up<'c>(
+    pub(super) fn look_up<'c>(
         &self,
         catalog: &'c Catalog,
         qualifier: &[Name],
         name: &Name,
     ) -> Option<(RelationName, &'c CatalogRelation)> {
         let schema = qualifier.last().map(|schema| &*schema.text);
-        let found = catalog.find(schema, &name.text, &self.policy.settings.search_path)?;
+        let found = catalog.find(schema, &name.text, &self.policy.settings.search_path);
+        let Found::One(found) = found else {
+            return None;
+        };
         let relation = catalog.relation(&found)?;
         Some((found, relation))
     }
@@ -113,13 +114,13 @@ impl Builder<'_> {
     }
 
     /// A name that the loaded catalogue does not know may hide anything.
-    fn unknown(&mut self, name: &Name) -> Meaning {
+    pub(super) fn unknown(&mut self, name: &Name) -> Meaning {
         self.unknown_relation = true;
         self.hidden(name, "a relation that the catalogue does not know");
         self.by_name(name)
     }
 
-    fn hidden(&mut self, name: &Name, detail: &str) {
+    pub(super) fn hidden(&mut self, name: &Name, detail: &str) {
         self.violate(
             Rule::HiddenRelation,
             Some(&name.text),
@@ -228,7 +229,7 @@ impl Builder<'_> {
     }
 
     /// The graph of a view's definition by itself.
-    fn scratch(&self, relation: &CatalogRelation) -> Option<(Builder<'_>, OutputId)> {
+    pub(super) fn scratch(&self, relation: &CatalogRelation) -> Option<(Builder<'_>, OutputId)> {
         if self.view_depth >= VIEW_DEPTH {
             return None;
         }
@@ -238,16 +239,7 @@ impl Builder<'_> {
 
     /// A query by itself, outside the statement.
     fn apart(&self, query: &Query) -> (Builder<'_>, OutputId) {
-        let mut builder = Builder {
-            policy: self.policy,
-            graph: Graph::default(),
-            violations: Vec::new(),
-            advice: Vec::new(),
-            sole_item: None,
-            unknown_relation: false,
-            inside_view: None,
-            view_depth: self.view_depth.saturating_add(1),
-        };
+        let mut builder = Builder::new(self.policy, self.view_depth.saturating_add(1));
         let root = builder.graph.context(None, Vec::new());
         let output = builder.query(query, root, None);
         (builder, output)
