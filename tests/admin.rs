@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use orgguard::analyze::{Kind, Outcome, Rule, Violation};
 use orgguard::catalog::Policies;
-use orgguard::config::{self, Overrides};
+use orgguard::config::{self, Endpoint, Overrides, Upstream};
 use orgguard::policy::Policy;
 use orgguard::serve::{Admin, Readiness, Stage};
 use orgguard::session::{Decision, Mode};
@@ -38,7 +38,12 @@ async fn ready_only_while_listening_and_while_the_server_is_there() {
     let admin = Admin {
         telemetry: Telemetry::new(Mode::Audit, policy()).unwrap(),
         readiness: readiness.clone(),
-        upstream: upstream.local_addr().unwrap().to_string(),
+        upstream: {
+            let host = upstream.local_addr().unwrap();
+            let port = host.port();
+            let endpoint = Endpoint::Tcp { host: host.ip().to_string().into(), port };
+            Upstream { endpoints: [endpoint].into(), tls: None }
+        },
         policies: Policies::fixed(policy()),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

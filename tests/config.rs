@@ -35,7 +35,7 @@ fn the_commented_file_shows_the_defaults() {
     let config = shipped("orgguard.toml");
     assert_eq!(config.mode, Mode::Enforce);
     assert_eq!(config.listen.to_string(), "127.0.0.1:6432");
-    assert_eq!(config.upstream, "127.0.0.1:5432");
+    assert_eq!(config.upstream.to_string(), "127.0.0.1:5432");
     assert_eq!(config.admin.unwrap().to_string(), "127.0.0.1:9187");
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.policy.limits, ReadingLimits::default());
@@ -65,9 +65,10 @@ fn every_key_is_in_the_commented_file() {
     let probe = "mode = \"audit\"\nx = 1\n[guard]\nx = 1\n[guard.reading]\nx = 1\n\
                  [[guard.table]]\nname = \"a\"\nx = 1\n[tenant]\nx = 1\n[session]\nx = 1\n\
                  [routines]\nx = 1\n[limits]\nx = 1\n[client_tls]\ncertificate = \"a\"\n\
-                 key = \"b\"\nx = 1\n[catalog]\ndsn = \"host=h user=u dbname=d\"\nx = 1\n";
+                 key = \"b\"\nx = 1\n[upstream_tls]\nmode = \"off\"\nx = 1\n\
+                 [login]\nmode = \"relay\"\nx = 1\n[catalog]\ndsn = \"host=h user=u dbname=d\"\nx = 1\n";
     let problems = problems(probe);
-    assert_eq!(problems.len(), 10, "{problems:?}");
+    assert_eq!(problems.len(), 12, "{problems:?}");
     for Problem { message, .. } in problems {
         let (_, known) = message.split_once("known there: ").unwrap();
         for key in known.split(", ") {
@@ -197,7 +198,7 @@ fn the_command_line_takes_the_place_of_the_file() {
     let config = config::parse("mode = \"enforce\"\nlisten = \"bad\"", &overrides).unwrap();
     assert_eq!(config.mode, Mode::Audit);
     assert_eq!(config.listen.port(), 7000);
-    assert_eq!(config.upstream, "[::1]:5433");
+    assert_eq!(config.upstream.to_string(), "[::1]:5433");
     assert_eq!(config.admin.unwrap().port(), 7001);
 
     let overrides = Overrides { mode: Some("rewrite".to_owned()), ..Overrides::default() };

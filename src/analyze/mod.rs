@@ -14,8 +14,10 @@ mod judge;
 mod live;
 mod plan;
 mod settle;
+mod shortcut;
 mod solve;
 mod statement;
+mod touched;
 mod verdict;
 
 pub use arguments::{Argument, Arguments, Form};

@@ -4,8 +4,9 @@ use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::graph::{Graph, Obligation};
 use super::judge;
-use super::settle::Structure;
-use super::solve::Solver;
+use super::settle::{Compared, Structure};
+use super::shortcut::{self, Shortcut};
+use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
@@ -40,6 +41,8 @@ pub enum Kind {
     Update,
     /// DELETE.
     Delete,
+    /// MERGE.
+    Merge,
     /// BEGIN, COMMIT, SAVEPOINT …
     Transaction,
     /// SET, RESET, SHOW, DISCARD.
@@ -63,6 +66,7 @@ impl Kind {
             Self::Insert => "insert",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Merge => "merge",
             Self::Transaction => "transaction",
             Self::Setting => "setting",
             Self::Prepared => "prepared",
@@ -87,6 +91,8 @@ pub struct StatementPlan {
     advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
     provable: Vec<bool>,
+    /// What is enough for every obligation, if anything is.
+    shortcut: Option<Shortcut>,
     unknown_relation: bool,
 }
 
@@ -140,13 +146,36 @@ impl StatementPlan {
         let mut verdict =
             Verdict { violations: self.violations.clone(), advice: self.advice.clone() };
         if !self.graph.obligations.is_empty() {
-            let judged =
-                judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judge =
+                || judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judged = match self.take_shortcut(tenant, arguments) {
+                Some(advice) => {
+                    let judged = Verdict { violations: Vec::new(), advice };
+                    debug_assert_eq!(judged, judge(), "the shortcut leads elsewhere");
+                    judged
+                }
+                None => judge(),
+            };
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
         }
         verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
+    }
+
+    /// The advice of a statement that holds by what is enough.
+    fn take_shortcut(
+        &self,
+        tenant: SessionTenant<'_>,
+        arguments: Arguments<'_>,
+    ) -> Option<Vec<Advice>> {
+        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.shortcut, tenant) else {
+            return None;
+        };
+        let truth =
+            Compared { graph: &self.graph, tenant_type: self.tenant_type, tenant, arguments };
+        let holds = shortcut.operands.iter().all(|operand| truth.is_tenant(*operand));
+        holds.then(|| shortcut.advice.clone())
     }
 
     /// What each guarded reference owes and whether it can be proved, for a reader.
@@ -186,12 +215,13 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         violations: vec![violation],
         advice: Vec::new(),
         provable: Vec::new(),
+        shortcut: None,
         unknown_relation: false,
     }
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained, mut unknown_relation } =
+    let Outline { kind, effect, mut violations, query, explained, is_view, mut unknown_relation } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
     let mut advice = Vec::new();
@@ -203,6 +233,10 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         graph = own;
         unknown_relation = unknown_relation || unknown;
         violations.extend(more);
+    }
+    if is_view && let Some(kept) = kept_rows(&graph) {
+        violations.push(kept);
+        graph = Graph::default();
     }
     if let Some(span) = explained
         && !graph.obligations.is_empty()
@@ -228,7 +262,12 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
             }
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })
-        .collect();
+        .collect::<Vec<_>>();
+    let shortcut = if violations.is_empty() && !graph.obligations.is_empty() {
+        shortcut::find(&graph, &provable)
+    } else {
+        None
+    };
     StatementPlan {
         kind,
         span: statement.span,
@@ -238,8 +277,28 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         violations,
         advice,
         provable,
+        shortcut,
         unknown_relation,
     }
+}
+
+/// A view over guarded rows shows them to whoever asks later, of whatever tenant. Where there is a
+/// catalogue it is read in its place at each use, but what makes it is a migration all the same:
+/// the same statement has the same verdict with a catalogue and without one.
+fn kept_rows(graph: &Graph) -> Option<Violation> {
+    let reference = graph.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Bound { reference, .. } | Obligation::Live { reference, .. } => {
+            graph.references.get(*reference)
+        }
+        Obligation::Written { .. } | Obligation::Kept { .. } => None,
+    })?;
+    Some(Violation {
+        rule: Rule::GuardedDdl,
+        table: Some(reference.table.clone()),
+        span: reference.span,
+        detail: "a view over a guarded table has no tenant of its own".into(),
+        hint: "make it in a migration, on a direct connection".into(),
+    })
 }
 
 impl From<&sql::Operand> for NewValue {

@@ -7,13 +7,12 @@
 
 use std::sync::Arc;
 
-use super::build::Touched;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::verdict::{Rule, Violation};
-use crate::policy::{Found, Policy, SettingClass, Write};
-use crate::sql::model::{self, Body, Call, Constant, Expr, Item, Name, Query};
-use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility};
+use crate::policy::{Policy, SettingClass};
+use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
+use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper};
 
 /// What is known of a statement beside its query.
 pub(super) struct Outline<'s> {
@@ -26,6 +25,8 @@ pub(super) struct Outline<'s> {
     pub(super) explained: Option<Span>,
     /// A relation is named outside a query that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
+    /// Whether the query is kept as a view, for every tenant.
+    pub(super) is_view: bool,
 }
 
 pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
@@ -36,6 +37,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         query: None,
         explained: None,
         unknown_relation: false,
+        is_view: false,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -63,11 +65,12 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.kind = Kind::Prepared;
             prepared(&mut outline, &statement.body, policy);
         }
-        StatementBody::Wrapped { copy, statement } => {
+        StatementBody::Wrapped { wrapper, statement } => {
             let own = self::outline(statement, policy);
-            outline.kind = if *copy { Kind::Copy } else { Kind::Utility };
+            outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
             outline.query = own.query;
+            outline.is_view = *wrapper == Wrapper::View;
         }
         StatementBody::Transaction(control) => {
             outline.kind = Kind::Transaction;
@@ -94,7 +97,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
             self::utility(&mut outline, *utility, statement.span);
             if outline.violations.is_empty() {
-                touched(&mut outline, *utility, statement, policy);
+                super::touched::touched(&mut outline, *utility, statement, policy);
             }
         }
     }
@@ -149,7 +152,8 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
         ),
-        StatementBody::Utility(_) | StatementBody::Wrapped { copy: false, .. } => (
+        StatementBody::Utility(_)
+        | StatementBody::Wrapped { wrapper: Wrapper::TableAs | Wrapper::View, .. } => (
             Rule::GuardedDdl,
             "a utility statement on a guarded table",
             "run it as a migration, on a direct connection",
@@ -206,58 +210,13 @@ fn utility(outline: &mut Outline<'_>, utility: Utility, span: Span) {
     });
 }
 
-/// COPY and TRUNCATE of a table, by the catalogue.
-fn touched(outline: &mut Outline<'_>, utility: Utility, statement: &Statement, policy: &Policy) {
-    let first = statement.unaccounted.first().map(|name| &*name.text);
-    let is_word = |name: &&Name, words: &[&str]| words.contains(&&*name.text);
-    let names = statement.unaccounted.iter().skip(1);
-    let (names, write): (Vec<&Name>, _) = match (utility, first) {
-        (Utility::CopyTable, _) => {
-            let into = names.clone().any(|name| &*name.text == "stdin");
-            // The table's name, or its schema's and its own.
-            (names.take(2).collect(), into.then_some(Write::Insert))
-        }
-        (Utility::Plain, Some("truncate")) => {
-            const WORDS: [&str; 6] =
-                ["table", "only", "restart", "continue", "identity", "restrict"];
-            (names.filter(|name| !is_word(name, &WORDS)).collect(), Some(Write::Truncate))
-        }
-        _ => return,
-    };
-    let Some(catalog) = &policy.catalog else {
-        return;
-    };
-    let mut names = names.into_iter().peekable();
-    while let Some(name) = names.next() {
-        let bare = catalog.find(None, &name.text, &policy.settings.search_path);
-        let (qualifier, name) = match names.peek() {
-            Some(own)
-                if bare == Found::None
-                    && matches!(catalog.find(Some(&name.text), &own.text, &[]), Found::One(_)) =>
-            {
-                let schema = name.clone();
-                let own = (*own).clone();
-                names.next();
-                (vec![schema], own)
-            }
-            _ => (Vec::new(), name.clone()),
-        };
-        let Touched { violations, unknown } =
-            super::build::touched(policy, &qualifier, &name, write);
-        outline.violations.extend(violations);
-        outline.unknown_relation = outline.unknown_relation || unknown;
-        if utility == Utility::CopyTable {
-            return;
-        }
-    }
-}
-
 fn query_kind(query: &Query) -> Kind {
     match &query.body {
         Body::Write(write) => match &**write {
-            model::Write::Insert(_) => Kind::Insert,
-            model::Write::Update(_) => Kind::Update,
-            model::Write::Delete(_) => Kind::Delete,
+            Write::Insert(_) => Kind::Insert,
+            Write::Update(_) => Kind::Update,
+            Write::Delete(_) => Kind::Delete,
+            Write::Merge(_) => Kind::Merge,
         },
         Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => {
             Kind::Select
@@ -311,9 +270,10 @@ fn new_value(expr: &Expr) -> NewValue {
         Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
-        Expr::Cast { expr, target: model::TypeName::Plain("text" | "uuid" | "varchar") } => {
-            new_value(expr)
-        }
+        Expr::Cast {
+            expr,
+            target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar"),
+        } => new_value(expr),
         _ => NewValue::Unknown,
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
 }
 
 async fn serve(config: Config) -> Result<(), NotServed> {
-    let (mode, upstream) = (config.mode.name(), config.upstream.clone());
+    let (mode, upstream) = (config.mode.name(), config.upstream.to_string());
     let mut guard = Guard::start(config).await?;
     let listen = guard.address().await?;
     tracing::info!(mode, %listen, upstream, admin = ?guard.admin_address(), "listening");

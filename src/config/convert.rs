@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::catalog::convert_catalog;
 use super::guard::{convert_mask, convert_reading, convert_tables, lower};
+use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
+use super::upstream::convert_upstream;
 use super::{ClientTls, Config, Limits};
 use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
 use crate::session::Mode;
@@ -14,7 +16,6 @@ use crate::tenant::TenantType;
 
 /// The port of this project's examples; PgBouncer's too.
 const LISTEN: &str = "127.0.0.1:6432";
-const UPSTREAM: &str = "127.0.0.1:5432";
 
 /// The largest length a message can announce (PostgreSQL documentation, 55.7: Int32).
 const MESSAGE_BYTES_MAX: usize = 0x7fff_ffff;
@@ -96,17 +97,13 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
         .unwrap_or_else(|| default_address(LISTEN));
     let listen_address = address(top, "listen", &listen);
-    let upstream = given(top, "upstream", "--upstream", overrides.upstream.as_ref())
-        .unwrap_or_else(|| default_address(UPSTREAM));
+    let (upstream, upstream_sound) = convert_upstream(top, overrides);
     let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
     let admin_address = match &admin {
         None => Some(None),
         Some(admin) => address(top, "admin", admin).map(Some),
     };
-    if !is_host_and_port(&upstream.value) {
-        top.report(upstream.place, "`upstream` must be HOST:PORT");
-    }
-    if upstream.value == listen.value {
+    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
         top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
     }
     if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
@@ -145,13 +142,18 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let (settings, routines) = convert_lists(top);
     let limits = convert_limits(top.section("limits"));
     let client_tls = convert_tls(top);
+    let login = convert_login(
+        top,
+        matches!(client_tls, Some(Some(_))),
+        upstream.value.tls.is_some() && upstream.value.has_tcp(),
+    );
     let catalog = convert_catalog(top);
 
     let tenant = tenant?;
     Some(Config {
         mode: mode?,
         listen: listen_address?,
-        upstream: upstream.value,
+        upstream: upstream_sound.then_some(upstream.value)?,
         admin: admin_address?,
         policy: Arc::new(Policy {
             tables: tables?,
@@ -167,6 +169,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         mask_errors,
         limits,
         client_tls: client_tls?,
+        login: login?,
         catalog: catalog?,
     })
 }
@@ -217,16 +220,6 @@ fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<S
         top.report(text.place, format!("`{key}` must be HOST:PORT, not {:?}", text.value));
     }
     found
-}
-
-fn is_host_and_port(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return false;
-    };
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host_is_name = !host.is_empty() && !host.contains([':', '/', '@', ' ', '[', ']']);
-    let host_is_v6 = bare.is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok());
-    (host_is_name || host_is_v6) && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {

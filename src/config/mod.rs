@@ -3,9 +3,11 @@
 mod catalog;
 mod convert;
 mod guard;
+mod login;
 mod problem;
 mod section;
 mod tenant;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,7 +18,9 @@ use crate::policy::Policy;
 use crate::session::{MaskErrors, Mode, TenantRules};
 
 pub use convert::{Overrides, load, parse, standard};
+pub use login::Login;
 pub use problem::{Invalid, Place, Problem};
+pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
 
 /// A configuration that has been checked.
 #[derive(Clone, Debug)]
@@ -25,8 +29,8 @@ pub struct Config {
     pub mode: Mode,
     /// Where clients connect.
     pub listen: SocketAddr,
-    /// The database server, as `host:port`.
-    pub upstream: String,
+    /// The database servers.
+    pub upstream: Upstream,
     /// Metrics and health; `None` if there is no admin port.
     pub admin: Option<SocketAddr>,
     /// What is guarded.
@@ -39,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// TLS towards clients; `None` answers SSLRequest with `N`.
     pub client_tls: Option<ClientTls>,
+    /// How clients log in.
+    pub login: Login,
     /// Where the catalogue is read; `None` if names alone decide.
     pub catalog: Option<CatalogSource>,
 }

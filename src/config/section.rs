@@ -182,6 +182,19 @@ impl<'i, 's> Section<'i, 's> {
         found.map(|(_, choice)| *choice)
     }
 
+    /// A string, or a list of strings.
+    pub(super) fn text_or_list(
+        &mut self,
+        key: &'static str,
+    ) -> Option<Located<Vec<Located<String>>>> {
+        if self.table.get(key).is_some_and(|value| value.get_ref().is_array()) {
+            return self.list(key);
+        }
+        let text = self.text(key)?;
+        let place = text.place;
+        Some(Located { value: vec![text], place })
+    }
+
     /// A list of strings that are not empty.
     pub(super) fn list(&mut self, key: &'static str) -> Option<Located<Vec<Located<String>>>> {
         let Located { value, place } = self.take(key)?;

@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::catalog::{Health, Policies};
+use crate::config::{Endpoint, Upstream};
 use crate::telemetry::Telemetry;
 
 /// `/readyz` is asked often and by something that has a deadline itself.
@@ -74,8 +75,8 @@ pub struct Admin {
     pub telemetry: Telemetry,
     /// The listener for clients.
     pub readiness: Readiness,
-    /// The database server, as `host:port`.
-    pub upstream: String,
+    /// The database servers.
+    pub upstream: Upstream,
     /// The policy with its catalogue.
     pub policies: Policies,
 }
@@ -104,12 +105,28 @@ impl Admin {
         if self.policies.health() == Health::Unread {
             return Some("the catalogue has not been read yet".to_owned());
         }
-        match timeout(UPSTREAM_TIMEOUT, TcpStream::connect(&*self.upstream)).await {
-            Ok(Ok(_)) => None,
+        match timeout(UPSTREAM_TIMEOUT, reach(&self.upstream)).await {
+            Ok(Ok(())) => None,
             Ok(Err(error)) => Some(format!("upstream {}: {error}", self.upstream)),
             Err(_) => Some(format!("upstream {}: no answer", self.upstream)),
         }
     }
+}
+
+/// Connects to the first server that can be reached, and leaves.
+async fn reach(upstream: &Upstream) -> io::Result<()> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for endpoint in upstream.endpoints.iter() {
+        let reached = match endpoint {
+            Endpoint::Tcp { host, port } => TcpStream::connect((&**host, *port)).await.map(drop),
+            Endpoint::Unix(path) => UnixStream::connect(path).await.map(drop),
+        };
+        match reached {
+            Ok(()) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::admin::{Readiness, Stage};
 use super::cache::PlanCache;
 use super::plans::SessionPlans;
+use super::roll::{self, NoRoll};
 use super::tls::{self, NoTls};
 use crate::catalog::{self, Policies};
 use crate::config::Config;
@@ -19,7 +20,7 @@ use crate::session::SessionRules;
 use crate::telemetry::{
     CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
 };
-use crate::wire::{Connection, Encryption, refuse};
+use crate::wire::{Connection, Encryption, Login, Socket, Upstream, refuse};
 
 /// Connections over the limit that are told so at once; more are closed without a word.
 const REFUSALS: usize = 64;
@@ -40,7 +41,13 @@ pub enum NotServed {
     },
     /// TLS towards clients cannot be used.
     #[error("client_tls: {0}")]
-    Tls(#[from] NoTls),
+    ClientTls(NoTls),
+    /// TLS towards the server cannot be used.
+    #[error("upstream_tls: {0}")]
+    UpstreamTls(NoTls),
+    /// The secrets of roles cannot be used.
+    #[error("login: {0}")]
+    Login(#[from] NoRoll),
 }
 
 /// Serves clients until `shutdown` is done, then lets sessions end: idle ones at once, others as
@@ -62,7 +69,10 @@ pub async fn serve(
     policies: Policies,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NotServed> {
-    let encryption = config.client_tls.as_ref().map(tls::load).transpose()?;
+    let encryption =
+        config.client_tls.as_ref().map(tls::load).transpose().map_err(NotServed::ClientTls)?;
+    let upstream = tls::upstream(&config.upstream).map_err(NotServed::UpstreamTls)?;
+    let login = roll::load(&config.login)?;
     let unable = |source| NotServed::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
     let address = listener.local_addr().map_err(unable)?;
@@ -94,6 +104,8 @@ pub async fn serve(
         config,
         telemetry,
         encryption,
+        upstream,
+        login,
         drained,
     };
     readiness.set(Stage::Listening(address));
@@ -136,6 +148,8 @@ struct Server {
     policies: Policies,
     telemetry: Telemetry,
     encryption: Option<Encryption>,
+    upstream: Upstream,
+    login: Login,
     permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     sessions: JoinSet<()>,
@@ -146,6 +160,7 @@ impl Server {
     fn accept(&mut self, stream: TcpStream, client: SocketAddr) {
         // Answers are small and waited for.
         let _ = stream.set_nodelay(true);
+        let stream = Socket::Tcp(stream);
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             ConnectionRefused { reason: RefusedReason::Limit, client }.emit(&self.telemetry);
             if let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() {
@@ -161,6 +176,8 @@ impl Server {
             config: Arc::clone(&self.config),
             rules: Arc::clone(&self.rules),
             policies: self.policies.clone(),
+            upstream: self.upstream.clone(),
+            login: self.login.clone(),
             encryption: self.encryption.clone(),
             telemetry: self.telemetry.clone(),
             client,

@@ -4,8 +4,10 @@ mod admin;
 mod cache;
 mod listener;
 mod plans;
+mod roll;
 mod tls;
 
 pub use admin::{Admin, Readiness, Stage};
 pub use listener::{NotServed, serve};
+pub use roll::NoRoll;
 pub use tls::NoTls;

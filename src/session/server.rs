@@ -273,6 +273,7 @@ impl Session {
             Kind::Insert
             | Kind::Update
             | Kind::Delete
+            | Kind::Merge
             | Kind::Transaction
             | Kind::Prepared
             | Kind::Copy

@@ -15,5 +15,7 @@ mod utility;
 
 pub use not_understood::NotUnderstood;
 pub use span::Span;
-pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
+pub use statement::{
+    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+};
 pub use trigger::{TriggerBody, read_trigger};

@@ -162,6 +162,8 @@ pub enum RefusedReason {
     Draining,
     /// As many connections as the limit allows.
     Limit,
+    /// The client did not prove who it is, or the guard could not log in for it.
+    Login,
     /// Not ready in time.
     LoginTimeout,
     /// Bytes that are not the protocol.
@@ -183,6 +185,7 @@ impl RefusedReason {
         match self {
             Self::Draining => "draining",
             Self::Limit => "limit",
+            Self::Login => "login",
             Self::LoginTimeout => "login_timeout",
             Self::Protocol => "protocol",
             Self::Startup => "startup",

@@ -2,16 +2,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
+use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
 use super::plans::Plans;
 use super::relay::{Ended, Witness, relay};
+use super::socket::Socket;
 use super::startup::{Startup, Unwelcome};
-use super::stream::ClientStream;
+use super::stream::Stream;
+use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
@@ -22,6 +24,9 @@ use crate::telemetry::{
     SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
 
+const UNREACHED: &str = "orgguard: the database server cannot be reached";
+const TOO_LONG: &str = "orgguard: login took too long";
+
 /// One client's connection, from its greeting to its end.
 #[derive(Debug)]
 pub struct Connection {
@@ -31,6 +36,10 @@ pub struct Connection {
     pub rules: Arc<SessionRules>,
     /// What statements are planned under.
     pub policies: Policies,
+    /// The database servers.
+    pub upstream: Upstream,
+    /// How clients log in.
+    pub login: Login,
     /// TLS towards clients, if there is any.
     pub encryption: Option<Encryption>,
     /// Where it tells of itself.
@@ -43,7 +52,7 @@ pub struct Connection {
 
 impl Connection {
     /// Serves the client until its session ends.
-    pub async fn run(self, stream: TcpStream, planner: &dyn Plans) {
+    pub async fn run(self, stream: Socket, planner: &dyn Plans) {
         let deadline = Instant::now()
             .checked_add(self.config.limits.login_timeout)
             .unwrap_or_else(Instant::now);
@@ -72,14 +81,10 @@ impl Connection {
     }
 
     /// Hands a cancel request on as it is: keys are never altered, so it reaches its backend.
-    async fn cancel(&self, mut client: ClientStream, request: &[u8]) {
-        match TcpStream::connect(&*self.config.upstream).await {
-            Ok(mut server) => {
-                // The server closes when it has dealt with the request; only then does the client
-                // learn that it is done.
-                if server.write_all(request).await.is_ok() {
-                    let _ = tokio::io::copy(&mut server, &mut tokio::io::sink()).await;
-                }
+    async fn cancel(&self, mut client: Stream, request: &[u8]) {
+        match self.upstream.cancel(request).await {
+            // Only when the server has dealt with it does the client learn that it is done.
+            Ok(()) => {
                 let _ = client.shutdown().await;
             }
             Err(_) => self.refused(RefusedReason::Upstream),
@@ -88,7 +93,7 @@ impl Connection {
 
     async fn start(
         &self,
-        mut client: ClientStream,
+        mut client: Stream,
         startup: Startup,
         planner: &dyn Plans,
         deadline: Instant,
@@ -119,11 +124,17 @@ impl Connection {
             Err(reason) => {
                 self.refused(reason);
                 let mut bytes = Vec::new();
-                fatal(&mut bytes, "08006", "orgguard: the database server cannot be reached", None);
+                fatal(&mut bytes, "08006", UNREACHED, None);
                 say(&mut client, &bytes).await;
                 return;
             }
         };
+        let role = startup.parameter("user").unwrap_or_default();
+        let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, role)).await;
+        if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
+            self.not_logged_in(&mut client, role, reason).await;
+            return;
+        }
         let tenant = self.rules.tenant.setting.as_deref();
         let tenant = tenant.and_then(|setting| startup.setting(setting));
         drop((packet, startup));
@@ -147,7 +158,7 @@ impl Connection {
             Ok(Ended::LoginTimeout) => {
                 self.refused(RefusedReason::LoginTimeout);
                 let mut bytes = Vec::new();
-                fatal(&mut bytes, "08006", "orgguard: login took too long", None);
+                fatal(&mut bytes, "08006", TOO_LONG, None);
                 say(&mut client, &bytes).await;
             }
             Err(error) => tracing::debug!(client = %self.client, %error, "session lost"),
@@ -165,11 +176,11 @@ impl Connection {
         Err(Unwelcome::parameter("database", why))
     }
 
-    async fn connect(&self, packet: &[u8], deadline: Instant) -> Result<TcpStream, RefusedReason> {
+    async fn connect(&self, packet: &[u8], deadline: Instant) -> Result<Stream, RefusedReason> {
         let connect = async {
-            let mut server = TcpStream::connect(&*self.config.upstream).await?;
-            server.set_nodelay(true)?;
+            let mut server = self.upstream.connect().await?;
             server.write_all(packet).await?;
+            server.flush().await?;
             Ok::<_, std::io::Error>(server)
         };
         match timeout_at(deadline, connect).await {
@@ -177,6 +188,60 @@ impl Connection {
             Ok(Err(_)) => Err(RefusedReason::Upstream),
             Err(_) => Err(RefusedReason::LoginTimeout),
         }
+    }
+
+    /// Logs in where that is not the relay's business.
+    async fn log_in(
+        &self,
+        client: &mut Stream,
+        server: &mut Stream,
+        role: &str,
+    ) -> Result<(), NotLoggedIn> {
+        match &self.login {
+            Login::Relay if server.is_encrypted() && !client.is_encrypted() => {
+                relay_unbound(client, server).await
+            }
+            Login::Relay => Ok(()),
+            Login::Guard(roll) => {
+                let encryption = self.encryption.as_ref().filter(|_| client.is_encrypted());
+                let binding = encryption.map(Encryption::binding);
+                log_in(client, server, roll, role, binding).await
+            }
+        }
+    }
+
+    async fn not_logged_in(&self, client: &mut Stream, role: &str, reason: NotLoggedIn) {
+        let mut bytes = Vec::new();
+        let refused = match reason {
+            NotLoggedIn::Left => return,
+            // As the server says it: nothing tells a wrong password from a role that is not there.
+            NotLoggedIn::Client(failed) => {
+                tracing::info!(client = %self.client, ?failed, "login refused");
+                let message = format!("password authentication failed for user \"{role}\"");
+                fatal(&mut bytes, "28P01", &message, None);
+                RefusedReason::Login
+            }
+            NotLoggedIn::Server(words) => {
+                bytes = words;
+                RefusedReason::Login
+            }
+            NotLoggedIn::Unanswerable(why) => {
+                tracing::warn!(client = %self.client, role, why, "login failed");
+                fatal(&mut bytes, "28000", &format!("orgguard: {why}"), None);
+                RefusedReason::Login
+            }
+            NotLoggedIn::Late => {
+                fatal(&mut bytes, "08006", TOO_LONG, None);
+                RefusedReason::LoginTimeout
+            }
+            NotLoggedIn::Io(error) => {
+                tracing::debug!(client = %self.client, %error, "lost during login");
+                fatal(&mut bytes, "08006", UNREACHED, None);
+                RefusedReason::Upstream
+            }
+        };
+        self.refused(refused);
+        say(client, &bytes).await;
     }
 
     fn labels(&self, startup: &Startup) -> SessionLabels {
@@ -192,10 +257,10 @@ impl Connection {
 }
 
 /// Tells a client that is not served why, and closes.
-pub async fn refuse(stream: TcpStream, code: &str, message: &str) {
+pub async fn refuse(stream: Socket, code: &str, message: &str) {
     let mut bytes = Vec::new();
     fatal(&mut bytes, code, message, None);
-    say(&mut ClientStream::Plain(stream), &bytes).await;
+    say(&mut Stream::Plain(stream), &bytes).await;
 }
 
 /// Turns what a session has to tell into telemetry.

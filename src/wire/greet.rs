@@ -1,30 +1,35 @@
 //! What a client says before its session: requests for encryption, a cancel request, or the
 //! startup packet. Each is read exactly: nothing that follows is taken along.
 
-use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsStream};
 
+use super::socket::Socket;
 use super::startup::Startup;
-use super::stream::ClientStream;
+use super::stream::Stream;
 use crate::session::fatal;
 
 const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;
 const GSSENC: u32 = 80_877_104;
 
+/// The first byte of a TLS connection that begins without being asked for.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// The name of PostgreSQL's protocol in TLS (ALPN).
+pub const ALPN: &[u8] = b"postgresql";
+
 /// TLS towards clients.
 #[derive(Clone)]
 pub struct Encryption {
     acceptor: TlsAcceptor,
     required: bool,
+    binding: Arc<[u8]>,
 }
 
 impl std::fmt::Debug for Encryption {
@@ -36,8 +41,15 @@ impl std::fmt::Debug for Encryption {
 impl Encryption {
     /// TLS by this configuration, required or on request.
     #[must_use]
-    pub fn new(config: Arc<rustls::ServerConfig>, required: bool) -> Self {
-        Self { acceptor: TlsAcceptor::from(config), required }
+    ///
+    /// `binding` is the hash of the certificate (RFC 5929, 4.1), to which clients bind their logins.
+    pub fn new(config: Arc<rustls::ServerConfig>, required: bool, binding: Arc<[u8]>) -> Self {
+        Self { acceptor: TlsAcceptor::from(config), required, binding }
+    }
+
+    /// The hash of the certificate.
+    pub(super) fn binding(&self) -> &[u8] {
+        &self.binding
     }
 }
 
@@ -45,9 +57,9 @@ impl Encryption {
 #[derive(Debug)]
 pub(super) enum Greeting {
     /// A session.
-    Startup(ClientStream, Startup),
+    Startup(Stream, Startup),
     /// To cancel a statement of another session: the request, length included.
-    Cancel(ClientStream, Vec<u8>),
+    Cancel(Stream, Vec<u8>),
     /// Nothing: it left.
     Gone,
 }
@@ -73,11 +85,16 @@ impl From<io::Error> for Ungreeted {
 
 /// Reads up to the startup packet or cancel request, and answers requests for encryption.
 pub(super) async fn greet(
-    stream: TcpStream,
+    stream: Socket,
     encryption: Option<&Encryption>,
     startup_bytes: usize,
 ) -> Result<Greeting, Ungreeted> {
-    let mut stream = ClientStream::Plain(stream);
+    let mut stream = match encryption {
+        Some(encryption) if stream.first_byte().await? == Some(TLS_HANDSHAKE) => {
+            begin_tls(stream, encryption, true).await?
+        }
+        Some(_) | None => Stream::Plain(stream),
+    };
     let (mut ssl_asked, mut gss_asked) = (false, false);
     loop {
         let Some(packet) = read_packet(&mut stream, startup_bytes).await? else {
@@ -86,26 +103,28 @@ pub(super) async fn greet(
         let code = packet.get(4..).and_then(|rest| rest.first_chunk::<4>());
         let code = code.map_or(0, |code| u32::from_be_bytes(*code));
         match (code, stream) {
-            (SSL, ClientStream::Plain(plain)) if !ssl_asked && packet.len() == 8 => {
+            (SSL, Stream::Plain(plain)) if !ssl_asked && packet.len() == 8 => {
                 ssl_asked = true;
                 stream = answer_ssl(plain, encryption).await?;
             }
-            (GSSENC, ClientStream::Plain(mut plain)) if !gss_asked && packet.len() == 8 => {
+            (GSSENC, Stream::Plain(mut plain)) if !gss_asked && packet.len() == 8 => {
                 gss_asked = true;
-                if has_more(&plain).await {
-                    return Err(tell(ClientStream::Plain(plain), UNENCRYPTED).await);
+                if plain.has_more().await {
+                    return Err(tell(Stream::Plain(plain), UNENCRYPTED).await);
                 }
                 plain.write_all(b"N").await?;
-                stream = ClientStream::Plain(plain);
+                stream = Stream::Plain(plain);
             }
             (SSL | GSSENC, other) => {
                 return Err(tell(other, "unexpected request for encryption").await);
             }
             (CANCEL, other) => return Ok(Greeting::Cancel(other, packet)),
-            (_, ClientStream::Plain(plain)) if encryption.is_some_and(|it| it.required) => {
+            (_, Stream::Plain(plain))
+                if plain.may_be_encrypted() && encryption.is_some_and(|it| it.required) =>
+            {
                 let mut bytes = Vec::new();
                 fatal(&mut bytes, "28000", "orgguard: TLS is required", None);
-                say(&mut ClientStream::Plain(plain), &bytes).await;
+                say(&mut Stream::Plain(plain), &bytes).await;
                 return Err(Ungreeted::TlsRequired);
             }
             (_, other) => return Ok(Greeting::Startup(other, Startup::read(packet))),
@@ -121,7 +140,7 @@ const UNENCRYPTED: &str = "received unencrypted data after a request for encrypt
 
 /// Reads one packet without a kind. `None` if the client leaves before it begins.
 async fn read_packet(
-    stream: &mut ClientStream,
+    stream: &mut Stream,
     startup_bytes: usize,
 ) -> Result<Option<Vec<u8>>, Ungreeted> {
     let mut length = [0_u8; 4];
@@ -153,36 +172,36 @@ async fn read_packet(
 }
 
 async fn answer_ssl(
-    mut plain: TcpStream,
+    mut plain: Socket,
     encryption: Option<&Encryption>,
-) -> Result<ClientStream, Ungreeted> {
+) -> Result<Stream, Ungreeted> {
     // Bytes sent in clear behind the request would pass for encrypted ones (CVE-2021-23214).
-    if has_more(&plain).await {
-        return Err(tell(ClientStream::Plain(plain), UNENCRYPTED).await);
+    if plain.has_more().await {
+        return Err(tell(Stream::Plain(plain), UNENCRYPTED).await);
     }
-    let Some(encryption) = encryption else {
+    let Some(encryption) = encryption.filter(|_| plain.may_be_encrypted()) else {
         plain.write_all(b"N").await?;
-        return Ok(ClientStream::Plain(plain));
+        return Ok(Stream::Plain(plain));
     };
     plain.write_all(b"S").await?;
-    let tls = encryption.acceptor.accept(plain).await.map_err(|_| Ungreeted::Tls)?;
-    Ok(ClientStream::Tls(Box::new(tls)))
+    begin_tls(plain, encryption, false).await
 }
 
-/// Whether more bytes are there already.
-async fn has_more(stream: &TcpStream) -> bool {
-    let mut space = [0_u8; 1];
-    let mut buffer = ReadBuf::new(&mut space);
-    poll_fn(|context| {
-        Poll::Ready(match stream.poll_peek(context, &mut buffer) {
-            Poll::Ready(Ok(count)) => count > 0,
-            Poll::Ready(Err(_)) | Poll::Pending => false,
-        })
-    })
-    .await
+/// The handshake, asked for or `direct`: then the client must have named the protocol, so that no
+/// other one's bytes are taken for it (documentation, 55.2.11).
+async fn begin_tls(
+    socket: Socket,
+    encryption: &Encryption,
+    direct: bool,
+) -> Result<Stream, Ungreeted> {
+    let tls = encryption.acceptor.accept(socket).await.map_err(|_| Ungreeted::Tls)?;
+    if direct && tls.get_ref().1.alpn_protocol() != Some(ALPN) {
+        return Err(Ungreeted::Tls);
+    }
+    Ok(Stream::Tls(Box::new(TlsStream::Server(tls))))
 }
 
-async fn tell(mut stream: ClientStream, message: &str) -> Ungreeted {
+async fn tell(mut stream: Stream, message: &str) -> Ungreeted {
     let mut bytes = Vec::new();
     fatal(&mut bytes, "08P01", message, None);
     say(&mut stream, &bytes).await;
@@ -190,7 +209,7 @@ async fn tell(mut stream: ClientStream, message: &str) -> Ungreeted {
 }
 
 /// Writes last words; whether the client still hears them makes no difference.
-pub(super) async fn say(stream: &mut ClientStream, bytes: &[u8]) {
+pub(super) async fn say(stream: &mut Stream, bytes: &[u8]) {
     if stream.write_all(bytes).await.is_ok() {
         farewell(stream).await;
     }
@@ -198,7 +217,7 @@ pub(super) async fn say(stream: &mut ClientStream, bytes: &[u8]) {
 
 /// Closes, and reads on for a moment: closing a socket with unread bytes resets the connection,
 /// and the client may lose what it was told last.
-pub(super) async fn farewell(stream: &mut ClientStream) {
+pub(super) async fn farewell(stream: &mut Stream) {
     if stream.shutdown().await.is_err() {
         return;
     }

@@ -6,11 +6,15 @@ mod conversation;
 mod decode;
 mod frame;
 mod greet;
+mod login;
 mod options;
 mod plans;
 mod relay;
+mod scram;
+mod socket;
 mod startup;
 mod stream;
+mod upstream;
 
 #[cfg(test)]
 mod mask_scripts;
@@ -24,5 +28,9 @@ mod scripts;
 mod tenant_scripts;
 
 pub use connection::{Connection, refuse};
-pub use greet::Encryption;
+pub use greet::{ALPN, Encryption};
+pub use login::{Known, Login, NoRandom, Roll};
 pub use plans::Plans;
+pub use scram::Secret;
+pub use socket::Socket;
+pub use upstream::{Upstream, UpstreamEncryption};

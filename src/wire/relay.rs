@@ -5,13 +5,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::conversation::Conversation;
 use super::plans::Plans;
-use super::stream::ClientStream;
+use super::stream::Stream;
 use crate::telemetry::Direction;
 
 /// Bytes read at once; a side is not read while as many wait to be written to the other.
@@ -66,11 +65,12 @@ pub(super) trait Witness {
 
 /// The two sockets of a session and what is unwritten.
 struct Relay<'a> {
-    client: &'a mut ClientStream,
-    server: &'a mut TcpStream,
+    client: &'a mut Stream,
+    server: &'a mut Stream,
     server_sent: usize,
     client_sent: usize,
     client_unflushed: bool,
+    server_unflushed: bool,
     client_ended: bool,
     server_ended: bool,
     /// Writing to the server failed; its last words are still read.
@@ -87,8 +87,8 @@ enum Progress {
 
 /// Relays until a side ends. `drain` turns true when sessions are to end as soon as they are idle.
 pub(super) async fn relay(
-    client: &mut ClientStream,
-    server: &mut TcpStream,
+    client: &mut Stream,
+    server: &mut Stream,
     conversation: &mut Conversation,
     planner: &dyn Plans,
     witness: &mut (dyn Witness + Send),
@@ -101,6 +101,7 @@ pub(super) async fn relay(
         server_sent: 0,
         client_sent: 0,
         client_unflushed: false,
+        server_unflushed: false,
         client_ended: false,
         server_ended: false,
         server_deaf: false,
@@ -194,6 +195,7 @@ impl Relay<'_> {
             match Pin::new(&mut *self.server).poll_write(context, rest) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     self.server_sent = self.server_sent.saturating_add(count);
+                    self.server_unflushed = true;
                     moved = true;
                 }
                 Poll::Ready(_) => self.server_deaf = true,
@@ -202,6 +204,12 @@ impl Relay<'_> {
         }
         out.clear();
         self.server_sent = 0;
+        if self.server_unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut *self.server).poll_flush(context)
+        {
+            self.server_unflushed = false;
+            self.server_deaf |= flushed.is_err();
+        }
         moved
     }
 
@@ -297,6 +305,7 @@ impl Relay<'_> {
             && !self.server_shut
             && !conversation.is_waiting()
             && conversation.to_server.is_empty()
+            && !self.server_unflushed
         {
             self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
         }

@@ -3,19 +3,38 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
-/// The client's side of a connection.
+use super::socket::Socket;
+
+/// One side of a session.
 #[derive(Debug)]
-pub(super) enum ClientStream {
+pub(super) enum Stream {
     /// In clear.
-    Plain(TcpStream),
+    Plain(Socket),
     /// In TLS, ended here.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Socket>>),
 }
 
-impl AsyncRead for ClientStream {
+impl Stream {
+    /// Whether what is said on it is read by the peer alone.
+    pub(super) const fn is_encrypted(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(_) => true,
+        }
+    }
+
+    /// Whether the peer is on the same machine.
+    pub(super) fn is_near(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_near(),
+            Self::Tls(stream) => stream.get_ref().0.is_near(),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -28,7 +47,7 @@ impl AsyncRead for ClientStream {
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl AsyncWrite for Stream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -24,6 +24,11 @@ pub(crate) struct Guard {
 impl Guard {
     /// Starts a guard with the standard configuration, this mode, and more lines of the file.
     pub(crate) fn start(mode: &str, upstream: SocketAddr, more: &str) -> Self {
+        Self::start_at(mode, &upstream.to_string(), more)
+    }
+
+    /// The same with a server that is named in any way.
+    pub(crate) fn start_at(mode: &str, upstream: &str, more: &str) -> Self {
         let text = format!(
             "mode = \"{mode}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n\
              [guard]\ntables = [\"org_*\"]\ntenant_column = \"organization_id\"\n\
@@ -31,7 +36,12 @@ impl Guard {
              [tenant]\nsources = [\"setting\"]\nsetting = \"app.organization_id\"\n\
              rebinding = \"free\"\nunknown = \"structural\"\n{more}"
         );
-        let config = config::parse(&text, &Overrides::default()).unwrap();
+        Self::start_text(&text)
+    }
+
+    /// Starts a guard with this configuration.
+    pub(crate) fn start_text(text: &str) -> Self {
+        let config = config::parse(text, &Overrides::default()).unwrap();
         let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy)).unwrap();
         let readiness = Readiness::default();
         let (shutdown, told) = oneshot::channel();

@@ -8,6 +8,8 @@ mod block;
 mod call;
 mod early;
 mod join;
+mod merge;
+mod operand;
 mod predicate;
 mod query;
 mod reach;
@@ -18,13 +20,12 @@ mod write;
 pub(super) use reach::{Touched, touched};
 
 use super::graph::{
-    Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
-    Term,
+    ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
-use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
+use crate::sql::model::{Expr, Name, Query, TypeName};
 use crate::tenant::TenantType;
 
 /// What a statement is made into.
@@ -243,86 +244,6 @@ impl Builder<'_> {
             };
         }
         self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
-    }
-
-    /// A constant, a parameter or the tenant's setting, with casts that keep its type.
-    fn value(&self, expr: &Expr) -> Option<Operand> {
-        let tenant_type = self.policy.tenant_type;
-        match expr {
-            Expr::Constant(Constant::Text(text)) => {
-                Some(Operand::Constant(tenant_type.parse(text)))
-            }
-            Expr::Constant(Constant::Number(digits)) if tenant_type == TenantType::Bigint => {
-                tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
-            }
-            Expr::Constant(Constant::Null) => Some(Operand::Null),
-            Expr::Parameter(number) => {
-                Some(Operand::Parameter { number: *number, cast: Cast::None })
-            }
-            Expr::Cast { expr, target } if self.keeps_type(target) => match self.value(expr)? {
-                Operand::Parameter { number, cast: Cast::None } => {
-                    Some(Operand::Parameter { number, cast: Cast::Own })
-                }
-                other => Some(other),
-            },
-            // A text on its way to the tenant's type.
-            Expr::Cast { expr, target: TypeName::Plain("text") } => {
-                match (&**expr, self.value(expr)?) {
-                    (Expr::Parameter(number), _) => {
-                        Some(Operand::Parameter { number: *number, cast: Cast::ViaText })
-                    }
-                    (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
-                    (_, _) => None,
-                }
-            }
-            Expr::Call(call) => self.setting_operand(call),
-            Expr::Subquery(query) => self.value(sole_value(query)?),
-            _ => None,
-        }
-    }
-
-    fn keeps_type(&self, target: &TypeName) -> bool {
-        match (self.policy.tenant_type, target) {
-            (TenantType::Uuid, TypeName::Plain("uuid"))
-            | (TenantType::Text, TypeName::Plain("text" | "varchar"))
-            | (TenantType::Bigint, TypeName::Plain("bigint" | "integer" | "smallint")) => true,
-            (_, TypeName::Plain(_) | TypeName::Array(_) | TypeName::Other) => false,
-        }
-    }
-
-    /// The array of `= ANY(…)`: each of its elements is compared.
-    fn elements(&self, expr: &Expr) -> Option<Operand> {
-        match expr {
-            Expr::Array(elements) => {
-                elements.iter().map(|e| self.value(e)).collect::<Option<_>>().map(Operand::All)
-            }
-            Expr::Parameter(number) => {
-                Some(Operand::Elements { number: *number, cast: Cast::None })
-            }
-            Expr::Cast { expr, target: TypeName::Array(name) }
-                if self.keeps_type(&TypeName::Plain(name)) =>
-            {
-                match self.elements(expr)? {
-                    Operand::Elements { number, cast: Cast::None } => {
-                        Some(Operand::Elements { number, cast: Cast::Own })
-                    }
-                    other => Some(other),
-                }
-            }
-            Expr::Constant(Constant::Text(text)) => {
-                let elements = super::array::text_elements(text)?;
-                Some(Operand::All(
-                    elements
-                        .into_iter()
-                        .map(|element| match element {
-                            Some(text) => Operand::Constant(self.policy.tenant_type.parse(&text)),
-                            None => Operand::Null,
-                        })
-                        .collect(),
-                ))
-            }
-            _ => None,
-        }
     }
 
     fn source_of(&self, reference: ReferenceId) -> Option<&GraphSource> {

@@ -1,4 +1,4 @@
-//! INSERT, UPDATE and DELETE.
+//! INSERT, UPDATE and DELETE; what MERGE has in common with them.
 
 use super::super::graph::{
     Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
@@ -10,7 +10,7 @@ use super::relation::Meaning;
 use super::{Builder, Clause, Scope};
 use crate::policy::Write as WriteKind;
 use crate::sql::model::{
-    Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Query,
+    Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Name, Query,
     Target, Update, Write,
 };
 
@@ -25,11 +25,12 @@ impl Builder<'_> {
             Write::Delete(Delete { target, using, filter, returning }) => {
                 self.change(target, using, filter.as_ref(), &[], returning, outer)
             }
+            Write::Merge(merge) => self.merge(merge, outer),
         }
     }
 
     /// A write's target is never a CTE.
-    fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
+    pub(super) fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
         let Target { qualifier, name, alias } = target;
         if &*name.text == "pg_settings" {
             self.violate(
@@ -54,7 +55,7 @@ impl Builder<'_> {
         })
     }
 
-    fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
+    pub(super) fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
         match self.source_of(reference)? {
             GraphSource::Guarded(guarded) => Some(guarded.tenant.clone()),
             GraphSource::Unknown | GraphSource::Output(_) | GraphSource::Recursion(_) => None,
@@ -73,8 +74,7 @@ impl Builder<'_> {
         let context = self.graph.context(None, Vec::new());
         let own = self.graph.context(None, Vec::new());
         let reference = self.target(target, own);
-        let set: Vec<Box<str>> =
-            assignments.iter().flat_map(|one| &one.columns).map(|name| name.text.clone()).collect();
+        let set = columns_set(assignments);
         let (write, set) = if assignments.is_empty() {
             (WriteKind::Delete, None)
         } else {
@@ -107,7 +107,7 @@ impl Builder<'_> {
     }
 
     /// SET: every new value of the tenant column must be the tenant.
-    fn assignments(
+    pub(super) fn assignments(
         &mut self,
         assignments: &[Assignment],
         target: &Target,
@@ -153,30 +153,11 @@ impl Builder<'_> {
         let reference = self.target(target, context);
         self.set_off(target, WriteKind::Insert, None);
         let tenant = self.tenant_column(reference);
-        let Target { qualifier, name: table, alias: _ } = target;
-        let all = if columns.is_empty() { self.written_columns(qualifier, table) } else { None };
-        let position = tenant.as_ref().and_then(|tenant| match &all {
-            Some(all) => all.iter().position(|name| name == tenant),
-            None => columns.iter().position(|name| name.text == *tenant),
-        });
-        let mut values = self.written(source.as_ref(), position, outer);
-        // A tenant column that no row names gets its DEFAULT.
-        if let (Some(tenant), None) = (&tenant, position)
-            && let Some(term) = self.default_is_tenant(qualifier, table, tenant)
-        {
-            for written in &mut values {
-                written.value = Some(WrittenValue::Term(term));
-            }
-        }
+        let position = self.tenant_position(target, columns, tenant.as_deref());
+        let default = self.tenant_default(target, tenant.as_deref());
+        let values = self.written(source.as_ref(), position, default, outer);
         if let Some(tenant) = &tenant {
-            self.graph.obligations.push(Obligation::Written {
-                table: target.name.text.clone(),
-                span: target.name.span,
-                column: tenant.clone(),
-                values: values.clone(),
-            });
-        }
-        if let Some(tenant) = &tenant {
+            self.owe_written(target, tenant, &values);
             // RETURNING shows the rows written.
             let column = self.graph.column(reference, tenant);
             let facts = self.new_rows(column, &values);
@@ -200,16 +181,66 @@ impl Builder<'_> {
         }
     }
 
+    /// Where the tenant column stands among the columns of INSERT, which are the table's own if
+    /// none is named.
+    pub(super) fn tenant_position(
+        &self,
+        target: &Target,
+        columns: &[Name],
+        tenant: Option<&str>,
+    ) -> Option<usize> {
+        let Target { qualifier, name, alias: _ } = target;
+        let all = if columns.is_empty() { self.written_columns(qualifier, name) } else { None };
+        match all {
+            Some(all) => all.iter().position(|name| tenant == Some(&**name)),
+            None => columns.iter().position(|name| tenant == Some(&*name.text)),
+        }
+    }
+
+    /// Every row written owes the tenant.
+    pub(super) fn owe_written(&mut self, target: &Target, tenant: &str, values: &[Written]) {
+        self.graph.obligations.push(Obligation::Written {
+            table: target.name.text.clone(),
+            span: target.name.span,
+            column: tenant.into(),
+            values: values.to_vec(),
+        });
+    }
+
+    /// What a tenant column gets that no row names, or that says DEFAULT.
+    pub(super) fn tenant_default(
+        &mut self,
+        target: &Target,
+        tenant: Option<&str>,
+    ) -> Option<WrittenValue> {
+        let Target { qualifier, name, alias: _ } = target;
+        self.default_is_tenant(qualifier, name, tenant?).map(WrittenValue::Term)
+    }
+
+    /// A value of VALUES for the tenant column.
+    pub(super) fn written_value(
+        &mut self,
+        value: &Expr,
+        default: Option<WrittenValue>,
+        scope: &Scope<'_>,
+    ) -> Option<WrittenValue> {
+        match value {
+            Expr::Default => default,
+            other => self.term(other, scope).map(WrittenValue::Term),
+        }
+    }
+
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
     fn written(
         &mut self,
         source: Option<&Query>,
         position: Option<usize>,
+        default: Option<WrittenValue>,
         outer: &Scope<'_>,
     ) -> Vec<Written> {
         let context = self.graph.context(None, Vec::new());
         match source {
-            None => vec![Written { context, value: None }],
+            None => vec![Written { context, value: default }],
             Some(Query { with, body: Body::Values(rows), order_by, limits, .. })
                 if with.is_empty() && order_by.is_empty() && limits.is_empty() =>
             {
@@ -218,16 +249,22 @@ impl Builder<'_> {
                     for value in row {
                         self.walk(value, outer, context, Clause::Value);
                     }
-                    let value = position.and_then(|position| row.get(position));
-                    let value =
-                        value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
+                    let value = match position {
+                        None => default,
+                        Some(position) => row
+                            .get(position)
+                            .and_then(|value| self.written_value(value, default, outer)),
+                    };
                     values.push(Written { context, value });
                 }
                 values
             }
             Some(query) => {
                 let output = self.query(query, context, Some(outer));
-                let value = position.map(|position| WrittenValue::Output(output, position));
+                let value = match position {
+                    None => default,
+                    Some(position) => Some(WrittenValue::Output(output, position)),
+                };
                 vec![Written { context, value }]
             }
         }
@@ -244,12 +281,7 @@ impl Builder<'_> {
     ) {
         let context = self.graph.context(None, Vec::new());
         let reference = self.target(target, context);
-        let set: Vec<Box<str>> = update
-            .assignments
-            .iter()
-            .flat_map(|one| &one.columns)
-            .map(|name| name.text.clone())
-            .collect();
+        let set = columns_set(&update.assignments);
         self.set_off(target, WriteKind::Update, Some(&set));
         self.owe(reference, true);
         let excluded = self.graph.reference(Reference {
@@ -338,4 +370,9 @@ impl Builder<'_> {
             (_, _) => Vec::new(),
         }
     }
+}
+
+/// The columns that SET names.
+pub(super) fn columns_set(assignments: &[Assignment]) -> Vec<Box<str>> {
+    assignments.iter().flat_map(|one| &one.columns).map(|name| name.text.clone()).collect()
 }

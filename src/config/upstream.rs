@@ -1,0 +1,188 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::convert::Overrides;
+use super::problem::Place;
+use super::section::{Located, Section};
+
+const UPSTREAM: &str = "127.0.0.1:5432";
+
+/// The database servers (`upstream`, `[upstream_tls]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// In the order in which they are tried; never empty.
+    pub endpoints: Arc<[Endpoint]>,
+    /// TLS towards them; `None` speaks in clear.
+    pub tls: Option<UpstreamTls>,
+}
+
+/// Where a database server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A TCP port.
+    Tcp {
+        /// A name or an address, without brackets.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix domain socket.
+    Unix(PathBuf),
+}
+
+impl Upstream {
+    /// Whether any server is spoken to over TCP, where there may be TLS.
+    #[must_use]
+    pub fn has_tcp(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Tcp { .. }))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            endpoint.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// TLS towards the server (`[upstream_tls]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// How much is asked of the server.
+    pub trust: Trust,
+    /// The certificates that are trusted, a PEM file.
+    pub ca: Option<PathBuf>,
+    /// Certificate and key of the guard, PEM files.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether the handshake is begun without asking (PostgreSQL 17 and later).
+    pub direct: bool,
+}
+
+/// How much is asked of a server: libpq's `sslmode` (documentation, 34.19.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// TLS if it has it.
+    Prefer,
+    /// TLS, whoever it is.
+    Require,
+    /// A certificate of a trusted authority.
+    VerifyCa,
+    /// And in its own name.
+    VerifyFull,
+}
+
+/// `upstream`: a server, or several in the order in which they are tried.
+pub(super) fn convert_upstream(
+    top: &mut Section<'_, '_>,
+    overrides: &Overrides,
+) -> (Located<Upstream>, bool) {
+    let written = top.text_or_list("upstream");
+    let located = match (&overrides.upstream, written) {
+        (Some(text), _) => Located {
+            value: vec![Located { value: text.clone(), place: Place::Option("--upstream") }],
+            place: Place::Option("--upstream"),
+        },
+        (None, Some(written)) => written,
+        (None, None) => Located {
+            value: vec![Located { value: UPSTREAM.to_owned(), place: Place::File }],
+            place: Place::File,
+        },
+    };
+    let mut endpoints = Vec::new();
+    for text in &located.value {
+        match endpoint(&text.value) {
+            Some(endpoint) => endpoints.push(endpoint),
+            None => top.report(
+                text.place,
+                "`upstream` must be HOST:PORT, the path of a Unix socket, or a list of these",
+            ),
+        }
+    }
+    let sound = !endpoints.is_empty() && endpoints.len() == located.value.len();
+    if located.value.is_empty() {
+        top.report(located.place, "`upstream` names no server");
+    }
+    let (tls, tls_sound) = convert_upstream_tls(top);
+    let value = Upstream { endpoints: endpoints.into(), tls };
+    (Located { value, place: located.place }, sound && tls_sound)
+}
+
+fn endpoint(text: &str) -> Option<Endpoint> {
+    if text.starts_with('/') {
+        return Some(Endpoint::Unix(PathBuf::from(text)));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let host = match bare {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok().then_some(address)?,
+        None if host.is_empty() || host.contains([':', '/', '@', ' ', '[', ']']) => return None,
+        None => host,
+    };
+    let port = port.parse::<u16>().ok().filter(|port| *port != 0)?;
+    Some(Endpoint::Tcp { host: host.into(), port })
+}
+
+/// `[upstream_tls]`, and whether it is sound.
+fn convert_upstream_tls(top: &mut Section<'_, '_>) -> (Option<UpstreamTls>, bool) {
+    let wanted = top.has("upstream_tls");
+    let mut tls = top.section("upstream_tls");
+    let mode = tls.choice(
+        "mode",
+        &[
+            ("off", None),
+            ("prefer", Some(Trust::Prefer)),
+            ("require", Some(Trust::Require)),
+            ("verify-ca", Some(Trust::VerifyCa)),
+            ("verify-full", Some(Trust::VerifyFull)),
+        ],
+    );
+    let ca = tls.name("ca").map(|name| PathBuf::from(name.value));
+    let certificate = tls.name("certificate");
+    let key = tls.name("key");
+    let direct = tls.flag("direct").unwrap_or(false);
+    let mut sound = true;
+    let mut wrong = |tls: &Section<'_, '_>, place: Place, message: &str| {
+        tls.report(place, message);
+        sound = false;
+    };
+    let identity = match (certificate, key) {
+        (Some(certificate), Some(key)) => {
+            Some((PathBuf::from(certificate.value), PathBuf::from(key.value)))
+        }
+        (None, None) => None,
+        (Some(lone), None) | (None, Some(lone)) => {
+            wrong(&tls, lone.place, "`certificate` and `key` go together in [upstream_tls]");
+            None
+        }
+    };
+    if wanted && mode.is_none() {
+        wrong(&tls, Place::File, "`mode` is missing in [upstream_tls]");
+    }
+    let trust = mode.flatten();
+    if matches!(trust, Some(Trust::VerifyCa | Trust::VerifyFull)) && ca.is_none() {
+        let message = "`ca` is missing in [upstream_tls]: against what is the server verified?";
+        wrong(&tls, Place::File, message);
+    }
+    if direct && trust.is_none_or(|trust| trust == Trust::Prefer) {
+        let message = "`direct` in [upstream_tls] needs a mode that requires TLS";
+        wrong(&tls, Place::File, message);
+    }
+    tls.finish();
+    (trust.map(|trust| UpstreamTls { trust, ca, identity, direct }), sound)
+}

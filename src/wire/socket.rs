@@ -1,0 +1,116 @@
+use std::future::poll_fn;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connection below TLS: TCP, or a socket of the file system.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix domain socket.
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Connects over TCP. Messages are small and waited for, so none is held back.
+    pub(super) async fn tcp(host: &str, port: u16) -> io::Result<Self> {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Connects to a socket of the file system.
+    pub(super) async fn unix(path: &Path) -> io::Result<Self> {
+        Ok(Self::Unix(UnixStream::connect(path).await?))
+    }
+
+    /// Whether more bytes are there already. Of a Unix socket this is never asked in earnest: it
+    /// has no TLS here, so nothing sent in clear can pass for encrypted.
+    pub(super) async fn has_more(&self) -> bool {
+        let Self::Tcp(stream) = self else {
+            return false;
+        };
+        let mut space = [0_u8; 1];
+        let mut buffer = ReadBuf::new(&mut space);
+        poll_fn(|context| {
+            Poll::Ready(match stream.poll_peek(context, &mut buffer) {
+                Poll::Ready(Ok(count)) => count > 0,
+                Poll::Ready(Err(_)) | Poll::Pending => false,
+            })
+        })
+        .await
+    }
+
+    /// The first byte that comes, left where it is. `None` at the end, and of a Unix socket, which
+    /// has no TLS.
+    pub(super) async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let Self::Tcp(stream) = self else {
+            return Ok(None);
+        };
+        let mut byte = [0_u8; 1];
+        let count = stream.peek(&mut byte).await?;
+        let [byte] = byte;
+        Ok((count > 0).then_some(byte))
+    }
+
+    /// Whether the peer is on the same machine.
+    pub(super) fn is_near(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().is_ok_and(|peer| peer.ip().is_loopback()),
+            Self::Unix(_) => true,
+        }
+    }
+
+    /// Whether TLS may be spoken over it; PostgreSQL has none on Unix sockets (documentation, 19.9).
+    pub(super) const fn may_be_encrypted(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Unix(_) => false,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
