@@ -6,7 +6,8 @@
 //!
 //! * pure rooms (no await, no log, no clock, no socket): [`tenant`], [`policy`], [`sql`],
 //!   [`analyze`], [`session`];
-//! * rooms with I/O: [`wire`], [`serve`], [`catalog`], [`telemetry`], [`config`], [`cli`].
+//! * rooms with I/O: [`wire`], [`serve`], [`catalog`], [`doctor`], [`telemetry`],
+//!   [`config`], [`cli`].
 #![cfg_attr(
     test,
     allow(
@@ -26,6 +27,7 @@ pub mod analyze;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod policy;
 pub mod serve;
 pub mod session;

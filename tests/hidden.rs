@@ -340,6 +340,27 @@ fn families_are_guarded_whatever_their_names() {
 }
 
 #[test]
+fn families_are_deleted_from_as_the_policy_says_of_one_of_them() {
+    let bound = "WHERE organization_id = $A AND deleted_at IS NULL";
+    assert_eq!(said(&format!("DELETE FROM events_2026 {bound}")), "admit");
+    let mut policy = policy();
+    policy.tables.overrides.push(orgguard::policy::TableOverride {
+        name: "org_events".into(),
+        soft_delete: true,
+        bound_by: Vec::new(),
+        hard_delete: Some(false),
+    });
+    for table in ["org_events", "events_2026"] {
+        let sql =
+            format!("DELETE FROM {table} {bound}").replace("$A", &format!("'{}'", cases::TENANT));
+        let tenant = cases::tenant();
+        let verdict = plan(&sql, &policy).statements()[0]
+            .settle(SessionTenant::Known(&tenant), Arguments::Values(&[]));
+        assert_eq!(cases::words(&[verdict]), "refuse hard-delete", "{table}");
+    }
+}
+
+#[test]
 fn views_are_read_in_their_place() {
     assert_eq!(said("SELECT name FROM v_products"), UNBOUND);
     assert_eq!(said("SELECT name FROM v_deep"), UNBOUND);

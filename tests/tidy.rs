@@ -21,6 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("config", &["tenant", "policy", "sql", "analyze", "session"]),
     ("telemetry", &["tenant", "policy", "sql", "analyze", "session"]),
     ("catalog", &["tenant", "policy", "config", "telemetry"]),
+    ("doctor", &["tenant", "policy"]),
     ("wire", &["tenant", "policy", "sql", "analyze", "session", "config", "telemetry", "catalog"]),
     (
         "serve",
@@ -49,6 +50,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "catalog",
             "wire",
             "serve",
+            "doctor",
         ],
     ),
 ];

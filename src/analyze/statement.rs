@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
+use super::build::sole_call;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
+use crate::sql::model::{Body, Call, Constant, Expr, Name, Query, Write};
 use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper};
 
 /// What is known of a statement beside its query.
@@ -48,11 +49,13 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         StatementBody::Explain { costs_off, statement: inner } => {
             let own = self::outline(inner, policy);
             outline.kind = Kind::Select;
-            outline.effect = match own.effect {
-                effect @ (Effect::Execute { .. } | Effect::SetTenant { .. }) => effect,
-                _ => Effect::None,
-            };
             outline.violations.extend(own.violations);
+            outline.effect = match own.effect {
+                Effect::Execute { name, arguments, explained: _ } => {
+                    Effect::Execute { name, arguments, explained: true }
+                }
+                effect => wrapped(effect, statement.span, &mut outline.violations),
+            };
             outline.query = own.query;
             outline.explained = (!costs_off).then_some(statement.span);
         }
@@ -69,6 +72,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             let own = self::outline(statement, policy);
             outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
+            wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
             outline.is_view = *wrapper == Wrapper::View;
         }
@@ -104,6 +108,21 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
     outline
 }
 
+/// The effect of a statement inside EXPLAIN, DECLARE, COPY or CREATE TABLE AS, which may run it
+/// later, in part, or never: the tenant is not set there.
+fn wrapped(effect: Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
+    if let Effect::SetTenant { .. } = effect {
+        violations.push(Violation {
+            rule: Rule::SessionEscape,
+            table: None,
+            span,
+            detail: "the tenant is set inside a statement that does something else".into(),
+            hint: "set it as a statement of its own".into(),
+        });
+    }
+    Effect::None
+}
+
 /// Prepared statements and cursors.
 fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
     match body {
@@ -114,7 +133,8 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
         }
         StatementBody::Execute { name, arguments } => {
             let arguments = arguments.iter().map(NewValue::from).collect();
-            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
+            outline.effect =
+                Effect::Execute { name: name.text.clone(), arguments, explained: false };
         }
         StatementBody::Deallocate(name) => {
             outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
@@ -123,6 +143,7 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
             let own = self::outline(statement, policy);
             outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
+            wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
         }
         StatementBody::Fetch(name) => {
@@ -230,18 +251,7 @@ fn is_tenant_setting(name: &str, policy: &Policy) -> bool {
 
 /// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else.
 fn query_effect(query: &Query, policy: &Policy) -> Effect {
-    let Body::Block(block) = &query.body else {
-        return Effect::None;
-    };
-    let call = match block.items.as_slice() {
-        [Item::Expr { expr: Expr::Call(call), label: _ }]
-            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
-        {
-            call
-        }
-        _ => return Effect::None,
-    };
-    let Call { qualifier, name, arguments, inside: _, filter: None, over: None } = &**call else {
+    let Some(Call { qualifier, name, arguments, .. }) = sole_call(query) else {
         return Effect::None;
     };
     if &*name.text != "set_config" || qualifier.iter().any(|schema| &*schema.text != "pg_catalog") {
@@ -282,6 +292,7 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
     if is_tenant_setting(&name.text, policy) {
         outline.effect = match values {
             [] if !local => Effect::ResetTenant,
+            [] => Effect::SetTenant { local, value: NewValue::Null },
             [only] => Effect::SetTenant { local, value: NewValue::from(only) },
             _ => Effect::SetTenant { local, value: NewValue::Unknown },
         };

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, Invalid, Overrides};
+use crate::doctor::Level;
 
 /// Proves that every statement on multi-tenant tables stays inside one organization.
 #[derive(Debug, Parser)]
@@ -17,6 +18,7 @@ pub(super) enum Command {
     Serve(ServeArguments),
     Check(CheckArguments),
     Explain(ExplainArguments),
+    Doctor(DoctorArguments),
     Demo(DemoArguments),
 }
 
@@ -92,6 +94,70 @@ pub(super) struct ExplainArguments {
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+/// Look for flaws in a database's schema that the guard's convention forbids.
+///
+/// Reads pg_catalog only, never a row. Exits with 0 if nothing is wrong, 1 if something is (notes
+/// do not count unless --fail-on says so), 2 if the database could not be looked at.
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    /// A connection string, such as "host=127.0.0.1 user=postgres dbname=shop"; without it
+    /// [catalog] dsn of the configuration. A password may be in PGPASSWORD
+    #[arg(value_name = "DSN")]
+    pub(super) dsn: Option<String>,
+    /// The configuration; without it the conventions org_*, organization_id, deleted_at
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A role that the application logs in as; any number. Without it those connected now
+    #[arg(long, value_name = "ROLE")]
+    pub(super) role: Vec<String>,
+    /// A flaw that is meant, everywhere or at one object; any number
+    #[arg(long, value_name = "FLAW[:OBJECT[/PART]]")]
+    pub(super) allow: Vec<String>,
+    /// Print the SQL that mends each flaw, policies of row-level security included
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// How to report; JSON and SARIF are one document each
+    #[arg(long, value_enum, default_value_t = ObjectFormat::Text)]
+    pub(super) format: ObjectFormat,
+    /// The least level that makes the exit code 1
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = FailOn::Warning)]
+    pub(super) fail_on: FailOn,
+}
+
+/// How `doctor` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ObjectFormat {
+    Text,
+    Json,
+    Sarif,
+}
+
+/// The least level of a flaw that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Note,
+    Warning,
+    Error,
+}
+
+impl FailOn {
+    /// The level.
+    pub(super) const fn level(self) -> Level {
+        match self {
+            Self::Note => Level::Note,
+            Self::Warning => Level::Warning,
+            Self::Error => Level::Error,
+        }
+    }
+}
+
+impl DoctorArguments {
+    /// The configuration to go by.
+    pub(super) fn config(&self) -> Result<Config, Invalid> {
+        config_or_standard(self.config.as_deref(), &Overrides::default())
+    }
 }
 
 impl ServeArguments {

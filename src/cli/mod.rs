@@ -1,11 +1,14 @@
-//! The command line: `serve`, `check`, `explain` and `demo`.
+//! The command line: `serve`, `check`, `explain`, `doctor` and `demo`.
 
 mod arguments;
 mod check;
 mod demo;
+mod doctor;
 mod excerpt;
 mod explain;
 mod guard;
+mod progress;
+mod sarif;
 mod serve;
 mod throwaway;
 
@@ -32,6 +35,7 @@ pub fn run() -> ExitCode {
     let task = move || match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     };

@@ -51,7 +51,8 @@ impl World<'_> {
                 self.registry.clear_statements(self.side);
                 self.registry.clear_portals(self.side);
             }
-            Effect::Execute { name, arguments } => {
+            Effect::Execute { explained: true, .. } => {}
+            Effect::Execute { name, arguments, explained: false } => {
                 if let Some(prepared) = self.statement(name.as_bytes())
                     && let Some(inner) = prepared.statement.plan()
                     && let Effect::SetTenant { local, value } = inner.effect()

@@ -82,8 +82,8 @@ impl Court<'_> {
                 self.judge_rebinding(*local, &value, span, judgement);
             }
             Effect::ResetTenant | Effect::DiscardAll => self.judge_reset(span, judgement),
-            Effect::Execute { name, arguments } => {
-                self.judge_inner(name, arguments, span, judgement);
+            Effect::Execute { name, arguments, explained } => {
+                self.judge_inner(name, arguments, *explained, span, judgement);
             }
             Effect::Fetch(name) => match self.registry.portal(name.as_bytes()) {
                 None => judgement.missing = Some(Missing::Portal),
@@ -111,7 +111,14 @@ impl Court<'_> {
     }
 
     /// Judges an SQL EXECUTE by the statement that it runs.
-    fn judge_inner(&self, name: &str, values: &[NewValue], span: Span, judgement: &mut Judgement) {
+    fn judge_inner(
+        &self,
+        name: &str,
+        values: &[NewValue],
+        explained: bool,
+        span: Span,
+        judgement: &mut Judgement,
+    ) {
         let Some(prepared) = self.registry.statement(name.as_bytes()) else {
             judgement.missing = Some(Missing::Statement);
             return;
@@ -127,12 +134,13 @@ impl Court<'_> {
         );
         judgement.verdict.advice.extend(verdict.advice);
         match inner.effect() {
-            Effect::SetTenant { local, value } => {
+            Effect::SetTenant { local, value } if !explained => {
                 let value = setting(inner_value(value, values), self.scope, self.tenant_type);
                 self.judge_rebinding(*local, &value, span, judgement);
             }
             Effect::None => {}
-            Effect::Begin
+            Effect::SetTenant { .. }
+            | Effect::Begin
             | Effect::Commit { .. }
             | Effect::Rollback { .. }
             | Effect::Savepoint(_)

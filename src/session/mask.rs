@@ -2,7 +2,10 @@
 //! an error's text: in the DETAIL of a constraint that it violates, or in the message of a
 //! conversion that fails on it.
 
+use super::Session;
 use super::mode::MaskErrors;
+use super::pipeline::Entry;
+use crate::analyze::{Kind, StatementPlan};
 
 /// Where a text is replaced, this is said instead.
 const MASKED: &[u8] = b"masked by orgguard ([guard] mask_errors)";
@@ -15,17 +18,62 @@ const QUOTING: [u8; 5] = *b"DHWqp";
 /// state, authorization, rollback, resources, object state, operator intervention, system error.
 const QUIET: [&[u8]; 8] = [b"08", b"25", b"28", b"40", b"53", b"55", b"57", b"58"];
 
+impl Session {
+    /// The ErrorResponse with this body as the client may see it; `None` if it may see it as it is.
+    pub(super) fn masked(&self, body: &[u8], cut: bool) -> Option<Vec<u8>> {
+        let mask = self.rules.mask_errors;
+        self.reads_errors().then(|| masked(body, cut, mask, self.shows_rows())).flatten()
+    }
+
+    /// Whether what the server answers now can have come upon guarded rows. A constraint may be
+    /// put off to the end of a transaction, and a write on an unguarded table may reach guarded
+    /// ones.
+    fn shows_rows(&self) -> bool {
+        let plan_shows = |plan: &StatementPlan| match plan.kind() {
+            Kind::Select | Kind::Setting => plan.is_guarded(),
+            Kind::Insert
+            | Kind::Update
+            | Kind::Delete
+            | Kind::Merge
+            | Kind::Transaction
+            | Kind::Prepared
+            | Kind::Copy
+            | Kind::Utility
+            | Kind::NotUnderstood => true,
+        };
+        match self.pipeline.head() {
+            Some(Entry::Query(planned, _)) => planned.plan().statements().iter().any(plan_shows),
+            Some(Entry::Bind(_, Some(portal)) | Entry::Execute(Some(portal))) => {
+                portal.statement.plan().is_none_or(plan_shows)
+            }
+            // No row is read there.
+            Some(
+                Entry::Parse(..)
+                | Entry::DescribeStatement(_)
+                | Entry::DescribePortal
+                | Entry::Close(..),
+            ) => false,
+            Some(
+                Entry::Bind(_, None)
+                | Entry::Execute(None)
+                | Entry::Sync
+                | Entry::FunctionCall
+                | Entry::CopyEnd
+                | Entry::Refused(_)
+                | Entry::FailingParse(_)
+                | Entry::FailingQuery(_),
+            )
+            | None => true,
+        }
+    }
+}
+
 /// The ErrorResponse with this body as the client may see it; `None` if it may see it as it is.
 ///
 /// `shows_rows` says whether the statement at hand can have come upon rows of a guarded table. A
 /// body may be cut short: fields that are not whole are left out, so a body that is cut is always
 /// written anew.
-pub(super) fn masked(
-    body: &[u8],
-    cut: bool,
-    mask: MaskErrors,
-    shows_rows: bool,
-) -> Option<Vec<u8>> {
+fn masked(body: &[u8], cut: bool, mask: MaskErrors, shows_rows: bool) -> Option<Vec<u8>> {
     let fields = Fields::read(body);
     let code = fields.get(b'C').unwrap_or_default();
     let constraint = mask != MaskErrors::Off && (code.starts_with(b"23") || code.is_empty());

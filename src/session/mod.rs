@@ -158,6 +158,12 @@ impl Session {
             && !self.group_ran
     }
 
+    /// How many prepared statements and how many portals are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> (usize, usize) {
+        self.registry.counts()
+    }
+
     /// Whether the conversation is not followed any more (audit only).
     #[must_use]
     pub const fn is_lost(&self) -> bool {

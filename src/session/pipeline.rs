@@ -107,17 +107,18 @@ impl Pipeline {
     }
 
     /// The server reported an error: what it skips up to the next Sync has no answer. A head that
-    /// is answered by ReadyForQuery all the same stays.
-    pub(super) fn skip(&mut self) {
-        if self.entries.front().is_some_and(Entry::survives_error) {
-            return;
+    /// is answered by ReadyForQuery all the same stays. Whether that Sync is still to be sent.
+    pub(super) fn skip(&mut self) -> bool {
+        if self.entries.front().is_none_or(Entry::survives_error) {
+            return false;
         }
         while let Some(entry) = self.entries.front() {
             if matches!(entry, Entry::Sync) {
-                return;
+                return false;
             }
             self.pop();
         }
+        true
     }
 
     /// The server has begun to read COPY data: it ignores each Sync that comes before the data's

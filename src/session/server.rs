@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use super::gate;
-use super::mask;
 use super::message::{FromServer, Status, Target};
 use super::pipeline::Entry;
 use super::registry::{Portal, Side, StatementRef};
@@ -247,12 +246,9 @@ impl Session {
                 ServerStep::Swallow
             }
             _ => {
-                let masked = if self.reads_errors() {
-                    mask::masked(body, cut, self.rules.mask_errors, self.shows_rows())
-                } else {
-                    None
-                };
-                self.pipeline.skip();
+                let masked = self.masked(body, cut);
+                // What the client sends up to Sync is skipped by the server, and has no answer.
+                self.skipping = self.pipeline.skip() || self.skipping;
                 match masked {
                     Some(message) => {
                         out.to_client.extend_from_slice(&message);
@@ -261,48 +257,6 @@ impl Session {
                     None => ServerStep::Forward,
                 }
             }
-        }
-    }
-
-    /// Whether what the server answers now can have come upon guarded rows. A constraint may be
-    /// put off to the end of a transaction, and a write on an unguarded table may reach guarded
-    /// ones.
-    fn shows_rows(&self) -> bool {
-        let plan_shows = |plan: &StatementPlan| match plan.kind() {
-            Kind::Select | Kind::Setting => plan.is_guarded(),
-            Kind::Insert
-            | Kind::Update
-            | Kind::Delete
-            | Kind::Merge
-            | Kind::Transaction
-            | Kind::Prepared
-            | Kind::Copy
-            | Kind::Utility
-            | Kind::NotUnderstood => true,
-        };
-        match self.pipeline.head() {
-            Some(Entry::Query(planned, _)) => planned.plan().statements().iter().any(plan_shows),
-            Some(Entry::Bind(_, Some(portal)) | Entry::Execute(Some(portal))) => {
-                portal.statement.plan().is_none_or(plan_shows)
-            }
-            // No row is read there.
-            Some(
-                Entry::Parse(..)
-                | Entry::DescribeStatement(_)
-                | Entry::DescribePortal
-                | Entry::Close(..),
-            ) => false,
-            Some(
-                Entry::Bind(_, None)
-                | Entry::Execute(None)
-                | Entry::Sync
-                | Entry::FunctionCall
-                | Entry::CopyEnd
-                | Entry::Refused(_)
-                | Entry::FailingParse(_)
-                | Entry::FailingQuery(_),
-            )
-            | None => true,
         }
     }
 

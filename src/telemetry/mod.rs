@@ -12,8 +12,8 @@ mod pace;
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
     AdviceGiven, AnalysisTook, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction,
-    FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, SessionLabels,
-    StatementJudged, UnjudgedReason, ViolationFound,
+    FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
+    SessionLabels, StatementJudged, UnjudgedReason, ViolationFound,
 };
 pub use log::start_logging;
 pub use metrics::Telemetry;

@@ -21,7 +21,7 @@ use crate::session::{Event, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    Remembered, SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
 
 const UNREACHED: &str = "orgguard: the database server cannot be reached";
@@ -98,7 +98,8 @@ impl Connection {
         planner: &dyn Plans,
         deadline: Instant,
     ) {
-        let mut witness = Teller { connection: self, labels: self.labels(&startup) };
+        let remembered = Remembered::none(&self.telemetry);
+        let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
         let packet = match (self.admit(&startup), self.rules.mode) {
             (Ok(_), Mode::Audit) => startup.raw.clone(),
             (Err(unwelcome), Mode::Audit) => {
@@ -267,6 +268,7 @@ pub async fn refuse(stream: Socket, code: &str, message: &str) {
 struct Teller<'a> {
     connection: &'a Connection,
     labels: SessionLabels,
+    remembered: Remembered,
 }
 
 impl Teller<'_> {
@@ -331,5 +333,7 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
+        let (statements, portals) = conversation.remembered();
+        self.remembered.update(statements, portals);
     }
 }

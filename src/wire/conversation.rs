@@ -83,6 +83,11 @@ impl Conversation {
         self.session.is_logged_in()
     }
 
+    /// How many prepared statements and how many portals the session remembers.
+    pub(super) fn remembered(&self) -> (usize, usize) {
+        self.session.remembered()
+    }
+
     /// What there is to tell since the last call.
     pub(super) fn events(&mut self) -> std::vec::Drain<'_, Event> {
         self.output.events.drain(..)

@@ -5,21 +5,31 @@ use super::super::verdict::Rule;
 use super::{Builder, Clause, Scope};
 use crate::policy::{CatalogRoutine, Routine, SettingClass, computing_extension};
 use crate::sql::Span;
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, TypeName};
+use crate::sql::model::{Block, Body, Call, Constant, Expr, Grouping, Item, Name, Query, TypeName};
 
-/// Where `set_config` stands if it is the one item of a SELECT without FROM and WHERE.
-pub(super) fn sole_item(query: &Query) -> Option<Span> {
-    let Body::Block(block) = &query.body else {
+/// The one call that a SELECT makes, once, and nothing else: no FROM, no WHERE, nothing that could
+/// keep it from being made.
+pub(in super::super) fn sole_call(query: &Query) -> Option<&Call> {
+    let Query { with, recursive: _, body, order_by, limits: _, limited } = query;
+    let Body::Block(block) = body else {
         return None;
     };
-    match block.items.as_slice() {
-        [Item::Expr { expr: Expr::Call(call), label: _ }]
-            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
-        {
-            Some(call.name.span)
-        }
-        _ => None,
-    }
+    let Block { distinct_on, items, from, filter, grouping, having, windows } = &**block;
+    let [Item::Expr { expr: Expr::Call(call), label: _ }] = items.as_slice() else {
+        return None;
+    };
+    let alone = with.is_empty()
+        && order_by.is_empty()
+        && !limited
+        && distinct_on.is_none()
+        && from.is_empty()
+        && filter.is_none()
+        && matches!(grouping, Grouping::None)
+        && having.is_none()
+        && windows.is_empty()
+        && call.filter.is_none()
+        && call.over.is_none();
+    alone.then_some(call)
 }
 
 impl Builder<'_> {

@@ -103,7 +103,10 @@ impl Builder<'_> {
     ) {
         match action {
             MergeAction::Nothing => {}
-            MergeAction::Delete => self.set_off(target, Write::Delete, None),
+            MergeAction::Delete => {
+                self.set_off(target, Write::Delete, None);
+                self.hard_delete(target);
+            }
             MergeAction::Update(assignments) => {
                 self.set_off(target, Write::Update, Some(&columns_set(assignments)));
                 self.assignments(assignments, target, reference, scope, context);

@@ -17,6 +17,7 @@ mod relation;
 mod strict;
 mod write;
 
+pub(super) use call::sole_call;
 pub(super) use reach::{Touched, touched};
 
 use super::graph::{
@@ -42,7 +43,8 @@ pub(super) struct Built {
 
 /// Builds the graph of a query or write.
 pub(super) fn build(query: &Query, policy: &Policy) -> Built {
-    let mut builder = Builder { sole_item: call::sole_item(query), ..Builder::new(policy, 0) };
+    let sole_item = sole_call(query).map(|call| call.name.span);
+    let mut builder = Builder { sole_item, ..Builder::new(policy, 0) };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
     let Builder { graph, violations, advice, unknown_relation, .. } = builder;

@@ -82,6 +82,9 @@ impl Builder<'_> {
         };
         self.set_off(target, write, set);
         self.owe(reference, false);
+        if assignments.is_empty() {
+            self.hard_delete(target);
+        }
         let level = Level { references: vec![reference], ..Level::default() };
         // FROM and USING items do not see the target, save in LATERAL ones.
         let (mut trees, level) = self.from(from, level, Some(outer));
@@ -103,6 +106,33 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+        }
+    }
+
+    /// DELETE of a table whose rows the policy wants soft-deleted: its own or, by the catalogue,
+    /// that of one with which it shares rows.
+    pub(super) fn hard_delete(&mut self, target: &Target) {
+        let tables = &self.policy.tables;
+        let refuses = |name: &str| tables.guard(name).is_some_and(|guard| !guard.hard_delete);
+        let Target { qualifier, name, alias: _ } = target;
+        let mut refused = refuses(&name.text);
+        if let Some(catalog) = &self.policy.catalog
+            && let Some((full, _)) = self.look_up(catalog, qualifier, name)
+        {
+            let family = catalog.family(&full);
+            let named = family.iter().any(|member| tables.guard(&member.name).is_some());
+            refused = refused
+                || family.iter().any(|member| refuses(&member.name))
+                || (!named && catalog.is_guarded(&full) && !tables.hard_delete);
+        }
+        if refused {
+            self.violate(
+                Rule::HardDelete,
+                Some(&name.text),
+                name.span,
+                "DELETE removes rows that are only to be soft-deleted".to_owned(),
+                "set the soft-delete column instead",
+            );
         }
     }
 
