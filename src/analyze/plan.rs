@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
@@ -9,7 +11,7 @@ use super::shortcut::{self, Shortcut};
 use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
-use crate::policy::Policy;
+use crate::policy::{Policy, SchemaChange};
 use crate::sql::{self, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
@@ -94,6 +96,8 @@ pub struct StatementPlan {
     /// What is enough for every obligation, if anything is.
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
+    /// What it does to the names of relations.
+    schema_change: Option<SchemaChange>,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -138,6 +142,21 @@ impl StatementPlan {
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// What it does to the names of relations, if it succeeds.
+    #[must_use]
+    pub const fn schema_change(&self) -> Option<&SchemaChange> {
+        self.schema_change.as_ref()
+    }
+
+    /// Whether another plan of the same text, made under another policy or catalogue, says just the
+    /// same: then what was settled under it still holds.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        // The derived text has every field of every part, and is only compared where a catalogue
+        // has changed.
+        format!("{self:?}") == format!("{other:?}")
     }
 
     /// Compares the plan's operands with the tenant.
@@ -189,12 +208,28 @@ impl StatementPlan {
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
     let statements = match sql::read(text, &policy.limits) {
-        Ok(statements) => {
-            statements.iter().map(|statement| plan_statement(statement, policy)).collect()
-        }
+        Ok(statements) => plan_in_turn(text, &statements, policy),
         Err(refused) => vec![not_understood(refused, policy)],
     };
     Plan { statements }
+}
+
+/// A later statement of a text sees what an earlier one has made.
+fn plan_in_turn(text: &str, statements: &[Statement], policy: &Policy) -> Vec<StatementPlan> {
+    let mut later: Option<Policy> = None;
+    let mut plans = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let policy = later.as_ref().unwrap_or(policy);
+        let schema_change = sql::schema_change(text, statement, &policy.limits);
+        let plan = plan_statement(statement, policy);
+        if let Some(change) = &schema_change {
+            let mut own = policy.clone();
+            Arc::make_mut(&mut own.overlay).apply(change);
+            later = Some(own);
+        }
+        plans.push(StatementPlan { schema_change, ..plan });
+    }
+    plans
 }
 
 /// A text of which nothing may be believed.
@@ -217,6 +252,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         provable: Vec::new(),
         shortcut: None,
         unknown_relation: false,
+        schema_change: None,
     }
 }
 
@@ -279,6 +315,7 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         provable,
         shortcut,
         unknown_relation,
+        schema_change: None,
     }
 }
 

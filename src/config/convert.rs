@@ -163,6 +163,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             routines,
             limits: reading,
             catalog: None,
+            overlay: Arc::default(),
             evaluation_order,
         }),
         tenant,

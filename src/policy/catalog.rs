@@ -92,11 +92,14 @@ impl Catalog {
         Self { settings, roles, ..self }
     }
 
-    /// The first setting with which a session of this role would start, on whose value the guard
-    /// relies and which has another.
-    #[must_use]
-    pub fn broken_pin(&self, role: &str, settings: &Settings) -> Option<&CatalogSetting> {
-        self.settings.iter().find(|setting| {
+    /// Settings with which a session of this role would start, on whose values the guard relies and
+    /// which have others.
+    pub fn broken_pins<'a>(
+        &'a self,
+        role: &'a str,
+        settings: &'a Settings,
+    ) -> impl Iterator<Item = &'a CatalogSetting> {
+        self.settings.iter().filter(move |setting| {
             setting.role.as_deref().is_none_or(|own| own == role)
                 && settings.class(&setting.name, &[&setting.value]) == SettingClass::PinnedBroken
         })

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod name;
+mod overlay;
 mod relation;
 mod routine;
 mod setting;
@@ -12,6 +13,7 @@ mod table;
 
 pub use catalog::{Catalog, CatalogRoutine, CatalogSetting, Found, RelationName};
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
+pub use overlay::{Overlaid, Overlay, SchemaChange};
 pub use relation::{
     CatalogColumn, CatalogReference, CatalogRelation, CatalogRule, CatalogTrigger, CatalogUnique,
     RelationKind, Write,
@@ -44,6 +46,8 @@ pub struct Policy {
     pub limits: ReadingLimits,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
+    /// What the session at hand knows beside the catalogue.
+    pub overlay: Arc<Overlay>,
 }
 
 /// WHERE is no barrier: PostgreSQL orders predicates by their cost, so an expression beside the

@@ -34,21 +34,23 @@ impl Session {
             return forward(gate::decide_unjudged(self.rules.mode));
         }
         match message {
-            FromClient::Query(text) => match planner.plan_bytes(text) {
-                Some(planned) => self.query(&planned, out),
+            FromClient::Query(text) => match planner.plan_bytes(text, &self.overlay) {
+                Some(planned) => self.query(&planned, planner, out),
                 None => ClientStep::Wait,
             },
-            FromClient::Parse { name, text, types } => match planner.plan_bytes(text) {
-                Some(planned) => self.parse(name, &planned, types, out),
-                None => ClientStep::Wait,
-            },
+            FromClient::Parse { name, text, types } => {
+                match planner.plan_bytes(text, &self.overlay) {
+                    Some(planned) => self.parse(name, &planned, types, out),
+                    None => ClientStep::Wait,
+                }
+            }
             FromClient::Bind { portal, statement, values } => {
                 let Some(prepared) = self.current(statement, planner) else {
                     return ClientStep::Wait;
                 };
-                self.bind(portal, prepared, values, out)
+                self.bind(portal, prepared, values, planner, out)
             }
-            FromClient::Execute(portal) => self.execute(portal, out),
+            FromClient::Execute(portal) => self.execute(portal, planner, out),
             FromClient::FunctionCall => self.function_call(out),
             FromClient::Describe(..)
             | FromClient::Close(..)
@@ -169,15 +171,24 @@ impl Session {
         ClientStep::Forward(permit)
     }
 
-    fn query(&mut self, planned: &Arc<Planned>, out: &mut Output) -> ClientStep {
+    fn query(
+        &mut self,
+        planned: &Arc<Planned>,
+        planner: &dyn Planner,
+        out: &mut Output,
+    ) -> ClientStep {
         let statements = planned.plan().statements();
+        for statement in statements {
+            self.renew_inner(statement, planner);
+        }
         // Where the string is refused, nothing of it happens.
         let scope = self.predicted.clone();
         let names = (statements.len() > 1).then(|| self.registry.predictions());
         let mut judged = Vec::with_capacity(statements.len());
         let mut missing = None;
         for (at, statement) in statements.iter().enumerate() {
-            let judgement = self.court().judge(statement, Arguments::Values(&[]));
+            let mut judgement = self.court().judge(statement, Arguments::Values(&[]));
+            judgement.verdict.violations.extend(self.overtaken_cursor(statement, planner));
             missing = missing.or(judgement.missing);
             judged.push((statement.kind(), judgement.verdict));
             if names.is_some() {
@@ -193,6 +204,9 @@ impl Session {
             Ruling::Forward(permit) => {
                 if names.is_none() {
                     self.predict(planned, 0);
+                }
+                for statement in statements {
+                    self.apply_schema(statement.schema_change());
                 }
                 self.predicted.assume_ready();
                 self.pipeline.push(Entry::Query(Arc::clone(planned), 0));
@@ -256,26 +270,12 @@ impl Session {
         }
     }
 
-    /// The prepared statement of a name, planned anew if the policy has changed since its Parse;
-    /// the outer `None` if the new plan is still to come.
-    fn current(&self, given: &[u8], planner: &dyn Planner) -> Option<Option<Arc<Prepared>>> {
-        let Some(prepared) = self.registry.statement(name(given)) else {
-            return Some(None);
-        };
-        match &prepared.statement {
-            StatementRef::Nth(planned, at) if !planner.is_current(planned) => {
-                let statement = StatementRef::Nth(planner.plan(planned.text())?, *at);
-                Some(Some(Arc::new(Prepared { statement, types: prepared.types.clone() })))
-            }
-            StatementRef::Nth(..) | StatementRef::Inner(_) => Some(Some(Arc::clone(prepared))),
-        }
-    }
-
     fn bind(
         &mut self,
         portal: &[u8],
         prepared: Option<Arc<Prepared>>,
         values: &[Form<'_>],
+        planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
         let portal = name(portal);
@@ -299,6 +299,9 @@ impl Session {
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
+        if let Some(plan) = plan {
+            self.renew_inner(plan, planner);
+        }
         let judgement =
             plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
         let Judgement { verdict, missing } = judgement;
@@ -324,7 +327,7 @@ impl Session {
         }
     }
 
-    fn execute(&mut self, given: &[u8], out: &mut Output) -> ClientStep {
+    fn execute(&mut self, given: &[u8], planner: &dyn Planner, out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
             return match gate::decide_unjudged(self.rules.mode) {
                 Ruling::Forward(permit) => {
@@ -335,7 +338,11 @@ impl Session {
                 Ruling::Refuse => self.refuse_extended(absent(Missing::Portal), out),
             };
         };
-        let Judgement { verdict, missing } = self.court().judge_execute(&portal);
+        let Some(overtaken) = self.overtaken(&portal, planner) else {
+            return ClientStep::Wait;
+        };
+        let Judgement { mut verdict, missing } = self.court().judge_execute(&portal);
+        verdict.violations.extend(overtaken);
         let text = text_of(&portal.statement);
         match self.decide(std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
@@ -346,6 +353,10 @@ impl Session {
                     );
                 if !again {
                     self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
+                }
+                if !again {
+                    let plan = portal.statement.plan();
+                    self.apply_schema(plan.and_then(|plan| plan.schema_change()));
                 }
                 self.group_ran = true;
                 self.pipeline.push(Entry::Execute(Some(portal)));

@@ -95,11 +95,12 @@ impl World<'_> {
 
     fn names(&mut self, effect: &Effect, reference: &StatementRef) {
         match effect {
-            Effect::Prepare { name, types, statement } => {
-                let prepared = Prepared {
-                    statement: StatementRef::Inner(Arc::clone(statement)),
-                    types: types.clone(),
+            Effect::Prepare { name, types, statement: _ } => {
+                let statement = match reference {
+                    StatementRef::Nth(planned, at) => StatementRef::Inner(Arc::clone(planned), *at),
+                    inner @ StatementRef::Inner(..) => inner.clone(),
                 };
+                let prepared = Prepared { statement, types: types.clone() };
                 self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }
             Effect::Deallocate(Some(name)) => {

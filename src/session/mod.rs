@@ -23,6 +23,7 @@ mod pipeline;
 mod planned;
 mod refusal;
 mod registry;
+mod renew;
 mod report;
 mod schema;
 mod server;
@@ -42,6 +43,7 @@ use self::judge::Court;
 use self::pipeline::Pipeline;
 use self::registry::{Registry, Side};
 use self::tenant::{Scope, Setting};
+use crate::policy::Overlay;
 use crate::sql::Span;
 use crate::tenant::TenantType;
 
@@ -103,6 +105,8 @@ pub struct Session {
     confirmed: Scope,
     predicted: Scope,
     registry: Registry,
+    /// What it has made or changed that the catalogue does not show.
+    overlay: Overlay,
     pipeline: Pipeline,
     /// The first ReadyForQuery has come.
     logged_in: bool,
@@ -129,6 +133,7 @@ impl Session {
         let scope = Scope::new(startup);
         Self {
             registry: Registry::new(rules.statements),
+            overlay: Overlay::default(),
             rules,
             confirmed: scope.clone(),
             predicted: scope,

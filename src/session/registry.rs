@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::planned::Planned;
 use super::tenant::Setting;
-use crate::analyze::{NewValue, StatementPlan};
+use crate::analyze::{Effect, NewValue, StatementPlan};
 use crate::policy::NAME_BYTES;
 
 /// A name as the server keeps it. Protocol names are keys of 63 bytes whatever their encoding
@@ -21,8 +21,8 @@ pub(super) fn name(bytes: &[u8]) -> &[u8] {
 pub(super) enum StatementRef {
     /// The statement at this place of a text.
     Nth(Arc<Planned>, usize),
-    /// The statement inside an SQL-level PREPARE of a text.
-    Inner(Arc<StatementPlan>),
+    /// The statement inside the SQL-level PREPARE at this place of a text.
+    Inner(Arc<Planned>, usize),
 }
 
 impl StatementRef {
@@ -30,7 +30,27 @@ impl StatementRef {
     pub(super) fn plan(&self) -> Option<&StatementPlan> {
         match self {
             Self::Nth(planned, at) => planned.plan().statements().get(*at),
-            Self::Inner(statement) => Some(statement),
+            Self::Inner(planned, at) => {
+                let outer = planned.plan().statements().get(*at)?;
+                let Effect::Prepare { statement, .. } = outer.effect() else {
+                    return None;
+                };
+                Some(statement)
+            }
+        }
+    }
+
+    /// The text that it was planned with.
+    pub(super) const fn planned(&self) -> &Arc<Planned> {
+        let (Self::Nth(planned, _) | Self::Inner(planned, _)) = self;
+        planned
+    }
+
+    /// The same statement in another plan of the text.
+    pub(super) const fn renewed(&self, planned: Arc<Planned>) -> Self {
+        match self {
+            Self::Nth(_, at) => Self::Nth(planned, *at),
+            Self::Inner(_, at) => Self::Inner(planned, *at),
         }
     }
 }
@@ -141,6 +161,20 @@ impl<T> Names<T> {
         self.cleared = false;
     }
 
+    /// Puts a value in the place of another, wherever that stands under this name.
+    fn renew(&mut self, name: &[u8], old: &Arc<T>, new: &Arc<T>) {
+        if let Some(Some(predicted)) = self.predicted.get_mut(name)
+            && Arc::ptr_eq(predicted, old)
+        {
+            *predicted = Arc::clone(new);
+        }
+        if let Some(confirmed) = self.confirmed.get_mut(name)
+            && Arc::ptr_eq(confirmed, old)
+        {
+            *confirmed = Arc::clone(new);
+        }
+    }
+
     fn len(&self) -> usize {
         self.confirmed.len().saturating_add(self.predicted.len())
     }
@@ -247,6 +281,11 @@ impl Registry {
         (self.portals.predicted, self.portals.cleared) = predictions.portals;
     }
 
+    /// A statement was planned anew.
+    pub(super) fn renew(&mut self, name: &[u8], old: &Arc<Prepared>, new: &Arc<Prepared>) {
+        self.statements.renew(name, old, new);
+    }
+
     /// The server told the types of a statement's parameters.
     pub(super) fn learn_types(&mut self, name: &[u8], types: Vec<u32>) {
         let Some(old) = self.statements.confirmed.get(name).cloned() else {
@@ -256,11 +295,6 @@ impl Registry {
             return;
         }
         let new = Arc::new(Prepared { statement: old.statement.clone(), types });
-        if let Some(Some(predicted)) = self.statements.predicted.get_mut(name)
-            && Arc::ptr_eq(predicted, &old)
-        {
-            *predicted = Arc::clone(&new);
-        }
-        self.statements.confirmed.insert(name.into(), new);
+        self.statements.renew(name, &old, &new);
     }
 }

@@ -71,6 +71,6 @@ pub(super) fn several(span: Span) -> Violation {
 pub(super) const fn text_of(statement: &StatementRef) -> Option<&Arc<Planned>> {
     match statement {
         StatementRef::Nth(planned, _) => Some(planned),
-        StatementRef::Inner(_) => None,
+        StatementRef::Inner(..) => None,
     }
 }

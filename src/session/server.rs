@@ -272,6 +272,7 @@ impl Session {
             self.tell_schema(out);
             self.schema_touched = false;
             self.registry.end_transaction();
+            self.overlay.end_transaction();
         }
         self.predicted.clone_from(&self.confirmed);
         self.registry.forget_predictions();

@@ -3,6 +3,7 @@
 //! A text is read twice here: as bytes and tokens, and as the parser's tree lowered into the
 //! [`model`]. Each reading can refuse; neither asks the other to be right.
 
+mod change;
 mod keyword;
 mod lower;
 pub mod model;
@@ -13,6 +14,7 @@ mod token;
 mod trigger;
 mod utility;
 
+pub use change::schema_change;
 pub use not_understood::NotUnderstood;
 pub use span::Span;
 pub use statement::{

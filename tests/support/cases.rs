@@ -167,6 +167,7 @@ pub(crate) fn standard_policy() -> Policy {
         routines: Routines::default(),
         limits: ReadingLimits::default(),
         catalog: None,
+        overlay: std::sync::Arc::default(),
         evaluation_order: EvaluationOrder::Ignore,
     }
 }

@@ -10,6 +10,7 @@ mod early;
 mod join;
 mod merge;
 mod operand;
+mod overlaid;
 mod predicate;
 mod query;
 mod reach;

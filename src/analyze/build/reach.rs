@@ -26,6 +26,9 @@ pub(in super::super) fn touched(
     let Some(catalog) = policy.catalog.as_ref() else {
         return Touched::default();
     };
+    if builder.overlaid(catalog, qualifier, name).is_some() {
+        return Touched { unknown: false, violations: builder.violations };
+    }
     match builder.look_up(catalog, qualifier, name) {
         None => {
             builder.unknown(name);

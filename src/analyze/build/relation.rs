@@ -61,6 +61,9 @@ impl Builder<'_> {
         let Some(catalog) = self.policy.catalog.clone() else {
             return self.by_name(name);
         };
+        if let Some(meaning) = self.overlaid(&catalog, qualifier, name) {
+            return meaning;
+        }
         let Some((full, relation)) = self.look_up(&catalog, qualifier, name) else {
             return self.unknown(name);
         };
@@ -77,6 +80,9 @@ impl Builder<'_> {
         let Some(catalog) = self.policy.catalog.clone() else {
             return self.by_name(name);
         };
+        if let Some(meaning) = self.overlaid(&catalog, qualifier, name) {
+            return meaning;
+        }
         let Some((full, relation)) = self.look_up(&catalog, qualifier, name) else {
             return self.unknown(name);
         };
