@@ -34,7 +34,7 @@ use libtest_mimic::{Arguments, Trial};
 use scene::{Arena, Scene};
 
 /// One attack: its name and what it does.
-type Attack = (&'static str, fn(&Scene));
+type Attack = (&'static str, fn(&Scene<'_>));
 
 fn main() {
     let mut arguments = Arguments::from_args();

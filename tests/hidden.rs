@@ -425,6 +425,19 @@ fn the_real_columns_decide() {
 }
 
 #[test]
+fn a_field_of_a_row_is_its_column_or_a_call() {
+    let bound = "FROM org_products p WHERE (p).organization_id = $A AND (p).deleted_at IS NULL";
+    assert_eq!(said(&format!("SELECT (p).name {bound}")), "admit");
+    assert_eq!(said(&format!("SELECT (p).all_names {bound}")), "refuse opaque-sql");
+    assert_eq!(said(&format!("SELECT (p.name).all_names {bound}")), "refuse opaque-sql");
+    // A column comes before the row of a relation: here `name` is no row.
+    let column = "SELECT 1 FROM org_products name WHERE (name).organization_id = $A AND name.deleted_at IS NULL";
+    assert_eq!(said(column), "refuse unbound-tenant");
+    let partner = "SELECT 1 FROM org_products p WHERE (p).partner_id = $A AND p.deleted_at IS NULL";
+    assert_eq!(said(partner), "refuse unbound-tenant");
+}
+
+#[test]
 fn routines_are_known_by_what_they_do() {
     assert_eq!(said("SELECT tax(1), digest('x', 'sha1')"), "admit");
     for unknown in ["all_names()", "opaque()", "crosstab('x')", "lower('X')", "nobody()"] {

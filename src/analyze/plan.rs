@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
-use super::graph::{Graph, Obligation};
+use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
@@ -12,7 +12,7 @@ use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::{Policy, SchemaChange};
-use crate::sql::{self, NotUnderstood, Span, Statement};
+use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
@@ -22,6 +22,7 @@ use crate::tenant::{Tenant, TenantType};
 #[derive(Debug)]
 pub struct Plan {
     statements: Vec<StatementPlan>,
+    comment: Comment,
 }
 
 impl Plan {
@@ -29,6 +30,12 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// What its comments say of the tenant, if they are asked.
+    #[must_use]
+    pub const fn comment(&self) -> &Comment {
+        &self.comment
     }
 }
 
@@ -98,6 +105,7 @@ pub struct StatementPlan {
     unknown_relation: bool,
     /// What it does to the names of relations.
     schema_change: Option<SchemaChange>,
+    may_set_tenant: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -137,6 +145,16 @@ impl StatementPlan {
         !self.graph.obligations.is_empty()
     }
 
+    /// The guarded tables that owe a proof; one may come more than once.
+    pub fn guarded_tables(&self) -> impl Iterator<Item = &str> {
+        let of = |reference: &usize| Some(&*self.graph.references.get(*reference)?.table);
+        self.graph.obligations.iter().filter_map(move |obligation| match obligation {
+            Obligation::Bound { reference, conflict: _ }
+            | Obligation::Live { reference, conflict: _ } => of(reference),
+            Obligation::Written { table, .. } | Obligation::Kept { table, .. } => Some(&**table),
+        })
+    }
+
     /// Whether it names a relation that the catalogue did not know when the plan was made: worth
     /// planning again under a newer one.
     #[must_use]
@@ -157,6 +175,19 @@ impl StatementPlan {
         // The derived text has every field of every part, and is only compared where a catalogue
         // has changed.
         format!("{self:?}") == format!("{other:?}")
+    }
+
+    /// Whether a predicate or a written value is the tenant's setting.
+    #[must_use]
+    pub fn reads_setting(&self) -> bool {
+        self.graph.operands.iter().any(Operand::reads_setting)
+    }
+
+    /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
+    /// one of which nothing is known but that the configuration vouches for it.
+    #[must_use]
+    pub const fn may_set_tenant(&self) -> bool {
+        self.may_set_tenant
     }
 
     /// Compares the plan's operands with the tenant.
@@ -211,7 +242,9 @@ pub fn plan(text: &str, policy: &Policy) -> Plan {
         Ok(statements) => plan_in_turn(text, &statements, policy),
         Err(refused) => vec![not_understood(refused, policy)],
     };
-    Plan { statements }
+    let key = policy.tenant_comment.as_deref();
+    let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
+    Plan { statements, comment }
 }
 
 /// A later statement of a text sees what an earlier one has made.
@@ -253,6 +286,7 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         shortcut: None,
         unknown_relation: false,
         schema_change: None,
+        may_set_tenant: false,
     }
 }
 
@@ -260,11 +294,23 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
     let Outline { kind, effect, mut violations, query, explained, is_view, mut unknown_relation } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
+    let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
-            built;
+        let Built {
+            graph: own,
+            violations: more,
+            advice: own_advice,
+            vouched,
+            unknown_relation: unknown,
+        } = built;
+        may_set_tenant = vouched.is_some() || statement::is_setter_call(query, policy);
+        if let Some(span) = vouched
+            && own.operands.iter().any(Operand::reads_setting)
+        {
+            violations.push(beside_setting(span));
+        }
         advice = own_advice;
         graph = own;
         unknown_relation = unknown_relation || unknown;
@@ -316,6 +362,20 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         shortcut,
         unknown_relation,
         schema_change: None,
+        may_set_tenant,
+    }
+}
+
+/// A routine may move the tenant's setting while the statement that is bound by it runs.
+fn beside_setting(span: Span) -> Violation {
+    Violation {
+        rule: Rule::OpaqueSql,
+        table: None,
+        span,
+        detail: "a routine that could change the tenant's setting stands beside a predicate on it"
+            .into(),
+        hint: "write the tenant as a constant or a parameter, or call the routine on its own"
+            .into(),
     }
 }
 

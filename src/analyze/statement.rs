@@ -249,11 +249,29 @@ fn is_tenant_setting(name: &str, policy: &Policy) -> bool {
     policy.tenant_setting.as_deref().is_some_and(|setting| setting.eq_ignore_ascii_case(name))
 }
 
-/// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else.
+/// Whether a query is one call of a routine that sets the tenant.
+pub(super) fn is_setter_call(query: &Query, policy: &Policy) -> bool {
+    policy.tenant_setting.is_some()
+        && sole_call(query).is_some_and(|Call { qualifier, name, .. }| {
+            let schema = qualifier.last().map(|schema| &*schema.text);
+            policy.is_tenant_setter(schema, &name.text)
+        })
+}
+
+/// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else, or the same by a
+/// routine of the application's.
 fn query_effect(query: &Query, policy: &Policy) -> Effect {
     let Some(Call { qualifier, name, arguments, .. }) = sole_call(query) else {
         return Effect::None;
     };
+    if is_setter_call(query, policy) {
+        let value = match arguments.as_slice() {
+            [value] => new_value(value),
+            _ => NewValue::Unknown,
+        };
+        // How long it lasts is seen when the setting is read again.
+        return Effect::SetTenant { local: true, value };
+    }
     if &*name.text != "set_config" || qualifier.iter().any(|schema| &*schema.text != "pg_catalog") {
         return Effect::None;
     }
@@ -263,6 +281,7 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
         {
             let local = match local {
                 Expr::Constant(Constant::Boolean(local)) => *local,
+                Expr::Constant(Constant::Null) => false,
                 // Whether it is local is not known: the value is not either.
                 _ => {
                     return Effect::SetTenant { local: false, value: NewValue::Unknown };
@@ -280,10 +299,9 @@ fn new_value(expr: &Expr) -> NewValue {
         Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
-        Expr::Cast {
-            expr,
-            target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar"),
-        } => new_value(expr),
+        Expr::Cast { expr, target: crate::sql::model::TypeName::Plain("text" | "uuid") } => {
+            new_value(expr)
+        }
         _ => NewValue::Unknown,
     }
 }

@@ -18,6 +18,7 @@ pub(super) enum Command {
     Serve(ServeArguments),
     Check(CheckArguments),
     Explain(ExplainArguments),
+    Report(ReportArguments),
     Doctor(DoctorArguments),
     Demo(DemoArguments),
 }
@@ -55,7 +56,11 @@ pub(super) struct DemoArguments {
     pub(super) once: bool,
 }
 
-/// Judge SQL files offline: would some organization and some values make each statement hold?
+/// Judge statements offline: would some organization and some values make each of them hold?
+///
+/// Reads SQL files, exports of pg_stat_statements (CSV with a heading), PostgreSQL's CSV and JSON
+/// logs, and what Drizzle's logger writes. Of a log each shape that violates a rule is told once,
+/// without its literals.
 ///
 /// Exits with 0 if all statements are admitted, 1 if one violates a rule or is not understood,
 /// 2 if a file or the configuration could not be read.
@@ -67,14 +72,20 @@ pub(super) struct CheckArguments {
     /// Take the place of the configuration's mode; verdicts do not depend on it
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
-    /// How to report: for people, or one JSON object a line for each statement
+    /// What the files hold; auto goes by their names: .csv, .json and .jsonl, .log (Drizzle), all
+    /// others SQL
+    #[arg(long, value_enum, default_value_t = From::Auto)]
+    pub(super) from: From,
+    /// How to report: for people, one JSON object a line for each statement, one SARIF document,
+    /// or annotations of GitHub's workflows
     ///
     /// In JSON, `line` is where the statement starts in the file and `position` counts characters
-    /// from 1 in `statement`.
+    /// from 1 in `statement`; of a log, `statement` has no literals and `position` is that in the
+    /// statement as it was sent.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// SQL files; - is standard input
-    #[arg(required = true, value_name = "FILE.sql")]
+    /// The files; - is standard input
+    #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 }
 
@@ -83,6 +94,19 @@ pub(super) struct CheckArguments {
 pub(super) enum Format {
     Text,
     Json,
+    Sarif,
+    Github,
+}
+
+/// What the files of `check` hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum From {
+    Auto,
+    Sql,
+    StatStatements,
+    Csvlog,
+    Jsonlog,
+    Drizzle,
 }
 
 /// Explain the verdict on one SQL text.
@@ -94,6 +118,32 @@ pub(super) struct ExplainArguments {
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+/// Sum up what a guard saw: what enforce would refuse, who sends it, how to mend it, and whether
+/// each table is ready to be enforced.
+///
+/// Exits with 0 if all is ready, 1 if not, 2 if the ledger could not be read.
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    /// The ledger's file, or the admin port of a running guard, such as http://127.0.0.1:9187
+    #[arg(value_name = "FILE|URL")]
+    pub(super) source: String,
+    /// Leave out what was not seen since then: a time such as 2026-11-25T08:00:00Z, or how long
+    /// before the ledger was written, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// How to report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub(super) format: ReportFormat,
+}
+
+/// How `report` reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    Text,
+    Markdown,
+    Json,
 }
 
 /// Look for flaws in a database's schema that the guard's convention forbids.

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::arguments::ExplainArguments;
-use super::check::judge;
+use super::check::judge_statement;
 use super::excerpt::Excerpt;
 use super::{could_not_run, print};
 use crate::analyze::{self, Explained, Outcome, StatementPlan};
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
 /// Writes what is known of one statement; says whether it holds. Writing to a string does not
 /// fail, so its results are dropped here.
 fn explain(text: &str, statement: &StatementPlan, explained: &mut String) -> bool {
-    let verdict = judge(statement);
+    let verdict = judge_statement(statement);
     let Excerpt { line, .. } = Excerpt::new(text, statement.span());
     let said = match verdict.outcome() {
         Outcome::Holds => "holds",

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -14,7 +15,7 @@ use super::READER_STACK;
 use crate::catalog::Policies;
 use crate::config::{Config, Invalid};
 use crate::serve::{self, Admin, Readiness};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, keep_ledger, take_up, write_ledger};
 
 /// The guard could not be started, or stopped with an error.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,8 @@ pub(super) enum NotServed {
     Config(#[from] Invalid),
     #[error("could not listen on the admin address {address}: {source}")]
     Admin { address: SocketAddr, source: io::Error },
+    #[error("the ledger's file {}: {source}", file.display())]
+    Ledger { file: PathBuf, source: io::Error },
     #[error("could not register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("{0}")]
@@ -55,6 +58,12 @@ impl Guard {
     pub(super) async fn start(config: Config) -> Result<Self, NotServed> {
         let config = Arc::new(config);
         let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy))?;
+        if let Some(file) = &config.ledger {
+            let unusable = |source| NotServed::Ledger { file: file.clone(), source };
+            take_up(&telemetry, file).map_err(unusable)?;
+            // Whether it can be written is known now, not after a day.
+            write_ledger(&telemetry, file).map_err(unusable)?;
+        }
         let readiness = Readiness::default();
         let policies = Policies::of(&config);
         let mut admin_task = None;
@@ -76,9 +85,18 @@ impl Guard {
             // A dropped guard stops too.
             let _ = told.await;
         };
-        let serving = serve::serve(config, telemetry, readiness.clone(), policies, stop);
-        let task = tokio::spawn(async {
-            serving.await.map_err(|error| NotServed::Serve(error.to_string()))
+        let ledger = config.ledger.clone();
+        let serving = serve::serve(config, telemetry.clone(), readiness.clone(), policies, stop);
+        let task = tokio::spawn(async move {
+            let Some(file) = ledger else {
+                return serving.await.map_err(|error| NotServed::Serve(error.to_string()));
+            };
+            let served = tokio::select! {
+                served = serving => served.map_err(|error| NotServed::Serve(error.to_string())),
+                () = keep_ledger(telemetry.clone(), file.clone()) => Ok(()),
+            };
+            let written = write_ledger(&telemetry, &file);
+            served.and(written.map_err(|source| NotServed::Ledger { file, source }))
         });
         Ok(Self { task, admin_task, admin_address, readiness, shutdown })
     }

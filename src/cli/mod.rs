@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `explain`, `doctor` and `demo`.
+//! The command line: `serve`, `check`, `explain`, `report`, `doctor` and `demo`.
 
 mod arguments;
 mod check;
@@ -8,6 +8,7 @@ mod excerpt;
 mod explain;
 mod guard;
 mod progress;
+mod report;
 mod sarif;
 mod serve;
 mod throwaway;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     };
     // Not on the main thread, whose stack the system chooses.

@@ -29,6 +29,8 @@ pub(super) struct SarifResult {
 /// Where a result is.
 #[derive(Debug)]
 pub(super) enum SarifPlace {
+    /// In a file: line and column count from 1, the column in characters.
+    File { file: String, line: usize, column: usize },
     /// At an object of a database.
     Object(String),
 }
@@ -55,6 +57,10 @@ pub(super) fn sarif(rules: &[SarifRule], results: &[SarifResult]) -> String {
 
 fn one(rules: &[SarifRule], result: &SarifResult) -> Value {
     let location = match &result.place {
+        SarifPlace::File { file, line, column } => json!({ "physicalLocation": {
+            "artifactLocation": { "uri": uri(file) },
+            "region": { "startLine": line, "startColumn": column },
+        }}),
         SarifPlace::Object(name) => {
             json!({ "logicalLocations": [{ "fullyQualifiedName": name, "kind": "object" }] })
         }
@@ -75,4 +81,18 @@ fn one(rules: &[SarifRule], result: &SarifResult) -> Value {
         }
     }
     value
+}
+
+/// A path as a relative reference (RFC 3986): what is no path character is percent-encoded.
+fn uri(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
+                uri.push(char::from(byte));
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::catalog::convert_catalog;
 use super::guard::{convert_mask, convert_reading, convert_tables, lower};
+use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
@@ -97,6 +98,8 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
         .unwrap_or_else(|| default_address(LISTEN));
     let listen_address = address(top, "listen", &listen);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = top.number("threads", 1..=1_024).unwrap_or(cores);
     let (upstream, upstream_sound) = convert_upstream(top, overrides);
     let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
     let admin_address = match &admin {
@@ -138,16 +141,23 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let mask_errors = convert_mask(&mut guard);
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
-    let tenant = convert_tenant(top.section("tenant"));
+    let client_tls = convert_tls(top);
+    let has_client_ca = match &client_tls {
+        Some(Some(tls)) => tls.client_ca.is_some(),
+        Some(None) => false,
+        // What is wrong with it has been said.
+        None => true,
+    };
+    let tenant = convert_tenant(top.section("tenant"), tenant_type, has_client_ca);
     let (settings, routines) = convert_lists(top);
     let limits = convert_limits(top.section("limits"));
-    let client_tls = convert_tls(top);
     let login = convert_login(
         top,
         matches!(client_tls, Some(Some(_))),
         upstream.value.tls.is_some() && upstream.value.has_tcp(),
     );
     let catalog = convert_catalog(top);
+    let ledger = convert_ledger(top.section("ledger"));
 
     let tenant = tenant?;
     Some(Config {
@@ -158,7 +168,9 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         policy: Arc::new(Policy {
             tables: tables?,
             tenant_type,
-            tenant_setting: tenant.setting.clone(),
+            tenant_setting: tenant.rules.setting.clone(),
+            tenant_setters: tenant.setters,
+            tenant_comment: tenant.comment,
             settings,
             routines,
             limits: reading,
@@ -166,12 +178,14 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             overlay: Arc::default(),
             evaluation_order,
         }),
-        tenant,
+        tenant: tenant.rules,
         mask_errors,
         limits,
         client_tls: client_tls?,
+        threads,
         login: login?,
         catalog: catalog?,
+        ledger,
     })
 }
 
@@ -247,6 +261,10 @@ fn convert_limits(mut limits: Section<'_, '_>) -> Limits {
     let sizes = 1_024..=MESSAGE_BYTES_MAX;
     let converted = Limits {
         connections: limits.number("connections", 1..=1_000_000).unwrap_or(standard.connections),
+        connections_per_address: limits.number("connections_per_address", 1..=1_000_000),
+        connections_per_role: limits.number("connections_per_role", 1..=1_000_000),
+        idle_timeout: limits.duration("idle_timeout"),
+        statement_timeout: limits.duration("statement_timeout"),
         login_timeout: limits.duration("login_timeout").unwrap_or(standard.login_timeout),
         message_bytes: limits.number("message_bytes", sizes).unwrap_or(standard.message_bytes),
         startup_bytes: limits
@@ -283,6 +301,18 @@ fn convert_tls(top: &mut Section<'_, '_>) -> Option<Option<ClientTls>> {
     let certificate = path("certificate");
     let key = path("key");
     let required = tls.flag("required").unwrap_or(false);
+    let client_ca = tls.name("client_ca").map(|name| PathBuf::from(name.value));
+    let certificate_required = tls.flag("client_certificate_required");
+    if certificate_required.is_some() && client_ca.is_none() {
+        let message = "`client_certificate_required` needs `client_ca`, which would verify it";
+        tls.report(Place::File, message);
+    }
     tls.finish();
-    Some(Some(ClientTls { certificate: certificate?, key: key?, required }))
+    Some(Some(ClientTls {
+        certificate: certificate?,
+        key: key?,
+        required,
+        client_ca,
+        client_certificate_required: certificate_required.unwrap_or(false),
+    }))
 }

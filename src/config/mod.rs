@@ -3,6 +3,7 @@
 mod catalog;
 mod convert;
 mod guard;
+mod ledger;
 mod login;
 mod problem;
 mod section;
@@ -43,10 +44,14 @@ pub struct Config {
     pub limits: Limits,
     /// TLS towards clients; `None` answers SSLRequest with `N`.
     pub client_tls: Option<ClientTls>,
+    /// Threads that serve sessions.
+    pub threads: usize,
     /// How clients log in.
     pub login: Login,
     /// Where the catalogue is read; `None` if names alone decide.
     pub catalog: Option<CatalogSource>,
+    /// Where violations are kept over restarts; `None` if in memory alone.
+    pub ledger: Option<PathBuf>,
 }
 
 /// Limits that hold in every mode (`[limits]`).
@@ -54,6 +59,14 @@ pub struct Config {
 pub struct Limits {
     /// Client connections at once.
     pub connections: usize,
+    /// Client connections at once from one address; `None` for as many as there may be at all.
+    pub connections_per_address: Option<usize>,
+    /// Client connections at once of one role; `None` for as many as there may be at all.
+    pub connections_per_role: Option<usize>,
+    /// How long a session may be idle outside a transaction; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long a group of messages may take to be answered; `None` for ever.
+    pub statement_timeout: Option<Duration>,
     /// From the TCP connection to the first ReadyForQuery.
     pub login_timeout: Duration,
     /// The largest message a client may send after login, in bytes, COPY data excepted.
@@ -72,6 +85,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_000,
+            connections_per_address: None,
+            connections_per_role: None,
+            idle_timeout: None,
+            statement_timeout: None,
             login_timeout: Duration::from_secs(30),
             message_bytes: 64 << 20,
             startup_bytes: 10_000,
@@ -91,6 +108,11 @@ pub struct ClientTls {
     pub key: PathBuf,
     /// Refuse clients that do not ask for TLS.
     pub required: bool,
+    /// The certificates of authorities, by which clients' certificates are verified; without it
+    /// none is asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Refuse clients without a certificate.
+    pub client_certificate_required: bool,
 }
 
 /// The connection over which the catalogue is read (`[catalog]`).

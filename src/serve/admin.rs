@@ -82,7 +82,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Answers `/metrics`, `/healthz` and `/readyz` until the task is dropped.
+    /// Answers `/metrics`, `/healthz`, `/readyz` and `/violations` until the task is dropped.
     ///
     /// # Errors
     /// If the listener fails.
@@ -91,6 +91,7 @@ impl Admin {
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
+            .route("/violations", get(violations))
             .with_state(self);
         axum::serve(listener, routes).await
     }
@@ -151,6 +152,14 @@ async fn metrics(State(admin): State<Admin>) -> Response {
             let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
             (kind, text).into_response()
         }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The ledger, as one JSON object.
+async fn violations(State(admin): State<Admin>) -> Response {
+    match serde_json::to_string(&admin.telemetry.account()) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -10,7 +10,9 @@ use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready}
 use super::registry::{Portal, Prepared, Side, StatementRef, name};
 use super::report::{absent, refusal, several, tell, text_of, too_many};
 use super::{ClientStep, Output, Session, Span};
-use crate::analyze::{Argument, Arguments, Form, Kind, Rule, SessionTenant, Verdict, Violation};
+use crate::analyze::{
+    Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
+};
 
 impl Session {
     /// Takes the client's next message.
@@ -187,7 +189,8 @@ impl Session {
         let mut judged = Vec::with_capacity(statements.len());
         let mut missing = None;
         for (at, statement) in statements.iter().enumerate() {
-            let mut judgement = self.court().judge(statement, Arguments::Values(&[]));
+            let court = self.court_of(Some(planned));
+            let mut judgement = court.judge(statement, Arguments::Values(&[]));
             judgement.verdict.violations.extend(self.overtaken_cursor(statement, planner));
             missing = missing.or(judgement.missing);
             judged.push((statement.kind(), judgement.verdict));
@@ -302,11 +305,11 @@ impl Session {
         if let Some(plan) = plan {
             self.renew_inner(plan, planner);
         }
-        let judgement =
-            plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
+        let text = text_of(&prepared.statement);
+        let court = self.court_of(text.map(|text| &**text));
+        let judgement = plan.map_or_else(Judgement::default, |plan| court.judge(plan, arguments));
         let Judgement { verdict, missing } = judgement;
         let ruling = self.decide(std::iter::once(&verdict), missing);
-        let text = text_of(&prepared.statement);
         if let Some(plan) = plan {
             let told = ruling.decision();
             tell(plan.kind(), &verdict, text, told, out);
@@ -314,7 +317,7 @@ impl Session {
         match ruling {
             Ruling::Forward(permit) => {
                 let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
-                let tenant = self.predicted.current().clone();
+                let tenant = self.predicted.tenant().clone();
                 let bound = Portal::new(prepared.statement.clone(), tenant, bound, false);
                 let bound = Arc::new(bound);
                 self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));
@@ -353,6 +356,8 @@ impl Session {
                     );
                 if !again {
                     self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
+                } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
+                    self.predicted.doubt();
                 }
                 if !again {
                     let plan = portal.statement.plan();

@@ -55,6 +55,7 @@ impl Session {
             ) => false,
             Some(
                 Entry::Bind(_, None)
+                | Entry::ReadBack(_)
                 | Entry::Execute(None)
                 | Entry::Sync
                 | Entry::FunctionCall

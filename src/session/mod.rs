@@ -21,12 +21,14 @@ mod message;
 mod mode;
 mod pipeline;
 mod planned;
+mod readback;
 mod refusal;
 mod registry;
 mod renew;
 mod report;
 mod schema;
 mod server;
+mod source;
 mod tenant;
 
 use std::sync::Arc;
@@ -36,15 +38,18 @@ pub use gate::Permit;
 pub use message::{FromClient, FromServer, Status, Target};
 pub use mode::{Decision, MaskErrors, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use planned::{Planned, Planner};
+pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
+pub use source::{Capture, CertificateField, Client, Names, TenantSource};
 
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
 use self::registry::{Registry, Side};
+use self::source::around_setting;
 use self::tenant::{Scope, Setting};
-use crate::policy::Overlay;
-use crate::sql::Span;
+use crate::policy::{Overlay, Settings};
+use crate::sql::{Comment, Span};
 use crate::tenant::TenantType;
 
 /// What all sessions of a configuration go by.
@@ -56,6 +61,8 @@ pub struct SessionRules {
     pub tenant: TenantRules,
     /// The type of the tenant column.
     pub tenant_type: TenantType,
+    /// Which settings a session may have.
+    pub settings: Settings,
     /// Prepared statements and portals remembered.
     pub statements: usize,
     /// How much of the server's errors a client is shown.
@@ -67,6 +74,8 @@ pub struct SessionRules {
 pub struct Output {
     /// Messages of the guard to the client. They follow the server's message at hand.
     pub to_client: Vec<u8>,
+    /// A question of the guard's own to the server, for [`ServerStep::Ask`].
+    pub to_server: Vec<u8>,
     /// What there is to log and count.
     pub events: Vec<Event>,
 }
@@ -88,12 +97,14 @@ pub enum ClientStep {
 }
 
 /// What to do with a server's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum ServerStep {
     /// Send it to the client, unchanged.
     Forward,
     /// Forget it.
     Swallow,
+    /// Forget it, and send [`Output::to_server`] to the server.
+    Ask(Permit),
     /// Forget it and end the session once [`Output::to_client`] is written.
     End,
 }
@@ -102,6 +113,7 @@ pub enum ServerStep {
 #[derive(Debug)]
 pub struct Session {
     rules: Arc<SessionRules>,
+    identity: Identity,
     confirmed: Scope,
     predicted: Scope,
     registry: Registry,
@@ -110,7 +122,8 @@ pub struct Session {
     pipeline: Pipeline,
     /// The first ReadyForQuery has come.
     logged_in: bool,
-    /// A message of the extended protocol was refused: what comes before Sync is dropped.
+    /// A message of the extended protocol was refused or has failed: what comes before Sync is
+    /// dropped, by the guard or by the server.
     skipping: bool,
     /// Something was executed in the current group.
     group_ran: bool,
@@ -120,21 +133,25 @@ pub struct Session {
     copy_in: bool,
     /// Audit only: the conversation is not followed any more.
     lost: bool,
+    /// ReadyForQuery messages after login.
+    groups: u64,
 }
 
 impl Session {
-    /// A session whose startup packet gave the tenant's setting this value.
+    /// The session of a client.
     #[must_use]
-    pub fn new(rules: Arc<SessionRules>, startup: Option<&str>) -> Self {
-        let startup = match startup {
+    pub fn new(rules: Arc<SessionRules>, identity: Identity, client: &Client<'_>) -> Self {
+        let around = around_setting(&rules.tenant.sources, client, rules.tenant_type);
+        let startup = match &identity.setting {
             Some(text) if rules.tenant.setting.is_some() => Setting::read(text, rules.tenant_type),
             Some(_) | None => Setting::Unset,
         };
-        let scope = Scope::new(startup);
+        let scope = Scope::new(startup, gate::refuses(rules.mode)).between(around);
         Self {
             registry: Registry::new(rules.statements),
             overlay: Overlay::default(),
             rules,
+            identity,
             confirmed: scope.clone(),
             predicted: scope,
             pipeline: Pipeline::default(),
@@ -144,6 +161,7 @@ impl Session {
             schema_touched: false,
             copy_in: false,
             lost: false,
+            groups: 0,
         }
     }
 
@@ -169,6 +187,18 @@ impl Session {
         self.registry.counts()
     }
 
+    /// Whether the server has something to answer; it may be waiting for the rest of it.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        !self.pipeline.is_empty() && !self.copy_in
+    }
+
+    /// How many groups of messages the server has answered, ReadyForQuery included.
+    #[must_use]
+    pub const fn groups(&self) -> u64 {
+        self.groups
+    }
+
     /// Whether the conversation is not followed any more (audit only).
     #[must_use]
     pub const fn is_lost(&self) -> bool {
@@ -188,7 +218,18 @@ impl Session {
             tenant_type: self.rules.tenant_type,
             scope: &self.predicted,
             registry: &self.registry,
+            comment: None,
         }
+    }
+
+    /// The court for a text, whose comments may name its tenant.
+    fn court_of(&self, text: Option<&Planned>) -> Court<'_> {
+        let comment = match text.map(|text| text.plan().comment()) {
+            None | Some(Comment::None) => None,
+            Some(Comment::Value(value)) => Some(Setting::read(value, self.rules.tenant_type)),
+            Some(Comment::Unclear) => Some(Setting::Unknown),
+        };
+        Court { comment, ..self.court() }
     }
 
     fn world(&mut self, side: Side) -> World<'_> {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::message::Target;
 use super::planned::Planned;
+use super::readback::ReadBack;
 use super::refusal::Refusal;
 use super::registry::{Name, Portal, Prepared};
 
@@ -35,12 +36,21 @@ pub(super) enum Entry {
     FailingParse(Box<Refusal>),
     /// A failing simple query was sent instead: the server's error is replaced by the refusal.
     FailingQuery(Box<Refusal>),
+    /// A question of the guard's own.
+    ReadBack(Box<ReadBack>),
 }
 
 impl Entry {
     /// Whether ReadyForQuery ends its answer.
     pub(super) const fn ends_group(&self) -> bool {
-        matches!(self, Self::Sync | Self::Query(..) | Self::FunctionCall | Self::FailingQuery(_))
+        matches!(
+            self,
+            Self::Sync
+                | Self::Query(..)
+                | Self::FunctionCall
+                | Self::FailingQuery(_)
+                | Self::ReadBack(_)
+        )
     }
 
     /// Whether an error of the server leaves it to wait for its ReadyForQuery, instead of making
@@ -158,7 +168,8 @@ impl Pipeline {
                     | Entry::Query(..)
                     | Entry::FunctionCall
                     | Entry::FailingParse(_)
-                    | Entry::FailingQuery(_),
+                    | Entry::FailingQuery(_)
+                    | Entry::ReadBack(_),
                 )
                 | None => return None,
             }

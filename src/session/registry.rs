@@ -230,6 +230,11 @@ impl Registry {
         self.statements.confirmed.get(name)
     }
 
+    /// The portal that the server has now.
+    pub(super) fn confirmed_portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
+        self.portals.confirmed.get(name)
+    }
+
     pub(super) fn put_statement(&mut self, side: Side, name: &[u8], value: Arc<Prepared>) {
         self.statements.put(side, name, value);
     }

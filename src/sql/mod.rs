@@ -4,6 +4,7 @@
 //! [`model`]. Each reading can refuse; neither asks the other to be right.
 
 mod change;
+mod comment;
 mod keyword;
 mod lower;
 pub mod model;
@@ -15,6 +16,7 @@ mod trigger;
 mod utility;
 
 pub use change::schema_change;
+pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
 pub use span::Span;
 pub use statement::{

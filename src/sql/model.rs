@@ -441,6 +441,14 @@ pub enum Expr {
     Row(Vec<Self>),
     /// `ARRAY[a, b]`.
     Array(Vec<Self>),
+    /// `(x).name`: a field of a composite value, a column of `x` if that is a relation, or else the
+    /// call `name(x)` (documentation, 4.2.4 and 4.2.6).
+    Field {
+        /// What stands in the parentheses.
+        base: Box<Self>,
+        /// The field.
+        name: Name,
+    },
     /// A function call.
     Call(Box<Call>),
     /// An operator of PostgreSQL's own that is NULL when an operand is: arithmetic, LIKE, BETWEEN.
@@ -524,6 +532,7 @@ impl Expr {
         match self {
             Self::Column(_) | Self::Constant(_) | Self::Parameter(_) | Self::Default => {}
             Self::Cast { expr, target: _ }
+            | Self::Field { base: expr, name: _ }
             | Self::Not(expr)
             | Self::IsNull { expr, negated: _ }
             | Self::IsTrue(expr) => visit(expr),

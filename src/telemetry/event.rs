@@ -1,12 +1,12 @@
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::IntGauge;
 
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
-use crate::analyze::{Advice, Kind, Outcome, Violation};
+use crate::analyze::{Advice, Kind, Outcome, Plan, StatementPlan, Violation};
 use crate::session::{Decision, Mode};
 
 /// What a log says about the session an event belongs to.
@@ -56,12 +56,15 @@ pub struct ViolationFound<'a> {
 }
 
 impl ViolationFound<'_> {
-    /// Counts it, and logs it unless the same statement was logged a moment ago.
+    /// Counts it, notes it in the ledger, and logs it unless the same statement was logged a moment
+    /// ago.
     pub fn emit(&self, telemetry: &Telemetry) {
         let Violation { rule, table, span: _, detail: _, hint: _ } = self.violation;
         let table = table.as_deref();
         telemetry.count_violation(rule.name(), table, self.mode);
         let normal = normalize(self.statement);
+        let who = (self.session, self.mode);
+        telemetry.ledger().note(&normal, self.violation, self.position, who, SystemTime::now());
         let key = [rule.name(), table.unwrap_or_default()];
         let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
             return;
@@ -122,6 +125,24 @@ impl AdviceGiven<'_> {
             suppressed,
             "advice"
         );
+    }
+}
+
+/// A text not yet known was planned.
+#[derive(Clone, Copy, Debug)]
+pub struct TextPlanned<'a> {
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// How long that took.
+    pub took: Duration,
+}
+
+impl TextPlanned<'_> {
+    /// Counts it, and notes in the ledger which guarded tables it uses.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.handles().analysis.observe(self.took.as_secs_f64());
+        let statements = self.plan.statements().iter();
+        telemetry.note_text(statements.flat_map(StatementPlan::guarded_tables));
     }
 }
 
@@ -204,6 +225,10 @@ pub enum RefusedReason {
     Draining,
     /// As many connections as the limit allows.
     Limit,
+    /// As many connections of one address as the limit allows.
+    LimitOfAddress,
+    /// As many connections of one role as the limit allows.
+    LimitOfRole,
     /// The client did not prove who it is, or the guard could not log in for it.
     Login,
     /// Not ready in time.
@@ -227,6 +252,8 @@ impl RefusedReason {
         match self {
             Self::Draining => "draining",
             Self::Limit => "limit",
+            Self::LimitOfAddress => "limit_of_address",
+            Self::LimitOfRole => "limit_of_role",
             Self::Login => "login",
             Self::LoginTimeout => "login_timeout",
             Self::Protocol => "protocol",
@@ -285,6 +312,53 @@ impl BytesRelayed {
         match self.direction {
             Direction::FromClient => handles.bytes_from_client.inc_by(self.bytes),
             Direction::FromServer => handles.bytes_from_server.inc_by(self.bytes),
+        }
+    }
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The client said goodbye or left.
+    Client,
+    /// The server closed the connection.
+    Upstream,
+    /// The guard: it is shutting down, a limit was reached, or the protocol was broken.
+    Guard,
+}
+
+impl EndedBy {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// A session that had begun has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEnded {
+    /// By whom.
+    pub by: EndedBy,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl SessionEnded {
+    /// Counts it, and logs what was nobody's wish.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_ended(self.by.name());
+        if self.by != EndedBy::Client {
+            tracing::info!(
+                target: "orgguard::connection",
+                by = self.by.name(),
+                client = %self.client,
+                "session ended"
+            );
         }
     }
 }
@@ -361,19 +435,5 @@ impl PlanCached {
         } else {
             handles.plan_cache_misses.inc();
         }
-    }
-}
-
-/// A text was planned.
-#[derive(Clone, Copy, Debug)]
-pub struct AnalysisTook {
-    /// How long it took.
-    pub duration: Duration,
-}
-
-impl AnalysisTook {
-    /// Counts it.
-    pub fn emit(&self, telemetry: &Telemetry) {
-        telemetry.handles().analysis.observe(self.duration.as_secs_f64());
     }
 }

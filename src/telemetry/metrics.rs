@@ -1,13 +1,16 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use prometheus::{
     Encoder, Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 
+use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
+use super::ledger::Ledger;
 use super::pace::Pace;
 use crate::analyze::{Kind, Outcome};
 use crate::policy::Policy;
@@ -44,8 +47,11 @@ struct Inner {
     advice: IntCounterVec,
     unjudged: IntCounterVec,
     refused_connections: IntCounterVec,
+    ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
+    mode: Mode,
+    ledger: Ledger,
     handles: Handles,
     catalog: CatalogMetrics,
 }
@@ -97,6 +103,11 @@ impl Telemetry {
             "Client connections refused or given up before they were ready.",
             &["reason"],
         )?;
+        let ended = vector(
+            "orgguard_sessions_ended_total",
+            "Sessions that had begun and ended, by who ended them.",
+            &["by"],
+        )?;
         let constants = [
             ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
             ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
@@ -118,8 +129,11 @@ impl Telemetry {
                 advice,
                 unjudged,
                 refused_connections,
+                ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
+                mode,
+                ledger: Ledger::new(SystemTime::now()),
                 handles,
                 catalog: CatalogMetrics::default(),
             }),
@@ -149,6 +163,43 @@ impl Telemetry {
 
     pub(super) fn pace(&self) -> &Pace {
         &self.inner.pace
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    pub(super) fn note_text<'a>(&self, tables: impl Iterator<Item = &'a str>) {
+        let label = |table: &str| self.table_label(Some(table));
+        self.inner.ledger.note_text(tables, label, SystemTime::now());
+    }
+
+    /// What the ledger says now.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.inner.ledger.account(self.inner.mode, self.judged(), SystemTime::now())
+    }
+
+    pub(super) fn take_up(&self, account: &Account) {
+        self.inner.ledger.take_up(account);
+    }
+
+    /// Statements judged so far, by verdict.
+    #[must_use]
+    pub fn judged(&self) -> Judged {
+        const HOLDS: usize = Outcome::Holds as usize;
+        const NOT_UNDERSTOOD: usize = Outcome::NotUnderstood as usize;
+        let mut judged = Judged::default();
+        for (at, cell) in self.inner.statement_cells.iter().enumerate() {
+            let outcome = at.checked_div(DECISIONS).and_then(|row| row.checked_rem(OUTCOMES));
+            let count = match outcome {
+                Some(HOLDS) => &mut judged.holds,
+                Some(NOT_UNDERSTOOD) => &mut judged.not_understood,
+                _ => &mut judged.violates,
+            };
+            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+        }
+        judged
     }
 
     pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {
@@ -190,6 +241,10 @@ impl Telemetry {
 
     pub(super) fn count_refused_connection(&self, reason: &str) {
         increment(&self.inner.refused_connections, &[reason]);
+    }
+
+    pub(super) fn count_ended(&self, by: &str) {
+        increment(&self.inner.ended, &[by]);
     }
 
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,

@@ -2,19 +2,24 @@
 //!
 //! INVARIANT: no literal of any statement reaches a metric or a log, and every label has a bound.
 
+mod account;
 mod catalog;
 mod event;
+mod keep;
+mod ledger;
 mod log;
 mod metrics;
 mod normal;
 mod pace;
 
+pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
-    AdviceGiven, AnalysisTook, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction,
+    AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
-    SessionLabels, StatementJudged, UnjudgedReason, ViolationFound,
+    SessionEnded, SessionLabels, StatementJudged, TextPlanned, UnjudgedReason, ViolationFound,
 };
+pub use keep::{keep_ledger, take_up, write_ledger};
 pub use log::start_logging;
 pub use metrics::Telemetry;
 pub use normal::{Normal, normalize};

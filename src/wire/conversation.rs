@@ -1,5 +1,6 @@
 use super::decode::{self, ERROR_BYTES, GATHERED_BYTES};
 use super::frame::{self, HEADER, Next};
+use super::patience::{Doing, Expired};
 use crate::session::{
     ClientStep, Event, FromClient, FromServer, Mode, Output, Permit, Planner, ServerStep, Session,
     fatal,
@@ -32,6 +33,12 @@ pub(super) struct Conversation {
     pub(super) to_client: Vec<u8>,
     waiting: bool,
     ending: bool,
+    /// The client has said goodbye.
+    terminated: bool,
+    /// The last message of the server was an error.
+    erred: bool,
+    /// BackendKeyData's body, with which a statement is cancelled.
+    key: Vec<u8>,
 }
 
 /// How a server's bytes were taken.
@@ -66,6 +73,9 @@ impl Conversation {
             to_client: Vec::new(),
             waiting: false,
             ending: false,
+            terminated: false,
+            erred: false,
+            key: Vec::new(),
         }
     }
 
@@ -77,6 +87,22 @@ impl Conversation {
     /// Whether the session ends once the client has been told.
     pub(super) const fn is_ending(&self) -> bool {
         self.ending
+    }
+
+    /// What the session is doing.
+    pub(super) fn doing(&self) -> Doing {
+        if self.session.is_idle() {
+            Doing::Nothing
+        } else if self.session.is_answering() {
+            Doing::Statement
+        } else {
+            Doing::Other
+        }
+    }
+
+    /// How many groups of messages the server has answered.
+    pub(super) const fn groups(&self) -> u64 {
+        self.session.groups()
     }
 
     pub(super) const fn is_logged_in(&self) -> bool {
@@ -106,6 +132,32 @@ impl Conversation {
             );
         }
         quiet
+    }
+
+    /// Ends the session of whoever took too long.
+    pub(super) fn expire(&mut self, expired: Expired) {
+        let (code, why) = match expired {
+            Expired::Idle => ("57P05", "idle sessions"),
+            Expired::Statement => ("57014", "the time of a statement"),
+        };
+        self.end(code, &format!("terminating connection due to orgguard's limit on {why}"));
+    }
+
+    /// The server has closed its connection. Where nothing explains it, the client is told.
+    pub(super) fn server_closed(&mut self) {
+        if !self.audit && !self.ending && !self.terminated && !self.erred {
+            self.end("08006", "orgguard: the database server closed the connection");
+        }
+    }
+
+    /// Whether the client has said goodbye.
+    pub(super) const fn is_terminated(&self) -> bool {
+        self.terminated
+    }
+
+    /// What the server gave to cancel statements with: process and secret key.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
     }
 
     fn end(&mut self, code: &str, message: &str) {
@@ -227,6 +279,7 @@ impl Conversation {
                 return false;
             }
         };
+        self.terminated |= matches!(message, FromClient::Terminate);
         match self.session.client(&message, planner, &mut self.output) {
             ClientStep::Forward(permit) => self.send(permit, frame),
             ClientStep::Instead(permit, bytes) => self.send(permit, bytes),
@@ -365,13 +418,14 @@ impl Conversation {
         let Some(total) = length.checked_sub(4).and_then(|body| body.checked_add(HEADER)) else {
             return self.lose_server("a length of the server below four");
         };
-        if matches!(kind, b'D' | b'd') {
+        let own = kind == b'D' && self.session.is_reading_back();
+        if matches!(kind, b'D' | b'd') && !own {
             self.server_dropped = false;
             let now = total.min(bytes.len());
             self.server_rest = total.saturating_sub(now);
             return Taken::Passed(now);
         }
-        let gathered = decode::is_gathered(kind);
+        let gathered = own || decode::is_gathered(kind);
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
@@ -388,6 +442,10 @@ impl Conversation {
             Ok(message) => message,
             Err(reason) => return self.lose_server(reason),
         };
+        self.erred = kind == b'E';
+        if kind == b'K' && !self.session.is_logged_in() {
+            self.key = body.to_vec();
+        }
         let now = total.min(bytes.len());
         self.server_rest = total.saturating_sub(now);
         match self.session.server(&message, &mut self.output) {
@@ -397,6 +455,12 @@ impl Conversation {
             }
             ServerStep::Swallow => {
                 self.server_dropped = true;
+                Taken::Dropped(now)
+            }
+            ServerStep::Ask(permit) => {
+                self.server_dropped = true;
+                let asked = std::mem::take(&mut self.output.to_server);
+                self.send(permit, &asked);
                 Taken::Dropped(now)
             }
             ServerStep::End => {

@@ -46,7 +46,7 @@ impl Arena {
     }
 
     /// Runs one attack, and looks at the other organization's rows behind it.
-    pub(crate) fn run(&self, attack: fn(&Scene)) {
+    pub(crate) fn run(&self, attack: fn(&Scene<'_>)) {
         let database = format!("attack{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let mut admin = login(Client::connect(self.server.address()), "postgres", "postgres", &[]);
         // Another attack may be reading the template at this moment.
@@ -90,9 +90,9 @@ impl Scene<'_> {
         login(Client::connect(self.arena.server.address()), "app", &self.database, &[])
     }
 
-    /// A session past the guard, of a superuser.
+    /// A session past the guard, of a superuser, in another database.
     pub(crate) fn admin(&self) -> Client {
-        login(Client::connect(self.arena.server.address()), "postgres", &self.database, &[])
+        login(Client::connect(self.arena.server.address()), "postgres", "postgres", &[])
     }
 
     pub(crate) fn database(&self) -> &str {
@@ -131,19 +131,26 @@ pub(crate) struct Door<'a> {
 
 impl Door<'_> {
     /// A session of tenant A, who owns the tables.
+    #[track_caller]
     pub(crate) fn session(&self) -> Attacker {
         self.session_with(&[("app.organization_id", A)])
     }
 
     /// A session with these startup parameters beside user and database.
+    #[track_caller]
     pub(crate) fn session_with(&self, more: &[(&str, &str)]) -> Attacker {
         let database = &self.scene.database;
         let mut attacker = Attacker { client: self.guard.connect() };
         let mut parameters = vec![("user", "app"), ("database", &**database)];
         parameters.extend(more);
         attacker.send(&startup(&parameters));
-        attacker.until(b'Z');
-        attacker
+        loop {
+            match attacker.message() {
+                (b'Z', _) => return attacker,
+                (b'E', body) => panic!("{more:?}: {}", field(&body, b'M')),
+                _ => {}
+            }
+        }
     }
 
     /// What a startup packet of these parameters is told: the code of its error, or nothing.

@@ -260,7 +260,7 @@ fn inside(scene: &Scene<'_>) {
                 by_setting.replace("current_setting('app.organization_id')", &call),
                 format!("SELECT {call} UNION ALL {by_setting}"),
                 format!("{by_setting} ORDER BY {call}"),
-                format!("SELECT {call}; {by_setting}"),
+                format!("SELECT lower({call}); {by_setting}"),
             ] {
                 let answer = client.query(&sql);
                 assert!(answer.iter().any(|shown| shown.starts_with("E ")), "{sql}: {answer:?}");

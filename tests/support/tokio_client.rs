@@ -197,7 +197,7 @@ impl Worker {
 
     async fn round(&self, at: usize) -> Result<(), Failed> {
         let mut client = self.pool.idle[(at + self.number) % POOL].lock().await;
-        let own = format!("{}:tokio:{}:{at}", self.mark(), self.number);
+        let own = format!("{}:tokio:{}:{}:{at}", self.mark(), self.form, self.number);
         if self.form == "local" {
             let set = "SELECT set_config('app.organization_id', $1, true)";
             let transaction = client.transaction().await?;
@@ -301,13 +301,20 @@ impl Worker {
             }
             1 => {
                 let token = client.cancel_token();
-                let query = client.batch_execute("SELECT pg_sleep(20)");
-                let cancel = async {
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    token.cancel_query(NoTls).await
+                let query = client.batch_execute("SELECT pg_sleep(50)");
+                // A cancel that comes before the query does nothing.
+                let cancels = async {
+                    loop {
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        if let Err(error) = token.cancel_query(NoTls).await {
+                            return error;
+                        }
+                    }
                 };
-                let (outcome, cancelled) = tokio::join!(query, cancel);
-                cancelled?;
+                let outcome = tokio::select! {
+                    outcome = query => outcome,
+                    error = cancels => Err(error),
+                };
                 expect(outcome, &SqlState::QUERY_CANCELED)?;
             }
             2 => {

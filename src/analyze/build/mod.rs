@@ -38,6 +38,8 @@ pub(super) struct Built {
     pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     pub(super) advice: Vec<Advice>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    pub(super) vouched: Option<Span>,
     /// Whether a relation is named that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
 }
@@ -48,8 +50,8 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
     let mut builder = Builder { sole_item, ..Builder::new(policy, 0) };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
-    Built { graph, violations, advice, unknown_relation }
+    let Builder { graph, violations, advice, vouched, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, vouched, unknown_relation }
 }
 
 struct Builder<'p> {
@@ -59,6 +61,8 @@ struct Builder<'p> {
     advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    vouched: Option<Span>,
     unknown_relation: bool,
     /// Where the view stands whose definition is being read: what is found in it stands there.
     inside_view: Option<Span>,
@@ -116,6 +120,7 @@ impl<'p> Builder<'p> {
             violations: Vec::new(),
             advice: Vec::new(),
             sole_item: None,
+            vouched: None,
             unknown_relation: false,
             inside_view: None,
             view_depth,
@@ -234,6 +239,10 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        if let Expr::Field { base, name } = expr {
+            let reference = self.whole_row(base, scope)?;
+            return Some(Term::Column(self.graph.column(reference, &name.text)));
+        }
         // A column of a query, cast to the tenant's type, is the same tenant or an error.
         if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
             && let Expr::Column(parts) = &**expr
@@ -258,6 +267,7 @@ impl Builder<'_> {
         match expr {
             Expr::Call(call) => self.call(call, scope, clause),
             Expr::Column(parts) => self.attribute(parts, scope),
+            Expr::Field { base, name } => self.field(base, name, scope),
             _ => {}
         }
         let mut parts = Vec::new();

@@ -140,16 +140,22 @@ impl Builder<'_> {
             );
         }
         let mut refused: Vec<RelationName> = Vec::new();
+        let mut is_vouched = false;
         for (own, write) in &reach {
             let triggers = catalog.relation(own).map(|relation| relation.triggers.as_slice());
             for trigger in triggers.unwrap_or_default() {
-                if trigger.writes.contains(write)
-                    && !refused.contains(&trigger.routine)
-                    && !self.is_harmless_trigger(catalog, &trigger.routine)
-                {
+                if !trigger.writes.contains(write) || refused.contains(&trigger.routine) {
+                    continue;
+                }
+                if self.is_vouched_trigger(catalog, &trigger.routine) {
+                    is_vouched = true;
+                } else if !self.is_harmless_trigger(catalog, &trigger.routine) {
                     refused.push(trigger.routine.clone());
                 }
             }
+        }
+        if is_vouched {
+            self.vouched.get_or_insert(name.span);
         }
         for RelationName { schema, name: routine } in refused {
             self.violate(
@@ -164,13 +170,17 @@ impl Builder<'_> {
         }
     }
 
-    fn is_harmless_trigger(&self, catalog: &Catalog, routine: &RelationName) -> bool {
+    /// Whether the configuration vouches for a trigger's routine, by its full name, or by a bare
+    /// one that an unqualified call could mean.
+    fn is_vouched_trigger(&self, catalog: &Catalog, routine: &RelationName) -> bool {
         let RelationName { schema, name } = routine;
         let routines = &self.policy.routines;
         let on_path = catalog.is_on_path(schema, &self.policy.settings.search_path);
-        if routines.is_allowed(Some(schema), name) || (on_path && routines.is_allowed(None, name)) {
-            return true;
-        }
+        routines.is_allowed(Some(schema), name) || (on_path && routines.is_allowed(None, name))
+    }
+
+    fn is_harmless_trigger(&self, catalog: &Catalog, routine: &RelationName) -> bool {
+        let RelationName { schema, name } = routine;
         if &**schema == "pg_catalog" {
             return HARMLESS_TRIGGERS.contains(&&**name);
         }

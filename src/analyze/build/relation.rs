@@ -254,7 +254,9 @@ impl Builder<'_> {
     /// Whether a definition surely has nothing to do with a guarded table.
     fn is_clear(&self, relation: &CatalogRelation) -> bool {
         self.scratch(relation).is_some_and(|(builder, _)| {
-            builder.graph.obligations.is_empty() && builder.violations.is_empty()
+            builder.graph.obligations.is_empty()
+                && builder.violations.is_empty()
+                && builder.vouched.is_none()
         })
     }
 

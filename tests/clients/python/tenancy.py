@@ -60,7 +60,7 @@ class Tally:
 
 async def one_round(driver, pools, form, tenant, at, tally):
     """One use of a connection, which then goes back to its pool."""
-    own = f"{str(tenant)[-1]}:{os.environ['DRIVER']}:{at}"
+    own = f"{str(tenant)[-1]}:{os.environ['DRIVER']}:{form}:{at}"
 
     async def honest(connection):
         tally.rows(tenant, await driver.products(connection, tenant), LIVE[tenant])

@@ -103,7 +103,7 @@ async def cancel(_url, pool, _form, _tenant):
     """A timeout of asyncpg sends a cancel request."""
     async with pool.acquire() as connection:
         try:
-            await connection.fetch("SELECT pg_sleep(20)", timeout=0.1)
+            await connection.fetch("SELECT pg_sleep(20)", timeout=1)
         except TimeoutError:
             assert await connection.fetchval("SELECT 1") == 1
             return

@@ -94,9 +94,10 @@ async def errors(_url, pool, form, tenant):
 
 async def cancel(_url, pool, _form, _tenant):
     async with pool.connection() as connection:
-        waiting = asyncio.create_task(connection.execute("SELECT pg_sleep(20)"))
-        await asyncio.sleep(0.1)
-        await connection.cancel_safe()
+        waiting = asyncio.create_task(connection.execute("SELECT pg_sleep(50)"))
+        while not waiting.done():  # a cancel that comes before the query does nothing
+            await connection.cancel_safe()
+            await asyncio.sleep(0.05)
         try:
             await waiting
         except psycopg.errors.QueryCanceled:
