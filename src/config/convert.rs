@@ -9,7 +9,7 @@ use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
-use super::upstream::convert_upstream;
+use super::upstream::{Upstream, convert_upstream};
 use super::{ClientTls, Config, Limits};
 use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
 use crate::session::Mode;
@@ -95,26 +95,10 @@ fn is_syntax(problem: &Problem) -> bool {
 /// Converts every section, so that each reports its problems, before giving up.
 fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let mode = convert_mode(top, overrides);
-    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
-        .unwrap_or_else(|| default_address(LISTEN));
-    let listen_address = address(top, "listen", &listen);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = top.number("threads", 1..=1_024).unwrap_or(cores);
     let (upstream, upstream_sound) = convert_upstream(top, overrides);
-    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
-    let admin_address = match &admin {
-        None => Some(None),
-        Some(admin) => address(top, "admin", admin).map(Some),
-    };
-    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
-        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
-    }
-    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
-        && Some(address) == listen_address
-        && address.port() != 0
-    {
-        top.report(admin.place, "`admin` and `listen` must be different addresses");
-    }
+    let (listen_address, admin_address) = convert_addresses(top, overrides, &upstream);
 
     let mut guard = top.section("guard");
     let tables = convert_tables(&mut guard);
@@ -187,6 +171,32 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         catalog: catalog?,
         ledger,
     })
+}
+
+/// Where clients connect and where the admin port is; its outer `None` is a problem.
+fn convert_addresses(
+    top: &mut Section<'_, '_>,
+    overrides: &Overrides,
+    upstream: &Located<Upstream>,
+) -> (Option<SocketAddr>, Option<Option<SocketAddr>>) {
+    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
+        .unwrap_or_else(|| default_address(LISTEN));
+    let listen_address = address(top, "listen", &listen);
+    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
+    let admin_address = match &admin {
+        None => Some(None),
+        Some(admin) => address(top, "admin", admin).map(Some),
+    };
+    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
+        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
+    }
+    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
+        && Some(address) == listen_address
+        && address.port() != 0
+    {
+        top.report(admin.place, "`admin` and `listen` must be different addresses");
+    }
+    (listen_address, admin_address)
 }
 
 fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode> {
