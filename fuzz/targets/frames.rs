@@ -53,6 +53,8 @@ fn exchange(
         tenant: SHOP.tenant.clone(),
         tenant_type: SHOP.policy.tenant_type,
         statements: 8,
+        mask_errors: SHOP.mask_errors,
+        settings: SHOP.policy.settings.clone(),
     };
     let mut exchange = Exchange::new(Arc::new(rules), Some(A), MESSAGE_BYTES);
     if logged_in {

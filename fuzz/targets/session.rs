@@ -57,6 +57,8 @@ pub(crate) fn run(data: &[u8]) {
         tenant: TenantRules { rebinding, ..SHOP.tenant.clone() },
         tenant_type: SHOP.policy.tenant_type,
         statements: 16,
+        mask_errors: SHOP.mask_errors,
+        settings: SHOP.policy.settings.clone(),
     };
     let text = startup.map(|_| A);
     let mut play = Play {

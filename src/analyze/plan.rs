@@ -6,10 +6,12 @@ use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
+use super::reader::Reader;
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
 use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
+use super::twice::{self, Disagreement, Planned};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::{Policy, SchemaChange};
 use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
@@ -23,6 +25,7 @@ use crate::tenant::{Tenant, TenantType};
 pub struct Plan {
     statements: Vec<StatementPlan>,
     comment: Comment,
+    disagreement: Option<Disagreement>,
 }
 
 impl Plan {
@@ -30,6 +33,12 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// Whether the text was refused because its two readings do not agree.
+    #[must_use]
+    pub const fn disagreement(&self) -> Option<Disagreement> {
+        self.disagreement
     }
 
     /// What its comments say of the tenant, if they are asked.
@@ -89,13 +98,13 @@ impl Kind {
 /// The plan of one statement.
 #[derive(Debug)]
 pub struct StatementPlan {
-    kind: Kind,
+    pub(super) kind: Kind,
     span: Span,
-    effect: Effect,
+    pub(super) effect: Effect,
     tenant_type: TenantType,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// Violations whatever the tenant.
-    violations: Vec<Violation>,
+    pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
@@ -105,7 +114,7 @@ pub struct StatementPlan {
     unknown_relation: bool,
     /// What it does to the names of relations.
     schema_change: Option<SchemaChange>,
-    may_set_tenant: bool,
+    pub(super) may_set_tenant: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -238,23 +247,25 @@ impl StatementPlan {
 /// Reads a text and plans each of its statements.
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
-    let statements = match sql::read(text, &policy.limits) {
-        Ok(statements) => plan_in_turn(text, &statements, policy),
-        Err(refused) => vec![not_understood(refused, policy)],
-    };
+    let Planned { statements, disagreement } = twice::read_and_plan(text, policy);
     let key = policy.tenant_comment.as_deref();
     let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
-    Plan { statements, comment }
+    Plan { statements, comment, disagreement }
 }
 
 /// A later statement of a text sees what an earlier one has made.
-fn plan_in_turn(text: &str, statements: &[Statement], policy: &Policy) -> Vec<StatementPlan> {
+pub(super) fn plan_in_turn(
+    text: &str,
+    statements: &[Statement],
+    policy: &Policy,
+    reader: Reader,
+) -> Vec<StatementPlan> {
     let mut later: Option<Policy> = None;
     let mut plans = Vec::with_capacity(statements.len());
     for statement in statements {
         let policy = later.as_ref().unwrap_or(policy);
         let schema_change = sql::schema_change(text, statement, &policy.limits);
-        let plan = plan_statement(statement, policy);
+        let plan = plan_statement(statement, policy, reader);
         if let Some(change) = &schema_change {
             let mut own = policy.clone();
             Arc::make_mut(&mut own.overlay).apply(change);
@@ -266,7 +277,7 @@ fn plan_in_turn(text: &str, statements: &[Statement], policy: &Policy) -> Vec<St
 }
 
 /// A text of which nothing may be believed.
-fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
+pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     let violation = Violation {
         rule: Rule::NotUnderstood,
         table: None,
@@ -290,14 +301,18 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     }
 }
 
-pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
+pub(super) fn plan_statement(
+    statement: &Statement,
+    policy: &Policy,
+    reader: Reader,
+) -> StatementPlan {
     let Outline { kind, effect, mut violations, query, explained, is_view, mut unknown_relation } =
-        statement::outline(statement, policy);
+        statement::outline(statement, policy, reader);
     let mut graph = Graph::default();
     let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
-        let built = build(query, policy);
+        let built = build(query, policy, reader);
         let Built {
             graph: own,
             violations: more,

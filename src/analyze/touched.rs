@@ -1,6 +1,7 @@
 //! Tables that utility statements name by a token.
 
 use super::build::{self, Touched};
+use super::reader::Reader;
 use super::statement::Outline;
 use crate::policy::{Found, Policy, Write};
 use crate::sql::model::Name;
@@ -12,6 +13,7 @@ pub(super) fn touched(
     utility: Utility,
     statement: &Statement,
     policy: &Policy,
+    reader: Reader,
 ) {
     let first = statement.unaccounted.first().map(|name| &*name.text);
     let is_word = |name: &&Name, words: &[&str]| words.contains(&&*name.text);
@@ -47,7 +49,8 @@ pub(super) fn touched(
             }
             _ => (Vec::new(), name.clone()),
         };
-        let Touched { violations, unknown } = build::touched(policy, &qualifier, &name, write);
+        let Touched { violations, unknown } =
+            build::touched(policy, reader, &qualifier, &name, write);
         outline.violations.extend(violations);
         outline.unknown_relation = outline.unknown_relation || unknown;
         if utility == Utility::CopyTable {

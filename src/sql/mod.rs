@@ -9,6 +9,9 @@ mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
+#[cfg(feature = "postgres-grammar")]
+mod postgres;
+mod second;
 mod span;
 mod statement;
 mod token;
@@ -18,6 +21,7 @@ mod utility;
 pub use change::schema_change;
 pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
+pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{
     Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,

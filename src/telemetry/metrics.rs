@@ -12,9 +12,10 @@ use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
 use super::ledger::Ledger;
 use super::pace::Pace;
-use crate::analyze::{Kind, Outcome};
+use crate::analyze::{Disagreement, Kind, Outcome};
 use crate::policy::Policy;
 use crate::session::{Decision, Mode};
+use crate::sql::HAS_SECOND_READING;
 
 /// Distinct guarded names that get a metric label of their own; a prefix pattern guards whatever
 /// name a client thinks of, so without a limit a client could fill the memory of both ends.
@@ -46,6 +47,7 @@ struct Inner {
     violations: IntCounterVec,
     advice: IntCounterVec,
     unjudged: IntCounterVec,
+    disagreements: IntCounterVec,
     refused_connections: IntCounterVec,
     ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
@@ -108,12 +110,25 @@ impl Telemetry {
             "Sessions that had begun and ended, by who ended them.",
             &["by"],
         )?;
+        let disagreements = vector(
+            "orgguard_reading_disagreements_total",
+            "Texts refused because PostgreSQL's grammar does not read them as the guard does.",
+            &["cause"],
+        )?;
+        // A counter that is not there yet cannot be watched.
+        for cause in Disagreement::CAUSES {
+            disagreements.get_metric_with_label_values(&[cause])?;
+        }
+        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
         let constants = [
-            ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
-            ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
+            Opts::new("orgguard_build_info", "The version that runs.")
+                .const_label("version", env!("CARGO_PKG_VERSION"))
+                .const_label("grammar", grammar),
+            Opts::new("orgguard_config_info", "The configuration that runs.")
+                .const_label("mode", mode.name()),
         ];
-        for (name, help, label, value) in constants {
-            let gauge = IntGauge::with_opts(Opts::new(name, help).const_label(label, value))?;
+        for constant in constants {
+            let gauge = IntGauge::with_opts(constant)?;
             gauge.set(1);
             registry.register(Box::new(gauge))?;
         }
@@ -128,6 +143,7 @@ impl Telemetry {
                 violations,
                 advice,
                 unjudged,
+                disagreements,
                 refused_connections,
                 ended,
                 tables: Mutex::default(),
@@ -237,6 +253,10 @@ impl Telemetry {
 
     pub(super) fn count_unjudged(&self, reason: &str) {
         increment(&self.inner.unjudged, &[reason]);
+    }
+
+    pub(super) fn count_disagreement(&self, disagreement: Disagreement) {
+        increment(&self.inner.disagreements, &[disagreement.name()]);
     }
 
     pub(super) fn count_refused_connection(&self, reason: &str) {

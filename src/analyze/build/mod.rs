@@ -4,6 +4,7 @@
     reason = "over our own model, a wildcard arm says that nothing is known: it never proves"
 )]
 
+mod aggregate;
 mod block;
 mod call;
 mod early;
@@ -16,6 +17,7 @@ mod query;
 mod reach;
 mod relation;
 mod strict;
+mod using;
 mod write;
 
 pub(super) use call::sole_call;
@@ -24,6 +26,7 @@ pub(super) use reach::{Touched, touched};
 use super::graph::{
     ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
+use super::reader::Reader;
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
@@ -45,9 +48,9 @@ pub(super) struct Built {
 }
 
 /// Builds the graph of a query or write.
-pub(super) fn build(query: &Query, policy: &Policy) -> Built {
+pub(super) fn build(query: &Query, policy: &Policy, reader: Reader) -> Built {
     let sole_item = sole_call(query).map(|call| call.name.span);
-    let mut builder = Builder { sole_item, ..Builder::new(policy, 0) };
+    let mut builder = Builder { sole_item, ..Builder::new(policy, reader, 0) };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
     let Builder { graph, violations, advice, vouched, unknown_relation, .. } = builder;
@@ -56,6 +59,7 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
 
 struct Builder<'p> {
     policy: &'p Policy,
+    reader: Reader,
     graph: Graph,
     violations: Vec<Violation>,
     advice: Vec<Advice>,
@@ -113,9 +117,10 @@ enum Clause {
 }
 
 impl<'p> Builder<'p> {
-    fn new(policy: &'p Policy, view_depth: usize) -> Self {
+    fn new(policy: &'p Policy, reader: Reader, view_depth: usize) -> Self {
         Self {
             policy,
+            reader,
             graph: Graph::default(),
             violations: Vec::new(),
             advice: Vec::new(),
@@ -163,11 +168,11 @@ impl Builder<'_> {
     /// An unqualified name is a column of the innermost level that has one. A level with two is an
     /// error to PostgreSQL, so one that surely has it decides, whatever others may have.
     fn resolve_bare(&mut self, name: &str, scope: &Scope<'_>) -> Option<ColumnId> {
-        if scope.natural {
-            return None;
-        }
         if let Some((_, merged)) = scope.merged.iter().rev().find(|(own, _)| **own == *name) {
             return *merged;
+        }
+        if scope.natural {
+            return None;
         }
         let mut sure = None;
         let mut maybe = false;

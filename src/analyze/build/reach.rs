@@ -1,5 +1,6 @@
 //! What a write sets off beside itself: rules, triggers, and what foreign keys do.
 
+use super::super::reader::Reader;
 use super::super::verdict::{Rule, Violation};
 use super::Builder;
 use crate::policy::{Catalog, CatalogRelation, Policy, RelationKind, RelationName, Write};
@@ -18,11 +19,12 @@ pub(in super::super) struct Touched {
 /// rule has been applied.
 pub(in super::super) fn touched(
     policy: &Policy,
+    reader: Reader,
     qualifier: &[Name],
     name: &Name,
     write: Option<Write>,
 ) -> Touched {
-    let mut builder = Builder::new(policy, 0);
+    let mut builder = Builder::new(policy, reader, 0);
     let Some(catalog) = policy.catalog.as_ref() else {
         return Touched::default();
     };
