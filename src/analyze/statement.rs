@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::build::sole_call;
+use super::copy::CopyPlan;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::reader::Reader;
@@ -29,6 +30,8 @@ pub(super) struct Outline<'s> {
     pub(super) unknown_relation: bool,
     /// Whether the query is kept as a view, for every tenant.
     pub(super) is_view: bool,
+    /// How the rows of a COPY into a guarded table are read.
+    pub(super) copy: Option<CopyPlan>,
 }
 
 pub(super) fn outline<'s>(
@@ -44,6 +47,7 @@ pub(super) fn outline<'s>(
         explained: None,
         unknown_relation: false,
         is_view: false,
+        copy: None,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -102,6 +106,17 @@ pub(super) fn outline<'s>(
         StatementBody::DiscardAll => {
             outline.kind = Kind::Setting;
             outline.effect = Effect::DiscardAll;
+        }
+        StatementBody::CopyFrom(copy) => {
+            outline.kind = Kind::Copy;
+            match CopyPlan::of(copy, policy) {
+                Ok(plan) => outline.copy = plan,
+                Err(violation) => outline.violations.push(violation),
+            }
+            if outline.violations.is_empty() {
+                let utility = Utility::CopyTable;
+                super::touched::touched(&mut outline, utility, statement, policy, reader);
+            }
         }
         StatementBody::Utility(utility) => {
             outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
@@ -174,12 +189,22 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
         policy.tables.guard(name).is_some()
             || policy.catalog.as_ref().is_some_and(|catalog| catalog.is_guarded_name(name))
     };
-    let found = statement.unaccounted.iter().find(|name| is_guarded(&name.text));
+    // Its rows are judged as they come, if it is guarded by its own name.
+    let target = match &statement.body {
+        StatementBody::CopyFrom(copy)
+            if policy.copy_from && policy.tables.guard(&copy.table.text).is_some() =>
+        {
+            Some(copy.table.span)
+        }
+        _ => None,
+    };
+    let mut names = statement.unaccounted.iter().filter(|name| Some(name.span) != target);
+    let found = names.find(|name| is_guarded(&name.text));
     let Some(Name { text, span }) = found else {
         return Vec::new();
     };
     let (rule, detail, hint) = match &statement.body {
-        StatementBody::Utility(Utility::CopyTable) => (
+        StatementBody::Utility(Utility::CopyTable) | StatementBody::CopyFrom(_) => (
             Rule::GuardedCopy,
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",

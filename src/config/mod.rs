@@ -28,6 +28,8 @@ pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
 pub struct Config {
     /// What is done with verdicts; has no default.
     pub mode: Mode,
+    /// In rewrite mode: tell what would be rewritten, and refuse it.
+    pub dry_run: bool,
     /// Where clients connect.
     pub listen: SocketAddr,
     /// The database servers.

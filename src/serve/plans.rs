@@ -26,6 +26,7 @@ pub(super) struct SessionPlans {
     cache: Arc<PlanCache>,
     /// Audit does not wait: its messages are under way already.
     waits: bool,
+    rewrites: bool,
     awaited: Mutex<Option<Awaited>>,
     own: Mutex<OwnPlans>,
 }
@@ -40,7 +41,13 @@ struct OwnPlans {
 }
 
 impl OwnPlans {
-    fn plan(&mut self, text: &str, overlay: &Overlay, published: &Published) -> Arc<Planned> {
+    fn plan(
+        &mut self,
+        text: &str,
+        overlay: &Overlay,
+        published: &Published,
+        rewrites: bool,
+    ) -> Arc<Planned> {
         let Published { generation, policy } = published;
         let version = overlay.version();
         if self.overlay != version || self.generation != *generation {
@@ -53,7 +60,11 @@ impl OwnPlans {
             Arc::new(Policy { overlay: Arc::new(overlay.clone()), ..(**policy).clone() })
         });
         let planned = Planned::new(text.into(), analyze::plan(text, policy), *generation);
-        let planned = Arc::new(planned.under(version));
+        let mut planned = planned.under(version);
+        if rewrites {
+            planned = planned.with_rewrite(policy);
+        }
+        let planned = Arc::new(planned);
         if self.plans.len() >= OWN_PLANS {
             self.plans.clear();
         }
@@ -85,7 +96,8 @@ impl SessionPlans {
             Mode::Audit => false,
             Mode::Enforce | Mode::Rewrite => true,
         };
-        Self { cache, waits, awaited: Mutex::new(None), own: Mutex::default() }
+        let rewrites = mode == Mode::Rewrite;
+        Self { cache, waits, rewrites, awaited: Mutex::new(None), own: Mutex::default() }
     }
 
     fn policies(&self) -> &Policies {
@@ -151,7 +163,7 @@ impl Planner for SessionPlans {
             return self.cache.plan(text);
         }
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.plan(text, overlay, &self.policies().current())
+        own.plan(text, overlay, &self.policies().current(), self.rewrites)
     }
 
     fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {

@@ -112,10 +112,11 @@ impl World<'_> {
         match effect {
             Effect::Prepare { name, types, statement: _ } => {
                 let statement = match reference {
-                    StatementRef::Nth(planned, at) => StatementRef::Inner(Arc::clone(planned), *at),
+                    StatementRef::Nth(sent, at) => StatementRef::Inner(sent.clone(), *at),
                     inner @ StatementRef::Inner(..) => inner.clone(),
                 };
-                let prepared = Prepared { statement, types: types.clone() };
+                let injected = injected(reference);
+                let prepared = Prepared { statement, types: types.clone(), injected };
                 self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }
             Effect::Deallocate(Some(name)) => {
@@ -205,5 +206,13 @@ impl World<'_> {
                 .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::is_guarded));
         }
         statement.is_guarded()
+    }
+}
+
+/// The parameter that a rewritten PREPARE has put into its statement.
+fn injected(reference: &StatementRef) -> Option<u16> {
+    match reference {
+        StatementRef::Nth(sent, at) => sent.replacement()?.own.rewrite()?.prepared(*at),
+        StatementRef::Inner(..) => None,
     }
 }

@@ -42,7 +42,9 @@ impl Session {
             | Kind::NotUnderstood => true,
         };
         match self.pipeline.head() {
-            Some(Entry::Query(planned, _)) => planned.plan().statements().iter().any(plan_shows),
+            Some(Entry::Query(sent, _)) => {
+                sent.planned().plan().statements().iter().any(plan_shows)
+            }
             Some(Entry::Bind(_, Some(portal)) | Entry::Execute(Some(portal))) => {
                 portal.statement.plan().is_none_or(plan_shows)
             }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use crate::analyze::{Plan, StatementPlan};
-use crate::policy::Overlay;
+use crate::policy::{Overlay, Policy};
+use crate::rewrite::{Rewrite, rewrite};
 
 /// A text and its plan.
 #[derive(Debug)]
@@ -10,13 +11,14 @@ pub struct Planned {
     plan: Plan,
     generation: u64,
     overlay: u64,
+    rewrite: Option<Rewrite>,
 }
 
 impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation, overlay: 0 }
+        Self { text, plan, generation, overlay: 0, rewrite: None }
     }
 
     /// The same, planned beside what a session knows on its own, of this version.
@@ -29,6 +31,19 @@ impl Planned {
     #[must_use]
     pub const fn overlay(&self) -> u64 {
         self.overlay
+    }
+
+    /// The same, with what the text is to be changed into in rewrite mode.
+    #[must_use]
+    pub fn with_rewrite(mut self, policy: &Policy) -> Self {
+        self.rewrite = rewrite(&self.text, &self.plan, policy);
+        self
+    }
+
+    /// What the text is to be changed into, if it lacks anything.
+    #[must_use]
+    pub const fn rewrite(&self) -> Option<&Rewrite> {
+        self.rewrite.as_ref()
     }
 
     /// The text.

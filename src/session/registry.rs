@@ -6,6 +6,8 @@ use super::planned::Planned;
 use super::tenant::Setting;
 use crate::analyze::{Effect, NewValue, StatementPlan};
 use crate::policy::NAME_BYTES;
+use crate::rewrite::PlaceMap;
+use crate::tenant::Tenant;
 
 /// A name as the server keeps it. Protocol names are keys of 63 bytes whatever their encoding
 /// (`prepare.c`, `portalmem.c`); SQL identifiers come cut already.
@@ -16,22 +18,55 @@ pub(super) fn name(bytes: &[u8]) -> &[u8] {
     bytes.get(..NAME_BYTES).unwrap_or(bytes)
 }
 
+/// A text that was sent.
+#[derive(Clone, Debug)]
+pub(super) enum Sent {
+    /// As the client wrote it.
+    Own(Arc<Planned>),
+    /// Rewritten.
+    Instead(Arc<Replacement>),
+}
+
+/// A rewritten text.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    /// What the client wrote.
+    pub(super) own: Arc<Planned>,
+    /// What was sent.
+    pub(super) sent: Arc<Planned>,
+    /// Where the one is in the other.
+    pub(super) map: PlaceMap,
+    /// How the tenant comes into a prepared statement.
+    pub(super) injected: Injected,
+}
+
+/// How the tenant comes into a prepared statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Injected {
+    /// Not at all, or in each statement for itself.
+    Nothing,
+    /// As a parameter of this number.
+    Parameter(u16),
+    /// As a constant: under another tenant it is another statement.
+    Constant(Tenant),
+}
+
 /// One statement of a text.
 #[derive(Clone, Debug)]
 pub(super) enum StatementRef {
     /// The statement at this place of a text.
-    Nth(Arc<Planned>, usize),
+    Nth(Sent, usize),
     /// The statement inside the SQL-level PREPARE at this place of a text.
-    Inner(Arc<Planned>, usize),
+    Inner(Sent, usize),
 }
 
 impl StatementRef {
     /// The plan; `None` for a text without statements.
     pub(super) fn plan(&self) -> Option<&StatementPlan> {
         match self {
-            Self::Nth(planned, at) => planned.plan().statements().get(*at),
-            Self::Inner(planned, at) => {
-                let outer = planned.plan().statements().get(*at)?;
+            Self::Nth(sent, at) => sent.planned().plan().statements().get(*at),
+            Self::Inner(sent, at) => {
+                let outer = sent.planned().plan().statements().get(*at)?;
                 let Effect::Prepare { statement, .. } = outer.effect() else {
                     return None;
                 };
@@ -40,17 +75,25 @@ impl StatementRef {
         }
     }
 
-    /// The text that it was planned with.
-    pub(super) const fn planned(&self) -> &Arc<Planned> {
-        let (Self::Nth(planned, _) | Self::Inner(planned, _)) = self;
-        planned
+    /// The text that was sent, as it was planned.
+    pub(super) fn planned(&self) -> &Arc<Planned> {
+        let (Self::Nth(sent, _) | Self::Inner(sent, _)) = self;
+        sent.planned()
     }
 
-    /// The same statement in another plan of the text.
-    pub(super) const fn renewed(&self, planned: Arc<Planned>) -> Self {
+    /// The same statement in another plan of the text that was sent.
+    pub(super) fn renewed(&self, planned: Arc<Planned>) -> Self {
         match self {
-            Self::Nth(_, at) => Self::Nth(planned, *at),
-            Self::Inner(_, at) => Self::Inner(planned, *at),
+            Self::Nth(sent, at) => Self::Nth(sent.renewed(planned), *at),
+            Self::Inner(sent, at) => Self::Inner(sent.renewed(planned), *at),
+        }
+    }
+
+    /// What was sent instead of its text.
+    pub(super) fn replacement(&self) -> Option<&Replacement> {
+        match self {
+            Self::Nth(sent, _) => sent.replacement().map(|it| &**it),
+            Self::Inner(..) => None,
         }
     }
 }
@@ -61,6 +104,8 @@ pub(super) struct Prepared {
     pub(super) statement: StatementRef,
     /// The types of its parameters, as far as they are known; 0 is not known.
     pub(super) types: Vec<u32>,
+    /// The number of the parameter that it has and its client does not know of.
+    pub(super) injected: Option<u16>,
 }
 
 /// A portal or cursor.
@@ -299,7 +344,8 @@ impl Registry {
         if old.types == types {
             return;
         }
-        let new = Arc::new(Prepared { statement: old.statement.clone(), types });
+        let new =
+            Arc::new(Prepared { statement: old.statement.clone(), types, injected: old.injected });
         self.statements.renew(name, &old, &new);
     }
 }

@@ -26,7 +26,11 @@ impl Session {
         }
         let planned = planner.plan(planned.text(), &self.overlay)?;
         let statement = prepared.statement.renewed(planned);
-        let renewed = Arc::new(Prepared { statement, types: prepared.types.clone() });
+        let renewed = Arc::new(Prepared {
+            statement,
+            types: prepared.types.clone(),
+            injected: prepared.injected,
+        });
         self.registry.renew(name(given), &prepared, &renewed);
         Some(Some(renewed))
     }
@@ -46,7 +50,11 @@ impl Session {
         }
         let planned = planner.plan_now(planned.text(), &self.overlay);
         let statement = prepared.statement.renewed(planned);
-        let renewed = Arc::new(Prepared { statement, types: prepared.types.clone() });
+        let renewed = Arc::new(Prepared {
+            statement,
+            types: prepared.types.clone(),
+            injected: prepared.injected,
+        });
         self.registry.renew(name.as_bytes(), &prepared, &renewed);
     }
 

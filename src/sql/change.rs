@@ -34,6 +34,7 @@ pub fn schema_change(
         | StatementBody::Transaction(_)
         | StatementBody::Set { .. }
         | StatementBody::Reset(_)
+        | StatementBody::CopyFrom(_)
         | StatementBody::Show => return None,
     }
     let start = usize::try_from(statement.span.start).ok()?;

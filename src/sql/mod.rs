@@ -9,6 +9,7 @@ mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
+mod piece;
 #[cfg(feature = "postgres-grammar")]
 mod postgres;
 mod second;
@@ -21,9 +22,10 @@ mod utility;
 pub use change::schema_change;
 pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
+pub use piece::{Piece, PieceKind, pieces};
 pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{
-    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+    CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
 };
 pub use trigger::{TriggerBody, read_trigger};

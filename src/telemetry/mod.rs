@@ -17,7 +17,8 @@ pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
     AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
-    SessionEnded, SessionLabels, StatementJudged, TextPlanned, UnjudgedReason, ViolationFound,
+    SessionEnded, SessionLabels, StatementJudged, StatementRewritten, TextPlanned, UnjudgedReason,
+    ViolationFound,
 };
 pub use keep::{keep_ledger, take_up, write_ledger};
 pub use log::start_logging;

@@ -26,7 +26,8 @@ use crate::session::{self, Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
-    Remembered, SessionEnded, SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten, Telemetry,
+    ViolationFound,
 };
 
 /// For handing a cancel request to the server.
@@ -408,6 +409,14 @@ impl Teller<'_> {
                 }
                 .emit(telemetry);
             }
+            Event::Rewritten { text, injection, sent } => StatementRewritten {
+                injection,
+                sent: *sent,
+                session: &self.labels,
+                position: injection.span.position(text.text()),
+                statement: text.text(),
+            }
+            .emit(telemetry),
             // Before a byte of the server's answer goes on: whoever acts on that answer plans
             // under a catalogue that has seen the change.
             Event::SchemaChanged => self.connection.policies.mark_stale(),

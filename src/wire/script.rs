@@ -28,7 +28,7 @@ impl Planner for Plain {
         let policy = (*self.config.policy).clone();
         let policy = Policy { overlay: Arc::new(overlay.clone()), ..policy };
         let planned = Planned::new(text.into(), analyze::plan(text, &policy), self.generation);
-        Arc::new(planned.under(overlay.version()))
+        Arc::new(planned.under(overlay.version()).with_rewrite(&policy))
     }
 
     fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
@@ -85,6 +85,7 @@ impl Script {
             settings: config.policy.settings.clone(),
             statements: 100,
             mask_errors: config.mask_errors,
+            dry_run: false,
         };
         change(&mut rules);
         let identity = Identity { setting: None, role: "app".to_owned(), mark: "mark".to_owned() };
@@ -171,6 +172,11 @@ impl Script {
         );
     }
 
+    /// The policy becomes another, under which plans are at hand.
+    pub(super) fn change_policy(&mut self, change: impl FnOnce(&mut Policy)) {
+        change(Arc::make_mut(&mut self.planner.config.policy));
+    }
+
     /// The policy becomes another, under which plans are still to come.
     pub(super) fn renew(&mut self, change: impl FnOnce(&mut Policy)) {
         change(Arc::make_mut(&mut self.planner.config.policy));
@@ -204,6 +210,7 @@ impl Script {
         let violation = |event| match event {
             Event::Violation { violation, .. } => Some(violation.rule.name()),
             Event::Lost { .. } => Some("lost"),
+            Event::Rewritten { .. } => Some("rewritten"),
             Event::Judged { .. } | Event::Advice { .. } | Event::SchemaChanged => None,
         };
         self.conversation.events().filter_map(violation).collect()
