@@ -56,6 +56,7 @@ fn exchange(
         mode: if audit { Mode::Audit } else { Mode::Enforce },
         tenant: SHOP.tenant.clone(),
         tenant_type: SHOP.policy.tenant_type,
+        mask_errors: SHOP.mask_errors,
         dry_run: false,
         settings: SHOP.policy.settings.clone(),
         statements: 8,

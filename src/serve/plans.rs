@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -6,7 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::cache::PlanCache;
-use crate::catalog::Policies;
+use crate::analyze;
+use crate::catalog::{Policies, Published};
+use crate::policy::{Overlay, Policy};
 use crate::session::{Mode, Planned, Planner};
 use crate::wire::Plans;
 
@@ -14,12 +17,62 @@ use crate::wire::Plans;
 /// decides, and what it does not know is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Plans kept for a session that knows more than the catalogue, and the longest text of one.
+const OWN_PLANS: usize = 256;
+const OWN_TEXT: usize = 16 << 10;
+
 /// The plans of one session: from the cache, where enforce waits for the catalogue if it must.
 pub(super) struct SessionPlans {
     cache: Arc<PlanCache>,
     /// Audit does not wait: its messages are under way already.
     waits: bool,
+    rewrites: bool,
     awaited: Mutex<Option<Awaited>>,
+    own: Mutex<OwnPlans>,
+}
+
+/// Plans beside what the session alone knows; none of them is shared.
+#[derive(Default)]
+struct OwnPlans {
+    overlay: u64,
+    generation: u64,
+    policy: Option<Arc<Policy>>,
+    plans: HashMap<Box<str>, Arc<Planned>>,
+}
+
+impl OwnPlans {
+    fn plan(
+        &mut self,
+        text: &str,
+        overlay: &Overlay,
+        published: &Published,
+        rewrites: bool,
+    ) -> Arc<Planned> {
+        let Published { generation, policy } = published;
+        let version = overlay.version();
+        if self.overlay != version || self.generation != *generation {
+            *self = Self { overlay: version, generation: *generation, ..Self::default() };
+        }
+        if let Some(planned) = self.plans.get(text) {
+            return Arc::clone(planned);
+        }
+        let policy = self.policy.get_or_insert_with(|| {
+            Arc::new(Policy { overlay: Arc::new(overlay.clone()), ..(**policy).clone() })
+        });
+        let planned = Planned::new(text.into(), analyze::plan(text, policy), *generation);
+        let mut planned = planned.under(version);
+        if rewrites {
+            planned = planned.with_rewrite(policy);
+        }
+        let planned = Arc::new(planned);
+        if self.plans.len() >= OWN_PLANS {
+            self.plans.clear();
+        }
+        if text.len() <= OWN_TEXT {
+            self.plans.insert(text.into(), Arc::clone(&planned));
+        }
+        planned
+    }
 }
 
 /// A text whose plan was not given.
@@ -43,7 +96,8 @@ impl SessionPlans {
             Mode::Audit => false,
             Mode::Enforce | Mode::Rewrite => true,
         };
-        Self { cache, waits, awaited: Mutex::new(None) }
+        let rewrites = mode == Mode::Rewrite;
+        Self { cache, waits, rewrites, awaited: Mutex::new(None), own: Mutex::default() }
     }
 
     fn policies(&self) -> &Policies {
@@ -51,11 +105,11 @@ impl SessionPlans {
     }
 
     /// The plan at hand, or what to wait for.
-    fn plan_or_wait(&self, text: &str) -> Result<Arc<Planned>, Wait> {
+    fn plan_or_wait(&self, text: &str, overlay: &Overlay) -> Result<Arc<Planned>, Wait> {
         if self.waits && !self.policies().is_settled() {
             return Err(Wait::Settled);
         }
-        let planned = self.cache.plan(text);
+        let planned = self.plan_now(text, overlay);
         if !self.policies().has_catalog() || !planned.unknown_relation() {
             return Ok(planned);
         }
@@ -83,7 +137,7 @@ impl SessionPlans {
 }
 
 impl Planner for SessionPlans {
-    fn plan(&self, text: &str) -> Option<Arc<Planned>> {
+    fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Awaited { text: own, wait }) = awaited.take()
             && *own == *text
@@ -92,9 +146,9 @@ impl Planner for SessionPlans {
                 *awaited = Some(Awaited { text: own, wait });
                 return None;
             }
-            return Some(self.cache.plan(text));
+            return Some(self.plan_now(text, overlay));
         }
-        match self.plan_or_wait(text) {
+        match self.plan_or_wait(text, overlay) {
             Ok(planned) => Some(planned),
             Err(wait) => {
                 let wait = Some(self.wait(&wait));
@@ -104,8 +158,17 @@ impl Planner for SessionPlans {
         }
     }
 
-    fn is_current(&self, planned: &Planned) -> bool {
+    fn plan_now(&self, text: &str, overlay: &Overlay) -> Arc<Planned> {
+        if overlay.is_empty() {
+            return self.cache.plan(text);
+        }
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.plan(text, overlay, &self.policies().current(), self.rewrites)
+    }
+
+    fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
         planned.generation() == self.policies().generation()
+            && planned.overlay() == overlay.version()
             && (!self.waits || self.policies().is_settled())
     }
 }
