@@ -54,6 +54,21 @@ fn the_commented_file_shows_the_defaults() {
     assert_eq!(bare.policy.tables.patterns, tables.patterns);
     assert_eq!(bare.policy.tables.tenant_column, tables.tenant_column);
     assert_eq!(bare.policy.tables.soft_delete_column, tables.soft_delete_column);
+    assert_eq!(bare.policy.tables.hard_delete, tables.hard_delete);
+}
+
+#[test]
+fn hard_delete_is_said_for_all_tables_and_for_one() {
+    let config = config::parse(
+        "mode = \"enforce\"\n[guard]\nhard_delete = \"refuse\"\n\
+         [[guard.table]]\nname = \"org_sessions\"\nhard_delete = \"allow\"\n\
+         [[guard.table]]\nname = \"org_logs\"",
+        &Overrides::default(),
+    )
+    .unwrap();
+    let allows = |table| config.policy.tables.guard(table).unwrap().hard_delete;
+    assert!(allows("org_sessions") && !allows("org_logs") && !allows("org_orders"));
+    assert!(shipped("orgguard.toml").policy.tables.guard("org_orders").unwrap().hard_delete);
 }
 
 #[test]
@@ -137,6 +152,7 @@ fn each_problem_says_what_would_be_right() {
         ("[[guard.table]]\nname = \"org_*\"", 3, "without `*`"),
         ("[[guard.table]]\nname = \"a\"\n[[guard.table]]\nname = \"A\"", 5, "two [[guard.table]]"),
         ("[[guard.table]]\nname = \"a\"\nbound_by = []", 4, "`bound_by` is empty"),
+        ("[guard]\nhard_delete = false", 3, "hard_delete"),
         ("admin = \"127.0.0.1:6432\"", 2, "different addresses"),
         ("upstream = \"127.0.0.1:6432\"", 2, "the guard itself"),
         ("upstream = \"127.0.0.1:0\"", 2, "HOST:PORT"),

@@ -147,6 +147,27 @@ fn families_are_guarded_whatever_their_names() {
 }
 
 #[test]
+fn families_are_deleted_from_as_the_policy_says_of_one_of_them() {
+    let bound = "WHERE organization_id = $A AND deleted_at IS NULL";
+    assert_eq!(said(&format!("DELETE FROM events_2026 {bound}")), "admit");
+    let mut policy = policy();
+    policy.tables.overrides.push(orgguard::policy::TableOverride {
+        name: "org_events".into(),
+        soft_delete: true,
+        bound_by: Vec::new(),
+        hard_delete: Some(false),
+    });
+    for table in ["org_events", "events_2026"] {
+        let sql =
+            format!("DELETE FROM {table} {bound}").replace("$A", &format!("'{}'", cases::TENANT));
+        let tenant = cases::tenant();
+        let verdict = plan(&sql, &policy).statements()[0]
+            .settle(SessionTenant::Known(&tenant), Arguments::Values(&[]));
+        assert_eq!(cases::words(&[verdict]), "refuse hard-delete", "{table}");
+    }
+}
+
+#[test]
 fn views_are_read_in_their_place() {
     assert_eq!(said("SELECT name FROM v_products"), UNBOUND);
     assert_eq!(said("SELECT name FROM v_deep"), UNBOUND);
@@ -208,6 +229,19 @@ fn the_real_columns_decide() {
         said("INSERT INTO org_products (id, name) VALUES ('1', 'x')"),
         "refuse foreign-insert"
     );
+}
+
+#[test]
+fn a_field_of_a_row_is_its_column_or_a_call() {
+    let bound = "FROM org_products p WHERE (p).organization_id = $A AND (p).deleted_at IS NULL";
+    assert_eq!(said(&format!("SELECT (p).name {bound}")), "admit");
+    assert_eq!(said(&format!("SELECT (p).all_names {bound}")), "refuse opaque-sql");
+    assert_eq!(said(&format!("SELECT (p.name).all_names {bound}")), "refuse opaque-sql");
+    // A column comes before the row of a relation: here `name` is no row.
+    let column = "SELECT 1 FROM org_products name WHERE (name).organization_id = $A AND name.deleted_at IS NULL";
+    assert_eq!(said(column), "refuse unbound-tenant");
+    let partner = "SELECT 1 FROM org_products p WHERE (p).partner_id = $A AND p.deleted_at IS NULL";
+    assert_eq!(said(partner), "refuse unbound-tenant");
 }
 
 #[test]

@@ -38,16 +38,22 @@ impl FakeServer {
                 let (mut stream, all) = (stream.unwrap(), Arc::clone(&all));
                 std::thread::spawn(move || {
                     let mut buffer = [0; 4096];
-                    let mut greeted = false;
+                    let mut mark = None;
                     while let Ok(count @ 1..) = stream.read(&mut buffer) {
                         all.lock().unwrap().extend_from_slice(&buffer[..count]);
                         let ready = message(b'Z', b"I");
-                        let answer = if greeted {
-                            [message(b'C', b"SELECT 0\0"), ready].concat()
-                        } else {
-                            [message(b'R', b"\0\0\0\0"), ready].concat()
+                        let got = &buffer[..count];
+                        let answer = match &mark {
+                            None => {
+                                mark = Some(parameter(got, "orgguard.session"));
+                                [message(b'R', b"\0\0\0\0"), ready].concat()
+                            }
+                            Some(mark) if has(got, b"current_setting('orgguard.session'") => {
+                                let row = message(b'D', &settings(mark));
+                                [row, message(b'C', b"SELECT 1\0"), ready].concat()
+                            }
+                            Some(_) => [message(b'C', b"SELECT 0\0"), ready].concat(),
                         };
-                        greeted = true;
                         if stream.write_all(&answer).is_err() {
                             break;
                         }
@@ -60,12 +66,47 @@ impl FakeServer {
 
     /// Whether some bytes ever reached it.
     fn has(&self, bytes: &[u8]) -> bool {
-        self.got.lock().unwrap().windows(bytes.len()).any(|window| window == bytes)
+        has(&self.got.lock().unwrap(), bytes)
     }
 
     fn is_untouched(&self) -> bool {
         self.got.lock().unwrap().is_empty()
     }
+}
+
+fn has(all: &[u8], bytes: &[u8]) -> bool {
+    all.windows(bytes.len()).any(|window| window == bytes)
+}
+
+/// A parameter of a startup packet.
+fn parameter(packet: &[u8], name: &str) -> String {
+    let text = String::from_utf8_lossy(&packet[8..]);
+    let mut parts = text.split('\0').skip_while(|part| *part != name);
+    parts.nth(1).unwrap_or_default().to_owned()
+}
+
+/// The row that the guard wants to see after login, for the role `a`.
+fn settings(mark: &str) -> Vec<u8> {
+    let values = [
+        mark,
+        "a",
+        "none",
+        "\"$user\", public",
+        "on",
+        "origin",
+        "on",
+        "UTF8",
+        "safe_encoding",
+        "off",
+        "off",
+        "",
+    ];
+    let mut row = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+    for value in values {
+        row.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+        row.extend(value.as_bytes());
+    }
+    row
 }
 
 /// The SQLSTATE of the error that is all a client hears.

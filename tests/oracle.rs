@@ -41,7 +41,12 @@ async fn compare(server: &Throwaway) {
         let comparable = plan.statements().iter().all(|statement| {
             matches!(
                 statement.kind(),
-                Kind::Select | Kind::Insert | Kind::Update | Kind::Delete | Kind::Prepared
+                Kind::Select
+                    | Kind::Insert
+                    | Kind::Update
+                    | Kind::Delete
+                    | Kind::Merge
+                    | Kind::Prepared
             )
         });
         if !comparable || case.unknown_tenant || plan.statements().is_empty() {

@@ -53,6 +53,8 @@ pub enum Effect {
         name: Box<str>,
         /// The arguments, in order.
         arguments: Vec<NewValue>,
+        /// Inside EXPLAIN, which may not run it.
+        explained: bool,
     },
     /// DEALLOCATE name, or ALL with no name.
     Deallocate(Option<Box<str>>),

@@ -171,6 +171,20 @@ pub(super) enum Operand {
     NotNull(Box<Self>),
 }
 
+impl Operand {
+    /// Whether it is the setting that holds the session's tenant, or one of several is.
+    pub(super) fn reads_setting(&self) -> bool {
+        match self {
+            Self::Setting => true,
+            Self::All(all) => all.iter().any(Self::reads_setting),
+            Self::NotNull(inner) => inner.reads_setting(),
+            Self::Constant(_) | Self::Null | Self::Parameter { .. } | Self::Elements { .. } => {
+                false
+            }
+        }
+    }
+}
+
 /// How a parameter comes to the tenant's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cast {

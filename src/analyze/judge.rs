@@ -63,7 +63,13 @@ fn no_candidate(
     verdict(graph, provable, &truth, Rule::ForeignTenant)
 }
 
-fn verdict<T: Truth>(graph: &Graph, provable: &[bool], truth: &T, foreign: Rule) -> Verdict {
+/// Violations and advice where `truth` says which operands are the tenant.
+pub(super) fn verdict<T: Truth>(
+    graph: &Graph,
+    provable: &[bool],
+    truth: &T,
+    foreign: Rule,
+) -> Verdict {
     let solver = Solver::new(graph, truth);
     let solution = solver.solve();
     let mut verdict = Verdict::default();

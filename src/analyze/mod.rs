@@ -14,6 +14,7 @@ mod judge;
 mod live;
 mod plan;
 mod settle;
+mod shortcut;
 mod solve;
 mod statement;
 mod verdict;

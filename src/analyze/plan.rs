@@ -2,10 +2,11 @@ use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
-use super::graph::{Graph, Obligation};
+use super::graph::{Graph, Obligation, Operand};
 use super::judge;
-use super::settle::Structure;
-use super::solve::Solver;
+use super::settle::{Compared, Structure};
+use super::shortcut::{self, Shortcut};
+use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
@@ -40,6 +41,8 @@ pub enum Kind {
     Update,
     /// DELETE.
     Delete,
+    /// MERGE.
+    Merge,
     /// BEGIN, COMMIT, SAVEPOINT …
     Transaction,
     /// SET, RESET, SHOW, DISCARD.
@@ -63,6 +66,7 @@ impl Kind {
             Self::Insert => "insert",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Merge => "merge",
             Self::Transaction => "transaction",
             Self::Setting => "setting",
             Self::Prepared => "prepared",
@@ -87,7 +91,10 @@ pub struct StatementPlan {
     advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
     provable: Vec<bool>,
+    /// What is enough for every obligation, if anything is.
+    shortcut: Option<Shortcut>,
     unknown_relation: bool,
+    may_set_tenant: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -144,19 +151,49 @@ impl StatementPlan {
         self.unknown_relation
     }
 
+    /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
+    /// one of which nothing is known but that the configuration vouches for it.
+    #[must_use]
+    pub const fn may_set_tenant(&self) -> bool {
+        self.may_set_tenant
+    }
+
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
         let mut verdict =
             Verdict { violations: self.violations.clone(), advice: self.advice.clone() };
         if !self.graph.obligations.is_empty() {
-            let judged =
-                judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judge =
+                || judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+            let judged = match self.take_shortcut(tenant, arguments) {
+                Some(advice) => {
+                    let judged = Verdict { violations: Vec::new(), advice };
+                    debug_assert_eq!(judged, judge(), "the shortcut leads elsewhere");
+                    judged
+                }
+                None => judge(),
+            };
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
         }
         verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
+    }
+
+    /// The advice of a statement that holds by what is enough.
+    fn take_shortcut(
+        &self,
+        tenant: SessionTenant<'_>,
+        arguments: Arguments<'_>,
+    ) -> Option<Vec<Advice>> {
+        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.shortcut, tenant) else {
+            return None;
+        };
+        let truth =
+            Compared { graph: &self.graph, tenant_type: self.tenant_type, tenant, arguments };
+        let holds = shortcut.operands.iter().all(|operand| truth.is_tenant(*operand));
+        holds.then(|| shortcut.advice.clone())
     }
 
     /// What each guarded reference owes and whether it can be proved, for a reader.
@@ -196,24 +233,42 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
         violations: vec![violation],
         advice: Vec::new(),
         provable: Vec::new(),
+        shortcut: None,
         unknown_relation: false,
+        may_set_tenant: false,
     }
 }
 
 pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained } =
+    let Outline { kind, effect, mut violations, query, explained, is_view } =
         statement::outline(statement, policy);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
+    let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
         let built = build(query, policy);
-        let Built { graph: own, violations: more, advice: own_advice, unknown_relation: unknown } =
-            built;
+        let Built {
+            graph: own,
+            violations: more,
+            advice: own_advice,
+            vouched,
+            unknown_relation: unknown,
+        } = built;
+        may_set_tenant = vouched.is_some() || statement::is_setter_call(query, policy);
+        if let Some(span) = vouched
+            && own.operands.iter().any(Operand::reads_setting)
+        {
+            violations.push(beside_setting(span));
+        }
         advice = own_advice;
         graph = own;
         unknown_relation = unknown;
         violations.extend(more);
+    }
+    if is_view && let Some(kept) = kept_rows(&graph) {
+        violations.push(kept);
+        graph = Graph::default();
     }
     if let Some(span) = explained
         && !graph.obligations.is_empty()
@@ -239,7 +294,12 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
             }
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })
-        .collect();
+        .collect::<Vec<_>>();
+    let shortcut = if violations.is_empty() && !graph.obligations.is_empty() {
+        shortcut::find(&graph, &provable)
+    } else {
+        None
+    };
     StatementPlan {
         kind,
         span: statement.span,
@@ -249,8 +309,42 @@ pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> Statemen
         violations,
         advice,
         provable,
+        shortcut,
         unknown_relation,
+        may_set_tenant,
     }
+}
+
+/// A routine may move the tenant's setting while the statement that is bound by it runs.
+fn beside_setting(span: Span) -> Violation {
+    Violation {
+        rule: Rule::OpaqueSql,
+        table: None,
+        span,
+        detail: "a routine that could change the tenant's setting stands beside a predicate on it"
+            .into(),
+        hint: "write the tenant as a constant or a parameter, or call the routine on its own"
+            .into(),
+    }
+}
+
+/// A view over guarded rows shows them to whoever asks later, of whatever tenant. Where there is a
+/// catalogue it is read in its place at each use, but what makes it is a migration all the same:
+/// the same statement has the same verdict with a catalogue and without one.
+fn kept_rows(graph: &Graph) -> Option<Violation> {
+    let reference = graph.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::Bound { reference, .. } | Obligation::Live { reference, .. } => {
+            graph.references.get(*reference)
+        }
+        Obligation::Written { .. } | Obligation::Kept { .. } => None,
+    })?;
+    Some(Violation {
+        rule: Rule::GuardedDdl,
+        table: Some(reference.table.clone()),
+        span: reference.span,
+        detail: "a view over a guarded table has no tenant of its own".into(),
+        hint: "make it in a migration, on a direct connection".into(),
+    })
 }
 
 impl From<&sql::Operand> for NewValue {

@@ -50,15 +50,32 @@ impl Truth for Compared<'_> {
 
 impl Compared<'_> {
     fn compare(&self, operand: &Operand, null_matches: bool) -> bool {
-        if let Operand::NotNull(inner) = operand {
-            return self.compare(inner, false);
+        match operand {
+            Operand::NotNull(inner) => self.compare(inner, false),
+            Operand::All(operands) => {
+                operands.iter().all(|operand| self.compare(operand, null_matches))
+            }
+            Operand::Constant(constant) => constant.as_ref() == Some(self.tenant),
+            Operand::Null => null_matches,
+            Operand::Setting => true,
+            Operand::Parameter { number, cast } => {
+                let value = parameter(*number, *cast, self.tenant_type, self.arguments);
+                self.is_own(&value, null_matches)
+            }
+            Operand::Elements { number, cast } => {
+                let values = array_parameter(*number, *cast, self.tenant_type, self.arguments);
+                values.iter().all(|value| self.is_own(value, null_matches))
+            }
         }
-        values(operand, self.tenant_type, self.arguments).iter().all(|value| match value {
+    }
+
+    fn is_own(&self, value: &Value, null_matches: bool) -> bool {
+        match value {
             Value::Null => null_matches,
             Value::Free => true,
             Value::Foreign => false,
             Value::Tenant(tenant) => tenant == self.tenant,
-        })
+        }
     }
 }
 
@@ -83,13 +100,6 @@ pub(super) fn candidates(
 }
 
 fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) -> Vec<Value> {
-    let parameter = |number: u16| match arguments {
-        Arguments::Unknown => None,
-        Arguments::Values(values) => {
-            let index = usize::from(number).checked_sub(1);
-            Some(index.and_then(|index| values.get(index)))
-        }
-    };
     match operand {
         Operand::Constant(Some(tenant)) => vec![Value::Tenant(tenant.clone())],
         Operand::Constant(None) => vec![Value::Foreign],
@@ -99,18 +109,46 @@ fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) 
         Operand::All(operands) => {
             operands.iter().flat_map(|operand| values(operand, tenant_type, arguments)).collect()
         }
-        Operand::Parameter { number, cast } => vec![match parameter(*number) {
-            None => Value::Free,
-            Some(None) => Value::Foreign,
-            Some(Some(argument)) => scalar(argument, tenant_type, *cast),
-        }],
-        Operand::Elements { number, cast } => match parameter(*number) {
-            None => vec![Value::Free],
-            Some(None) => vec![Value::Foreign],
-            Some(Some(argument)) => {
-                elements(argument, tenant_type, *cast).unwrap_or_else(|| vec![Value::Foreign])
-            }
-        },
+        Operand::Parameter { number, cast } => {
+            vec![parameter(*number, *cast, tenant_type, arguments)]
+        }
+        Operand::Elements { number, cast } => {
+            array_parameter(*number, *cast, tenant_type, arguments)
+        }
+    }
+}
+
+fn parameter(number: u16, cast: Cast, tenant_type: TenantType, arguments: Arguments<'_>) -> Value {
+    match argument(number, arguments) {
+        None => Value::Free,
+        Some(None) => Value::Foreign,
+        Some(Some(argument)) => scalar(argument, tenant_type, cast),
+    }
+}
+
+fn array_parameter(
+    number: u16,
+    cast: Cast,
+    tenant_type: TenantType,
+    arguments: Arguments<'_>,
+) -> Vec<Value> {
+    match argument(number, arguments) {
+        None => vec![Value::Free],
+        Some(None) => vec![Value::Foreign],
+        Some(Some(argument)) => {
+            elements(argument, tenant_type, cast).unwrap_or_else(|| vec![Value::Foreign])
+        }
+    }
+}
+
+/// The outer `None`: nothing is bound yet; the inner one: no value has this number.
+fn argument<'a>(number: u16, arguments: Arguments<'a>) -> Option<Option<&'a Argument<'a>>> {
+    match arguments {
+        Arguments::Unknown => None,
+        Arguments::Values(values) => {
+            let index = usize::from(number).checked_sub(1);
+            Some(index.and_then(|index| values.get(index)))
+        }
     }
 }
 

@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
+use super::build::sole_call;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, Write};
-use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility};
+use crate::sql::model::{Body, Call, Constant, Expr, Name, Query, Write};
+use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper};
 
 /// What is known of a statement beside its query.
 pub(super) struct Outline<'s> {
@@ -23,6 +24,8 @@ pub(super) struct Outline<'s> {
     pub(super) query: Option<&'s Query>,
     /// Where EXPLAIN stands if it would show row estimates.
     pub(super) explained: Option<Span>,
+    /// Whether the query is kept as a view, for every tenant.
+    pub(super) is_view: bool,
 }
 
 pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
@@ -32,6 +35,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         violations: sweep(statement, policy),
         query: None,
         explained: None,
+        is_view: false,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -42,11 +46,13 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         StatementBody::Explain { costs_off, statement: inner } => {
             let own = self::outline(inner, policy);
             outline.kind = Kind::Select;
-            outline.effect = match own.effect {
-                effect @ (Effect::Execute { .. } | Effect::SetTenant { .. }) => effect,
-                _ => Effect::None,
-            };
             outline.violations.extend(own.violations);
+            outline.effect = match own.effect {
+                Effect::Execute { name, arguments, explained: _ } => {
+                    Effect::Execute { name, arguments, explained: true }
+                }
+                effect => wrapped(effect, statement.span, &mut outline.violations),
+            };
             outline.query = own.query;
             outline.explained = (!costs_off).then_some(statement.span);
         }
@@ -59,11 +65,13 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.kind = Kind::Prepared;
             prepared(&mut outline, &statement.body, policy);
         }
-        StatementBody::Wrapped { copy, statement } => {
+        StatementBody::Wrapped { wrapper, statement } => {
             let own = self::outline(statement, policy);
-            outline.kind = if *copy { Kind::Copy } else { Kind::Utility };
+            outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
+            wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
+            outline.is_view = *wrapper == Wrapper::View;
         }
         StatementBody::Transaction(control) => {
             outline.kind = Kind::Transaction;
@@ -94,6 +102,21 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
     outline
 }
 
+/// The effect of a statement inside EXPLAIN, DECLARE, COPY or CREATE TABLE AS, which may run it
+/// later, in part, or never: the tenant is not set there.
+fn wrapped(effect: Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
+    if let Effect::SetTenant { .. } = effect {
+        violations.push(Violation {
+            rule: Rule::SessionEscape,
+            table: None,
+            span,
+            detail: "the tenant is set inside a statement that does something else".into(),
+            hint: "set it as a statement of its own".into(),
+        });
+    }
+    Effect::None
+}
+
 /// Prepared statements and cursors.
 fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
     match body {
@@ -104,7 +127,8 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
         }
         StatementBody::Execute { name, arguments } => {
             let arguments = arguments.iter().map(NewValue::from).collect();
-            outline.effect = Effect::Execute { name: name.text.clone(), arguments };
+            outline.effect =
+                Effect::Execute { name: name.text.clone(), arguments, explained: false };
         }
         StatementBody::Deallocate(name) => {
             outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
@@ -113,6 +137,7 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
             let own = self::outline(statement, policy);
             outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
+            wrapped(own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
         }
         StatementBody::Fetch(name) => {
@@ -138,7 +163,8 @@ fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",
         ),
-        StatementBody::Utility(_) | StatementBody::Wrapped { copy: false, .. } => (
+        StatementBody::Utility(_)
+        | StatementBody::Wrapped { wrapper: Wrapper::TableAs | Wrapper::View, .. } => (
             Rule::GuardedDdl,
             "a utility statement on a guarded table",
             "run it as a migration, on a direct connection",
@@ -201,6 +227,7 @@ fn query_kind(query: &Query) -> Kind {
             Write::Insert(_) => Kind::Insert,
             Write::Update(_) => Kind::Update,
             Write::Delete(_) => Kind::Delete,
+            Write::Merge(_) => Kind::Merge,
         },
         Body::Block(_) | Body::Nested(_) | Body::SetOperation { .. } | Body::Values(_) => {
             Kind::Select
@@ -212,22 +239,29 @@ fn is_tenant_setting(name: &str, policy: &Policy) -> bool {
     policy.tenant_setting.as_deref().is_some_and(|setting| setting.eq_ignore_ascii_case(name))
 }
 
-/// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else.
+/// Whether a query is one call of a routine that sets the tenant.
+pub(super) fn is_setter_call(query: &Query, policy: &Policy) -> bool {
+    policy.tenant_setting.is_some()
+        && sole_call(query).is_some_and(|Call { qualifier, name, .. }| {
+            let schema = qualifier.last().map(|schema| &*schema.text);
+            policy.is_tenant_setter(schema, &name.text)
+        })
+}
+
+/// `SELECT set_config('the tenant's setting', value, is_local)` and nothing else, or the same by a
+/// routine of the application's.
 fn query_effect(query: &Query, policy: &Policy) -> Effect {
-    let Body::Block(block) = &query.body else {
+    let Some(Call { qualifier, name, arguments, .. }) = sole_call(query) else {
         return Effect::None;
     };
-    let call = match block.items.as_slice() {
-        [Item::Expr { expr: Expr::Call(call), label: _ }]
-            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
-        {
-            call
-        }
-        _ => return Effect::None,
-    };
-    let Call { qualifier, name, arguments, inside: _, filter: None, over: None } = &**call else {
-        return Effect::None;
-    };
+    if is_setter_call(query, policy) {
+        let value = match arguments.as_slice() {
+            [value] => new_value(value),
+            _ => NewValue::Unknown,
+        };
+        // How long it lasts is seen when the setting is read again.
+        return Effect::SetTenant { local: true, value };
+    }
     if &*name.text != "set_config" || qualifier.iter().any(|schema| &*schema.text != "pg_catalog") {
         return Effect::None;
     }
@@ -237,6 +271,7 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
         {
             let local = match local {
                 Expr::Constant(Constant::Boolean(local)) => *local,
+                Expr::Constant(Constant::Null) => false,
                 // Whether it is local is not known: the value is not either.
                 _ => {
                     return Effect::SetTenant { local: false, value: NewValue::Unknown };
@@ -254,10 +289,9 @@ fn new_value(expr: &Expr) -> NewValue {
         Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
-        Expr::Cast {
-            expr,
-            target: crate::sql::model::TypeName::Plain("text" | "uuid" | "varchar"),
-        } => new_value(expr),
+        Expr::Cast { expr, target: crate::sql::model::TypeName::Plain("text" | "uuid") } => {
+            new_value(expr)
+        }
         _ => NewValue::Unknown,
     }
 }
@@ -266,6 +300,7 @@ fn set(outline: &mut Outline<'_>, local: bool, name: &Name, values: &[Operand], 
     if is_tenant_setting(&name.text, policy) {
         outline.effect = match values {
             [] if !local => Effect::ResetTenant,
+            [] => Effect::SetTenant { local, value: NewValue::Null },
             [only] => Effect::SetTenant { local, value: NewValue::from(only) },
             _ => Effect::SetTenant { local, value: NewValue::Unknown },
         };

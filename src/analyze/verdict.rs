@@ -14,6 +14,8 @@ pub enum Rule {
     GuardedCopy,
     /// DDL or a utility statement on a guarded table.
     GuardedDdl,
+    /// DELETE from a table whose rows are only to be soft-deleted.
+    HardDelete,
     /// A relation that may hide guarded rows: a view, a foreign table, one that is not known.
     HiddenRelation,
     /// References of one statement bound to different tenants.
@@ -38,12 +40,13 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of their names.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::EarlyEvaluation,
         Self::ForeignInsert,
         Self::ForeignTenant,
         Self::GuardedCopy,
         Self::GuardedDdl,
+        Self::HardDelete,
         Self::HiddenRelation,
         Self::MixedTenants,
         Self::NotUnderstood,
@@ -65,6 +68,7 @@ impl Rule {
             Self::ForeignTenant => "foreign-tenant",
             Self::GuardedCopy => "guarded-copy",
             Self::GuardedDdl => "guarded-ddl",
+            Self::HardDelete => "hard-delete",
             Self::HiddenRelation => "hidden-relation",
             Self::MixedTenants => "mixed-tenants",
             Self::NotUnderstood => "not-understood",

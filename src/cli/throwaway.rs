@@ -87,7 +87,14 @@ impl Throwaway {
     /// # Errors
     /// If PostgreSQL is missing or does not start.
     pub fn start_with(settings: &[(&str, &str)]) -> Result<Self, NoPostgres> {
-        let programs = find_programs()?;
+        Self::start_from(find_programs()?, settings)
+    }
+
+    /// The same with the programs of this directory.
+    ///
+    /// # Errors
+    /// If PostgreSQL does not start.
+    pub fn start_from(programs: PathBuf, settings: &[(&str, &str)]) -> Result<Self, NoPostgres> {
         let mut server = Self { programs, data: new_path(), port: 0 };
         let mut initdb = server.command("initdb");
         initdb.arg("-D").arg(&server.data);

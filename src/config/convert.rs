@@ -138,7 +138,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         .unwrap_or_default();
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
-    let tenant = convert_tenant(top.section("tenant"));
+    let (tenant, tenant_setters) = convert_tenant(top.section("tenant"));
     let (settings, routines) = convert_lists(top);
     let limits = convert_limits(top.section("limits"));
     let client_tls = convert_tls(top);
@@ -160,6 +160,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             tables: tables?,
             tenant_type,
             tenant_setting: tenant.setting.clone(),
+            tenant_setters,
             settings,
             routines,
             limits: reading,

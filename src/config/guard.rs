@@ -2,6 +2,9 @@ use super::problem::Place;
 use super::section::{Located, Section};
 use crate::policy::{NAME_BYTES, Pattern, ReadingLimits, TableOverride, Tables};
 
+/// `hard_delete`: whether DELETE may remove rows for good.
+const HARD_DELETE: &[(&str, bool)] = &[("allow", true), ("refuse", false)];
+
 /// `[guard]`: which tables, and by which columns.
 pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
     let mut sound = true;
@@ -33,11 +36,12 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
         let message = "`soft_delete_column` and `tenant_column` must be different columns";
         guard.report(soft_delete_place, message);
     }
+    let hard_delete = guard.choice("hard_delete", HARD_DELETE).unwrap_or(true);
     let overrides = convert_overrides(guard);
     if sound && patterns.is_empty() && overrides.is_empty() {
         guard.report(names_place, "nothing is guarded: `tables` is empty");
     }
-    sound.then_some(Tables { patterns, tenant_column, soft_delete_column, overrides })
+    sound.then_some(Tables { patterns, tenant_column, soft_delete_column, hard_delete, overrides })
 }
 
 pub(super) fn column(name: Option<Located<String>>, default: &str) -> Box<str> {
@@ -50,6 +54,7 @@ fn convert_overrides(guard: &mut Section<'_, '_>) -> Vec<TableOverride> {
         let written = table.has("name");
         let name = table.name("name");
         let soft_delete = table.flag("soft_delete").unwrap_or(true);
+        let hard_delete = table.choice("hard_delete", HARD_DELETE);
         let bound_by = table.list("bound_by");
         if let Some(bound_by) = &bound_by
             && bound_by.value.is_empty()
@@ -70,7 +75,7 @@ fn convert_overrides(guard: &mut Section<'_, '_>) -> Vec<TableOverride> {
                 } else if overrides.iter().any(|other| other.name == lower) {
                     table.report(name.place, format!("{lower:?} has two [[guard.table]]"));
                 }
-                overrides.push(TableOverride { name: lower, soft_delete, bound_by });
+                overrides.push(TableOverride { name: lower, soft_delete, bound_by, hard_delete });
             }
         }
         table.finish();

@@ -1,11 +1,18 @@
-use super::guard::column;
+use super::guard::{column, lower};
 use super::section::Section;
 use crate::session::{Rebinding, TenantRules, UnknownTenant};
 
 const SETTING: &str = "app.organization_id";
 
 /// `[tenant]`: how a session learns its tenant.
-pub(super) fn convert_tenant(mut tenant: Section<'_, '_>) -> Option<TenantRules> {
+///
+/// With it, the routines that set the tenant, which the analysis has to know.
+pub(super) fn convert_tenant(mut tenant: Section<'_, '_>) -> (Option<TenantRules>, Vec<Box<str>>) {
+    let setters = lower(tenant.list("setters"));
+    (convert_rules(tenant), setters)
+}
+
+fn convert_rules(mut tenant: Section<'_, '_>) -> Option<TenantRules> {
     let sources = tenant.list("sources");
     let words: Option<Vec<&str>> =
         sources.as_ref().map(|s| s.value.iter().map(|word| &*word.value).collect());

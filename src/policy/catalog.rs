@@ -119,6 +119,19 @@ impl Catalog {
         self.guarded.contains(name)
     }
 
+    /// A relation and every one with which it shares rows, upwards and downwards.
+    #[must_use]
+    pub fn family<'a>(&'a self, name: &'a RelationName) -> HashSet<&'a RelationName> {
+        let mut family = HashSet::new();
+        let mut next = vec![name];
+        while let Some(name) = next.pop() {
+            if family.insert(name) {
+                next.extend(self.relation(name).into_iter().flat_map(|found| &found.family));
+            }
+        }
+        family
+    }
+
     /// The relations that a name may mean: the one in its schema, or those in the schemas of a
     /// search path, the first of which it is.
     #[must_use]

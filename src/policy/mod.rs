@@ -31,6 +31,9 @@ pub struct Policy {
     /// The setting that holds the session's tenant, if settings are a tenant source. Only then
     /// does `current_setting('…')` prove anything.
     pub tenant_setting: Option<Box<str>>,
+    /// Routines that do nothing but set the tenant's setting to their one argument, in lower case,
+    /// with or without a schema.
+    pub tenant_setters: Vec<Box<str>>,
     /// Which settings a session may change.
     pub settings: Settings,
     /// Which routines a statement may call.
@@ -41,6 +44,18 @@ pub struct Policy {
     pub limits: ReadingLimits,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
+}
+
+impl Policy {
+    /// Whether a routine, by its folded schema and name, is one that sets the tenant.
+    #[must_use]
+    pub fn is_tenant_setter(&self, schema: Option<&str>, name: &str) -> bool {
+        self.tenant_setters.iter().any(|own| match (own.split_once('.'), schema) {
+            (Some((own_schema, own)), Some(schema)) => own_schema == schema && own == name,
+            (None, None) => **own == *name,
+            (Some(_), None) | (None, Some(_)) => false,
+        })
+    }
 }
 
 /// WHERE is no barrier: PostgreSQL orders predicates by their cost, so an expression beside the

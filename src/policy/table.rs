@@ -9,6 +9,8 @@ pub struct Tables {
     pub tenant_column: Box<str>,
     /// `[guard] soft_delete_column`; `None` if no table has one.
     pub soft_delete_column: Option<Box<str>>,
+    /// `[guard] hard_delete`: whether DELETE may remove rows of guarded tables for good.
+    pub hard_delete: bool,
     /// `[[guard.table]]`, by exact name; a table named here is guarded whatever the patterns say.
     pub overrides: Vec<TableOverride>,
 }
@@ -23,6 +25,8 @@ pub struct TableOverride {
     /// Columns of which one must be bound to a value; the tenant column if empty. An equality with
     /// a column that is not the tenant column proves with any constant or parameter.
     pub bound_by: Vec<Box<str>>,
+    /// Whether DELETE may remove its rows for good; as for every table if not said.
+    pub hard_delete: Option<bool>,
 }
 
 /// What a reference to one guarded table owes.
@@ -34,6 +38,8 @@ pub struct Guard<'a> {
     pub soft_delete_column: Option<&'a str>,
     /// Other columns of which one may be bound instead (an organization switcher's `user_id`).
     pub bound_by: &'a [Box<str>],
+    /// Whether DELETE may remove its rows for good.
+    pub hard_delete: bool,
 }
 
 impl Tables {
@@ -51,6 +57,7 @@ impl Tables {
             tenant_column: &self.tenant_column,
             soft_delete_column: self.soft_delete_column.as_deref().filter(|_| soft_delete),
             bound_by: special.map_or(&[], |table| &table.bound_by),
+            hard_delete: special.and_then(|table| table.hard_delete).unwrap_or(self.hard_delete),
         })
     }
 }

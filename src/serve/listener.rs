@@ -89,6 +89,7 @@ pub async fn serve(
             mode: config.mode,
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
+            settings: config.policy.settings.clone(),
             statements: config.limits.statements_per_session,
         }),
         plans: Arc::new(PlanCache::new(

@@ -10,7 +10,9 @@ use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready}
 use super::registry::{Portal, Prepared, Side, StatementRef, name};
 use super::report::{absent, refusal, several, tell, text_of, too_many};
 use super::{ClientStep, Output, Session, Span};
-use crate::analyze::{Argument, Arguments, Form, Kind, Rule, SessionTenant, Verdict, Violation};
+use crate::analyze::{
+    Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
+};
 
 impl Session {
     /// Takes the client's next message.
@@ -29,6 +31,8 @@ impl Session {
             if !self.lost {
                 self.lose("too many answers outstanding", out);
             }
+            return forward(gate::decide_unjudged(self.rules.mode));
+        } else if self.skipping && !matches!(message, FromClient::Sync) {
             return forward(gate::decide_unjudged(self.rules.mode));
         }
         match message {
@@ -344,6 +348,8 @@ impl Session {
                     );
                 if !again {
                     self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
+                } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
+                    self.predicted.doubt();
                 }
                 self.group_ran = true;
                 self.pipeline.push(Entry::Execute(Some(portal)));

@@ -35,6 +35,15 @@ impl World<'_> {
         {
             self.scope.touched = true;
         }
+        let routine = self.rules.setting.is_some() && self.may_set_tenant(statement);
+        if let (true, Effect::SetTenant { value, .. }) = (routine, statement.effect()) {
+            let value = setting(bound.unwrap_or(value), self.scope, self.tenant_type);
+            self.scope.set_by_routine(value);
+            return;
+        }
+        if routine {
+            self.scope.doubt();
+        }
         match statement.effect() {
             Effect::None => {}
             Effect::Begin
@@ -51,12 +60,19 @@ impl World<'_> {
                 self.registry.clear_statements(self.side);
                 self.registry.clear_portals(self.side);
             }
-            Effect::Execute { name, arguments } => {
+            Effect::Execute { explained: true, .. } => {}
+            Effect::Execute { name, arguments, explained: false } => {
                 if let Some(prepared) = self.statement(name.as_bytes())
                     && let Some(inner) = prepared.statement.plan()
                     && let Effect::SetTenant { local, value } = inner.effect()
                 {
-                    self.set(*local, inner_value(value, arguments));
+                    if inner.may_set_tenant() {
+                        let value = inner_value(value, arguments);
+                        let value = setting(value, self.scope, self.tenant_type);
+                        self.scope.set_by_routine(value);
+                    } else {
+                        self.set(*local, inner_value(value, arguments));
+                    }
                 }
             }
             Effect::Prepare { .. }
@@ -141,6 +157,41 @@ impl World<'_> {
         let found = match self.side {
             Side::Confirmed => self.registry.confirmed_statement(name),
             Side::Predicted => self.registry.statement(name),
+        };
+        found.cloned()
+    }
+
+    /// Whether the statement, or the one that it runs, calls a routine that may set the tenant.
+    fn may_set_tenant(&self, statement: &StatementPlan) -> bool {
+        match statement.effect() {
+            Effect::Execute { name, .. } => self
+                .statement(name.as_bytes())
+                .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::may_set_tenant)),
+            Effect::Fetch(name) => self
+                .portal(name.as_bytes())
+                .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::may_set_tenant)),
+            Effect::Prepare { .. } => false,
+            Effect::None
+            | Effect::Begin
+            | Effect::Commit { .. }
+            | Effect::Rollback { .. }
+            | Effect::Savepoint(_)
+            | Effect::Release(_)
+            | Effect::RollbackTo(_)
+            | Effect::PrepareTransaction
+            | Effect::SetTenant { .. }
+            | Effect::ResetTenant
+            | Effect::DiscardAll
+            | Effect::Deallocate(_)
+            | Effect::Declare { .. }
+            | Effect::CloseCursor(_) => statement.may_set_tenant(),
+        }
+    }
+
+    fn portal(&self, name: &[u8]) -> Option<Arc<Portal>> {
+        let found = match self.side {
+            Side::Confirmed => self.registry.confirmed_portal(name),
+            Side::Predicted => self.registry.portal(name),
         };
         found.cloned()
     }

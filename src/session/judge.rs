@@ -38,7 +38,9 @@ impl Court<'_> {
     fn tenant(&self) -> SessionTenant<'_> {
         match self.scope.current() {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
-            Setting::Unset | Setting::Unknown => match self.rules.unknown {
+            // A value that is no tenant is no leave to choose one.
+            Setting::Unknown | Setting::Unsure => SessionTenant::Required,
+            Setting::Unset => match self.rules.unknown {
                 UnknownTenant::Refuse => SessionTenant::Required,
                 UnknownTenant::Structural => SessionTenant::Any,
             },
@@ -82,8 +84,8 @@ impl Court<'_> {
                 self.judge_rebinding(*local, &value, span, judgement);
             }
             Effect::ResetTenant | Effect::DiscardAll => self.judge_reset(span, judgement),
-            Effect::Execute { name, arguments } => {
-                self.judge_inner(name, arguments, span, judgement);
+            Effect::Execute { name, arguments, explained } => {
+                self.judge_inner(name, arguments, *explained, span, judgement);
             }
             Effect::Fetch(name) => match self.registry.portal(name.as_bytes()) {
                 None => judgement.missing = Some(Missing::Portal),
@@ -111,7 +113,14 @@ impl Court<'_> {
     }
 
     /// Judges an SQL EXECUTE by the statement that it runs.
-    fn judge_inner(&self, name: &str, values: &[NewValue], span: Span, judgement: &mut Judgement) {
+    fn judge_inner(
+        &self,
+        name: &str,
+        values: &[NewValue],
+        explained: bool,
+        span: Span,
+        judgement: &mut Judgement,
+    ) {
         let Some(prepared) = self.registry.statement(name.as_bytes()) else {
             judgement.missing = Some(Missing::Statement);
             return;
@@ -127,12 +136,13 @@ impl Court<'_> {
         );
         judgement.verdict.advice.extend(verdict.advice);
         match inner.effect() {
-            Effect::SetTenant { local, value } => {
+            Effect::SetTenant { local, value } if !explained => {
                 let value = setting(inner_value(value, values), self.scope, self.tenant_type);
                 self.judge_rebinding(*local, &value, span, judgement);
             }
             Effect::None => {}
-            Effect::Begin
+            Effect::SetTenant { .. }
+            | Effect::Begin
             | Effect::Commit { .. }
             | Effect::Rollback { .. }
             | Effect::Savepoint(_)
@@ -164,13 +174,13 @@ impl Court<'_> {
         let (allowed, hint) = match self.rules.rebinding {
             Rebinding::Free => (true, ""),
             Rebinding::Never => (
-                *value != Setting::Unknown
+                !matches!(value, Setting::Unknown | Setting::Unsure)
                     && (*self.scope.first() == Setting::Unset || value == self.scope.first()),
                 "the session keeps its first tenant: open another session for another tenant",
             ),
             Rebinding::Transaction => (
                 local
-                    && *value != Setting::Unknown
+                    && !matches!(value, Setting::Unknown | Setting::Unsure)
                     && !self.scope.touched
                     && (!self.scope.rebound || value == self.scope.current()),
                 "set the tenant once in each transaction, by SET LOCAL or set_config(…, true), \
@@ -266,7 +276,7 @@ pub(super) fn setting(value: &NewValue, scope: &Scope, tenant_type: TenantType) 
     match value {
         NewValue::Null => scope.startup().clone(),
         NewValue::Text(text) => Setting::read(text, tenant_type),
-        NewValue::Parameter(_) | NewValue::Unknown => Setting::Unknown,
+        NewValue::Parameter(_) | NewValue::Unknown => Setting::Unsure,
     }
 }
 

@@ -72,6 +72,8 @@ pub enum FromServer<'a> {
     RowDescription,
     /// `n`.
     NoData,
+    /// `D`, of an answer to the guard's own question; others are not decoded.
+    Row(&'a [u8]),
     /// `C`, with its tag.
     CommandComplete(&'a [u8]),
     /// `I`.

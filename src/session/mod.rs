@@ -20,6 +20,7 @@ mod message;
 mod mode;
 mod pipeline;
 mod planned;
+mod readback;
 mod refusal;
 mod registry;
 mod report;
@@ -34,6 +35,7 @@ pub use gate::Permit;
 pub use message::{FromClient, FromServer, Status, Target};
 pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use planned::{Planned, Planner};
+pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
 
 use self::effects::World;
@@ -41,6 +43,7 @@ use self::judge::Court;
 use self::pipeline::Pipeline;
 use self::registry::{Registry, Side};
 use self::tenant::{Scope, Setting};
+use crate::policy::Settings;
 use crate::sql::Span;
 use crate::tenant::TenantType;
 
@@ -53,6 +56,8 @@ pub struct SessionRules {
     pub tenant: TenantRules,
     /// The type of the tenant column.
     pub tenant_type: TenantType,
+    /// Which settings a session may have.
+    pub settings: Settings,
     /// Prepared statements and portals remembered.
     pub statements: usize,
 }
@@ -62,6 +67,8 @@ pub struct SessionRules {
 pub struct Output {
     /// Messages of the guard to the client. They follow the server's message at hand.
     pub to_client: Vec<u8>,
+    /// A question of the guard's own to the server, for [`ServerStep::Ask`].
+    pub to_server: Vec<u8>,
     /// What there is to log and count.
     pub events: Vec<Event>,
 }
@@ -83,12 +90,14 @@ pub enum ClientStep {
 }
 
 /// What to do with a server's message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum ServerStep {
     /// Send it to the client, unchanged.
     Forward,
     /// Forget it.
     Swallow,
+    /// Forget it, and send [`Output::to_server`] to the server.
+    Ask(Permit),
     /// Forget it and end the session once [`Output::to_client`] is written.
     End,
 }
@@ -97,6 +106,7 @@ pub enum ServerStep {
 #[derive(Debug)]
 pub struct Session {
     rules: Arc<SessionRules>,
+    identity: Identity,
     confirmed: Scope,
     predicted: Scope,
     registry: Registry,
@@ -116,17 +126,18 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session whose startup packet gave the tenant's setting this value.
+    /// The session of a client.
     #[must_use]
-    pub fn new(rules: Arc<SessionRules>, startup: Option<&str>) -> Self {
-        let startup = match startup {
+    pub fn new(rules: Arc<SessionRules>, identity: Identity) -> Self {
+        let startup = match &identity.setting {
             Some(text) if rules.tenant.setting.is_some() => Setting::read(text, rules.tenant_type),
             Some(_) | None => Setting::Unset,
         };
-        let scope = Scope::new(startup);
+        let scope = Scope::new(startup, gate::refuses(rules.mode));
         Self {
             registry: Registry::new(rules.statements),
             rules,
+            identity,
             confirmed: scope.clone(),
             predicted: scope,
             pipeline: Pipeline::default(),
@@ -153,6 +164,12 @@ impl Session {
             && !self.confirmed.in_block()
             && !self.skipping
             && !self.group_ran
+    }
+
+    /// How many prepared statements and how many portals are remembered.
+    #[must_use]
+    pub fn remembered(&self) -> (usize, usize) {
+        self.registry.counts()
     }
 
     /// Whether the conversation is not followed any more (audit only).

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use super::message::Target;
 use super::planned::Planned;
+use super::readback::ReadBack;
 use super::refusal::Refusal;
 use super::registry::{Name, Portal, Prepared};
 
@@ -35,12 +36,21 @@ pub(super) enum Entry {
     FailingParse(Box<Refusal>),
     /// A failing simple query was sent instead: the server's error is replaced by the refusal.
     FailingQuery(Box<Refusal>),
+    /// A question of the guard's own.
+    ReadBack(Box<ReadBack>),
 }
 
 impl Entry {
     /// Whether ReadyForQuery ends its answer.
     pub(super) const fn ends_group(&self) -> bool {
-        matches!(self, Self::Sync | Self::Query(..) | Self::FunctionCall | Self::FailingQuery(_))
+        matches!(
+            self,
+            Self::Sync
+                | Self::Query(..)
+                | Self::FunctionCall
+                | Self::FailingQuery(_)
+                | Self::ReadBack(_)
+        )
     }
 
     /// Whether an error of the server leaves it to wait for its ReadyForQuery, instead of making
@@ -107,17 +117,18 @@ impl Pipeline {
     }
 
     /// The server reported an error: what it skips up to the next Sync has no answer. A head that
-    /// is answered by ReadyForQuery all the same stays.
-    pub(super) fn skip(&mut self) {
-        if self.entries.front().is_some_and(Entry::survives_error) {
-            return;
+    /// is answered by ReadyForQuery all the same stays. Whether that Sync is still to be sent.
+    pub(super) fn skip(&mut self) -> bool {
+        if self.entries.front().is_none_or(Entry::survives_error) {
+            return false;
         }
         while let Some(entry) = self.entries.front() {
             if matches!(entry, Entry::Sync) {
-                return;
+                return false;
             }
             self.pop();
         }
+        true
     }
 
     /// The server has begun to read COPY data: it ignores each Sync that comes before the data's
@@ -157,7 +168,8 @@ impl Pipeline {
                     | Entry::Query(..)
                     | Entry::FunctionCall
                     | Entry::FailingParse(_)
-                    | Entry::FailingQuery(_),
+                    | Entry::FailingQuery(_)
+                    | Entry::ReadBack(_),
                 )
                 | None => return None,
             }

@@ -175,6 +175,12 @@ impl Registry {
         self.statements.len().saturating_add(self.portals.len()) >= self.limit
     }
 
+    /// How many statements and how many portals are remembered, removals that are not answered
+    /// included.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.statements.len(), self.portals.len())
+    }
+
     /// The statement that a Bind sent now would find.
     pub(super) fn statement(&self, name: &[u8]) -> Option<&Arc<Prepared>> {
         self.statements.get(name)
@@ -188,6 +194,11 @@ impl Registry {
     /// The statement that the server has now.
     pub(super) fn confirmed_statement(&self, name: &[u8]) -> Option<&Arc<Prepared>> {
         self.statements.confirmed.get(name)
+    }
+
+    /// The portal that the server has now.
+    pub(super) fn confirmed_portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
+        self.portals.confirmed.get(name)
     }
 
     pub(super) fn put_statement(&mut self, side: Side, name: &[u8], value: Arc<Prepared>) {

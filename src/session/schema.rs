@@ -35,6 +35,7 @@ pub(super) fn is_touched(kind: Kind, tag: &[u8]) -> bool {
         | Kind::Insert
         | Kind::Update
         | Kind::Delete
+        | Kind::Merge
         | Kind::Setting
         | Kind::Prepared
         | Kind::Copy => false,

@@ -6,6 +6,7 @@ use super::pipeline::Entry;
 use super::registry::{Portal, Side, StatementRef};
 use super::{Event, Output, ServerStep, Session, schema};
 use crate::analyze::{Kind, StatementPlan};
+use crate::policy::SettingClass;
 
 impl Session {
     /// Takes the server's next message.
@@ -13,8 +14,14 @@ impl Session {
         if self.lost {
             return ServerStep::Forward;
         }
+        if self.is_reading_back() {
+            return self.answered(message, out);
+        }
         if !self.logged_in {
             return self.login(message, out);
+        }
+        if let FromServer::Ready(status) = message {
+            return self.ready(*status, out);
         }
         let step = match message {
             FromServer::ParseComplete => self.parse_complete(),
@@ -27,9 +34,9 @@ impl Session {
             FromServer::PortalSuspended => self.portal_suspended(),
             FromServer::CopyIn => self.copy_in(),
             FromServer::Error => return self.error(out),
-            FromServer::Ready(status) => self.ready(*status, out),
+            FromServer::Ready(_) => Ok(()),
             FromServer::Parameter { name, value } => self.parameter(name, value),
-            FromServer::CopyBoth | FromServer::NegotiateVersion => {
+            FromServer::CopyBoth | FromServer::NegotiateVersion | FromServer::Row(_) => {
                 Err("unexpected message of the server")
             }
             FromServer::Other => Ok(()),
@@ -46,6 +53,9 @@ impl Session {
 
     fn login(&mut self, message: &FromServer<'_>, out: &mut Output) -> ServerStep {
         match message {
+            FromServer::Ready(status) if gate::refuses(self.rules.mode) => {
+                return self.ask_at_login(*status, out);
+            }
             FromServer::Ready(_) => self.logged_in = true,
             FromServer::Parameter { name, value } => {
                 if let Err(reason) = self.parameter(name, value)
@@ -60,6 +70,7 @@ impl Session {
             | FromServer::ParameterDescription(_)
             | FromServer::RowDescription
             | FromServer::NoData
+            | FromServer::Row(_)
             | FromServer::CommandComplete(_)
             | FromServer::EmptyQuery
             | FromServer::PortalSuspended
@@ -188,8 +199,12 @@ impl Session {
     }
 
     fn executed(&mut self, portal: &Arc<Portal>, tag: Option<&[u8]>) {
-        if !portal.finish() {
+        let again = portal.finish();
+        if !again {
             self.world(Side::Confirmed).ran(&portal.statement, portal.bound.as_ref(), tag);
+        } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
+            // Each further part of its rows calls the routine again.
+            self.confirmed.doubt();
         }
     }
 
@@ -246,17 +261,18 @@ impl Session {
                 ServerStep::Swallow
             }
             _ => {
-                self.pipeline.skip();
+                // What the client sends up to Sync is skipped by the server, and has no answer.
+                self.skipping = self.pipeline.skip() || self.skipping;
                 ServerStep::Forward
             }
         }
     }
 
-    fn ready(&mut self, status: Status, out: &mut Output) -> Result<(), &'static str> {
-        match self.pipeline.pop() {
-            Some(Entry::Sync | Entry::Query(..) | Entry::FunctionCall | Entry::FailingQuery(_)) => {
-            }
-            _ => return Err("ReadyForQuery out of turn"),
+    fn ready(&mut self, status: Status, out: &mut Output) -> ServerStep {
+        let head = self.pipeline.pop();
+        if !head.is_some_and(|head| head.ends_group()) {
+            let lost = self.lose("ReadyForQuery out of turn", out);
+            return if lost { ServerStep::End } else { ServerStep::Forward };
         }
         self.copy_in = false;
         self.confirmed.ready(status);
@@ -265,12 +281,21 @@ impl Session {
             self.schema_touched = false;
             self.registry.end_transaction();
         }
+        if let Some(step) = self.ask_for_tenant(status, out) {
+            return step;
+        }
+        self.settle_predictions();
+        self.emit_due(out);
+        ServerStep::Forward
+    }
+
+    /// What is confirmed is all there is, but for what is still outstanding.
+    pub(super) fn settle_predictions(&mut self) {
         self.predicted.clone_from(&self.confirmed);
         self.registry.forget_predictions();
         if !self.pipeline.is_empty() {
             self.predict_outstanding();
         }
-        Ok(())
     }
 
     /// Makes the predictions again from what is still outstanding (audit only: elsewhere a group
@@ -312,20 +337,25 @@ impl Session {
                 | Entry::CopyEnd
                 | Entry::Refused(_)
                 | Entry::FailingParse(_)
-                | Entry::FailingQuery(_) => {}
+                | Entry::FailingQuery(_)
+                | Entry::ReadBack(_) => {}
             }
         }
         self.pipeline = entries;
     }
 
-    /// The server tells the value of a setting. The reader relies on two of them.
-    fn parameter(&mut self, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
-        let pinned: &[u8] = match name {
-            b"standard_conforming_strings" => b"on",
-            b"client_encoding" => b"UTF8",
+    /// The server tells the value of a setting. The reader relies on some of them.
+    pub(super) fn parameter(&mut self, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
+        let holds = match name {
+            b"standard_conforming_strings" => value.eq_ignore_ascii_case(b"on"),
+            b"client_encoding" => value.eq_ignore_ascii_case(b"UTF8"),
+            // Told by 18 and later; what it is at login is read back anyway.
+            b"search_path" if self.logged_in => std::str::from_utf8(value).is_ok_and(|value| {
+                self.rules.settings.class("search_path", &[value]) == SettingClass::PinnedHolds
+            }),
             _ => return Ok(()),
         };
-        if value.eq_ignore_ascii_case(pinned) || !gate::refuses(self.rules.mode) {
+        if holds || !gate::refuses(self.rules.mode) {
             return Ok(());
         }
         Err("a setting that the guard relies on has another value")

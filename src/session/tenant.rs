@@ -1,3 +1,4 @@
+use super::mode::Rebinding;
 use crate::tenant::{Tenant, TenantType};
 
 /// What is known of the setting that holds the tenant.
@@ -9,6 +10,9 @@ pub(super) enum Setting {
     Known(Tenant),
     /// A value, but not one the guard can read.
     Unknown,
+    /// The server alone knows: a routine may have changed it, or its value was computed. Nothing
+    /// guarded runs before it has been read again.
+    Unsure,
 }
 
 impl Setting {
@@ -48,10 +52,15 @@ pub(super) struct Scope {
     pub(super) rebound: bool,
     /// A guarded statement ran in this transaction.
     pub(super) touched: bool,
+    /// The value is to be read from the server, and this one is expected.
+    reread: Option<Setting>,
+    /// The server may be asked; in audit it may not.
+    asks: bool,
 }
 
 impl Scope {
-    pub(super) fn new(startup: Setting) -> Self {
+    /// Before the first transaction. `asks` tells whether the server may be asked for the value.
+    pub(super) fn new(startup: Setting, asks: bool) -> Self {
         let values = Values { current: startup.clone(), session: startup.clone() };
         Self {
             first: startup.clone(),
@@ -64,6 +73,8 @@ impl Scope {
             failed: false,
             rebound: false,
             touched: false,
+            reread: None,
+            asks,
         }
     }
 
@@ -89,7 +100,11 @@ impl Scope {
     }
 
     pub(super) fn set(&mut self, local: bool, value: Setting) {
-        if self.first == Setting::Unset {
+        let value = match value {
+            Setting::Unsure if !self.asks => Setting::Unknown,
+            value => value,
+        };
+        if self.first == Setting::Unset && value != Setting::Unsure {
             self.first = value.clone();
         }
         self.rebound = true;
@@ -102,6 +117,62 @@ impl Scope {
     pub(super) fn reset(&mut self) {
         let value = self.startup.clone();
         self.now = Values { current: value.clone(), session: value };
+    }
+
+    /// A routine ran that may have changed the setting.
+    pub(super) fn doubt(&mut self) {
+        if !self.asks {
+            return;
+        }
+        if self.now.current != Setting::Unsure {
+            self.reread.get_or_insert(self.now.current.clone());
+        }
+        self.now = Values { current: Setting::Unsure, session: Setting::Unsure };
+    }
+
+    /// A routine has set this value, and whether for the transaction alone is not known.
+    pub(super) fn set_by_routine(&mut self, value: Setting) {
+        if !self.asks {
+            self.set(self.block, value);
+            return;
+        }
+        self.set(true, value.clone());
+        self.now.session = Setting::Unsure;
+        self.reread = Some(value);
+    }
+
+    /// Whether the server has to be asked for the value.
+    pub(super) fn is_unsure(&self) -> bool {
+        self.reread.is_some() || self.now.current == Setting::Unsure
+    }
+
+    /// The server has told the value in force. Whether `rebinding` allows what it is.
+    pub(super) fn learn(
+        &mut self,
+        value: Setting,
+        status: super::Status,
+        rebinding: Rebinding,
+    ) -> bool {
+        let expected = self.reread.take();
+        self.now.current = value.clone();
+        if status == super::Status::Idle {
+            self.now.session = value.clone();
+            self.base = self.now.clone();
+        }
+        match rebinding {
+            Rebinding::Free => true,
+            Rebinding::Never => {
+                if self.first == Setting::Unset {
+                    self.first = value.clone();
+                }
+                self.first == value
+            }
+            // Between transactions there is only the value that the session began with.
+            Rebinding::Transaction if status == super::Status::Idle => value == self.startup,
+            Rebinding::Transaction => {
+                !self.touched || expected.is_none_or(|expected| expected == value)
+            }
+        }
     }
 
     pub(super) fn commit(&mut self, chain: bool) {
@@ -197,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_local_value_ends_with_its_transaction() {
-        let mut scope = Scope::new(Setting::Unset);
+        let mut scope = Scope::new(Setting::Unset, true);
         scope.begin();
         scope.set(true, tenant(1));
         assert_eq!(*scope.current(), tenant(1));
@@ -207,7 +278,7 @@ mod tests {
 
     #[test]
     fn set_after_set_local_lasts() {
-        let mut scope = Scope::new(Setting::Unset);
+        let mut scope = Scope::new(Setting::Unset, true);
         scope.begin();
         scope.set(true, tenant(1));
         scope.set(false, tenant(2));
@@ -222,7 +293,7 @@ mod tests {
 
     #[test]
     fn rollback_restores() {
-        let mut scope = Scope::new(tenant(9));
+        let mut scope = Scope::new(tenant(9), true);
         scope.begin();
         scope.set(false, tenant(1));
         scope.savepoint("s");
@@ -238,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_error_undoes_an_implicit_transaction() {
-        let mut scope = Scope::new(Setting::Unset);
+        let mut scope = Scope::new(Setting::Unset, true);
         scope.set(false, tenant(1));
         scope.fail();
         scope.ready(Status::Idle);
@@ -250,7 +321,7 @@ mod tests {
 
     #[test]
     fn commit_of_a_failed_block_rolls_back() {
-        let mut scope = Scope::new(Setting::Unset);
+        let mut scope = Scope::new(Setting::Unset, true);
         scope.begin();
         scope.set(false, tenant(1));
         scope.fail();
@@ -262,7 +333,7 @@ mod tests {
 
     #[test]
     fn begin_keeps_what_its_implicit_transaction_began_with() {
-        let mut scope = Scope::new(Setting::Unset);
+        let mut scope = Scope::new(Setting::Unset, true);
         scope.set(false, tenant(1));
         scope.begin();
         scope.rollback(false);
@@ -271,7 +342,7 @@ mod tests {
 
     #[test]
     fn reset_returns_to_the_startup_value() {
-        let mut scope = Scope::new(tenant(5));
+        let mut scope = Scope::new(tenant(5), true);
         scope.set(false, tenant(6));
         scope.reset();
         scope.ready(Status::Idle);

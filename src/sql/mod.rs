@@ -14,4 +14,6 @@ mod utility;
 
 pub use not_understood::NotUnderstood;
 pub use span::Span;
-pub use statement::{Operand, Statement, StatementBody, TransactionControl, Utility, read};
+pub use statement::{
+    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+};

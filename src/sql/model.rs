@@ -49,7 +49,7 @@ pub enum Body {
     },
     /// VALUES rows.
     Values(Vec<Vec<Expr>>),
-    /// INSERT, UPDATE or DELETE as a statement or in WITH.
+    /// INSERT, UPDATE, DELETE or MERGE as a statement or in WITH.
     Write(Box<Write>),
 }
 
@@ -202,7 +202,7 @@ pub enum Source {
     Function(Vec<Expr>),
 }
 
-/// INSERT, UPDATE or DELETE.
+/// INSERT, UPDATE, DELETE or MERGE.
 #[derive(Debug)]
 pub enum Write {
     /// INSERT.
@@ -211,6 +211,8 @@ pub enum Write {
     Update(Update),
     /// DELETE.
     Delete(Delete),
+    /// MERGE.
+    Merge(Merge),
 }
 
 /// The table that a write changes; never a CTE.
@@ -283,6 +285,61 @@ pub struct Delete {
     pub filter: Option<Expr>,
     /// RETURNING.
     pub returning: Vec<Item>,
+}
+
+/// MERGE (documentation, MERGE; BY SOURCE and RETURNING since PostgreSQL 17).
+#[derive(Debug)]
+pub struct Merge {
+    /// The table.
+    pub target: Target,
+    /// USING.
+    pub source: JoinTree,
+    /// ON.
+    pub on: Expr,
+    /// The WHEN clauses, in order: the first that fits a row is taken.
+    pub clauses: Vec<MergeClause>,
+    /// RETURNING.
+    pub returning: Vec<Item>,
+}
+
+/// One WHEN clause of MERGE.
+#[derive(Debug)]
+pub struct MergeClause {
+    /// Which rows it is about.
+    pub rows: MergeRows,
+    /// AND …, which a row must fulfil beside.
+    pub condition: Option<Expr>,
+    /// What is done with them.
+    pub action: MergeAction,
+}
+
+/// Which rows a WHEN clause is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeRows {
+    /// MATCHED: pairs of a source and a target row for which ON is true.
+    Matched,
+    /// NOT MATCHED [BY TARGET]: source rows without a target row.
+    NotMatchedByTarget,
+    /// NOT MATCHED BY SOURCE: target rows without a source row, of which ON says nothing.
+    NotMatchedBySource,
+}
+
+/// What a WHEN clause does.
+#[derive(Debug)]
+pub enum MergeAction {
+    /// UPDATE SET.
+    Update(Vec<Assignment>),
+    /// DELETE.
+    Delete,
+    /// INSERT.
+    Insert {
+        /// The columns named; empty if none are.
+        columns: Vec<Name>,
+        /// The values of the one row; `None` for DEFAULT VALUES.
+        values: Option<Vec<Expr>>,
+    },
+    /// DO NOTHING.
+    Nothing,
 }
 
 /// One assignment of SET.
@@ -382,6 +439,14 @@ pub enum Expr {
     Row(Vec<Self>),
     /// `ARRAY[a, b]`.
     Array(Vec<Self>),
+    /// `(x).name`: a field of a composite value, a column of `x` if that is a relation, or else the
+    /// call `name(x)` (documentation, 4.2.4 and 4.2.6).
+    Field {
+        /// What stands in the parentheses.
+        base: Box<Self>,
+        /// The field.
+        name: Name,
+    },
     /// A function call.
     Call(Box<Call>),
     /// An operator of PostgreSQL's own that is NULL when an operand is: arithmetic, LIKE, BETWEEN.
@@ -465,6 +530,7 @@ impl Expr {
         match self {
             Self::Column(_) | Self::Constant(_) | Self::Parameter(_) | Self::Default => {}
             Self::Cast { expr, target: _ }
+            | Self::Field { base: expr, name: _ }
             | Self::Not(expr)
             | Self::IsNull { expr, negated: _ }
             | Self::IsTrue(expr) => visit(expr),

@@ -65,10 +65,10 @@ pub enum StatementBody {
     Fetch(Name),
     /// CLOSE name, or ALL.
     Close(Option<Name>),
-    /// COPY (query) TO STDOUT, CREATE TABLE … AS query: judged as the query.
+    /// A utility statement that runs or keeps a query: judged as the query.
     Wrapped {
-        /// COPY rather than CREATE TABLE AS.
-        copy: bool,
+        /// Which.
+        wrapper: Wrapper,
         /// The query.
         statement: Box<Statement>,
     },
@@ -91,6 +91,19 @@ pub enum StatementBody {
     DiscardAll,
     /// Any other utility statement.
     Utility(Utility),
+}
+
+/// A utility statement around a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapper {
+    /// COPY (query) TO STDOUT.
+    Copy,
+    /// CREATE TABLE … AS query, SELECT … INTO table.
+    TableAs,
+    /// CREATE [MATERIALIZED] VIEW … AS query: it outlives the session and its tenant.
+    View,
+    /// CALL routine(…), as the query SELECT routine(…).
+    Call,
 }
 
 /// What is thought of a utility statement from its tokens alone.
@@ -157,7 +170,7 @@ pub fn read(text: &str, limits: &ReadingLimits) -> Result<Vec<Statement>, NotUnd
 pub(super) fn is_query_start(lexemes: &[Lexeme]) -> bool {
     lexemes.first().is_some_and(|first| {
         first.token == Token::LParen
-            || ["select", "with", "values", "table", "insert", "update", "delete"]
+            || ["select", "with", "values", "table", "insert", "update", "delete", "merge"]
                 .iter()
                 .any(|word| first.is(word))
     })
@@ -174,8 +187,14 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
     let mut cursor = Cursor { lexemes, at: 0, span, named: Vec::new() };
     let first = lexemes.first().and_then(Lexeme::word).unwrap_or_default();
     if is_query_start(lexemes) {
-        let lower::Reading { query, unaccounted } = lower::read(lexemes, span)?;
-        return Ok(Statement { span, body: StatementBody::Query(query), unaccounted });
+        let lower::Reading { query, into_table, unaccounted } = lower::read(lexemes, span)?;
+        let body = StatementBody::Query(query);
+        if !into_table {
+            return Ok(Statement { span, body, unaccounted });
+        }
+        let statement = Box::new(Statement { span, body, unaccounted: Vec::new() });
+        let body = StatementBody::Wrapped { wrapper: Wrapper::TableAs, statement };
+        return Ok(Statement { span, body, unaccounted });
     }
     cursor.at = 1;
     let body = utility::body(&first, &mut cursor)?;

@@ -1,6 +1,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use prometheus::IntGauge;
+
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
@@ -173,6 +175,46 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.telemetry.handles().connections.dec();
         tracing::debug!(target: "orgguard::connection", client = %self.client, "closed");
+    }
+}
+
+/// The prepared statements and portals that one session remembers; dropping it takes them out of
+/// the gauges again.
+#[derive(Debug)]
+pub struct Remembered {
+    telemetry: Telemetry,
+    statements: usize,
+    portals: usize,
+}
+
+impl Remembered {
+    /// Of a session that remembers none yet.
+    #[must_use]
+    pub fn none(telemetry: &Telemetry) -> Self {
+        Self { telemetry: telemetry.clone(), statements: 0, portals: 0 }
+    }
+
+    /// The session remembers so many now.
+    pub fn update(&mut self, statements: usize, portals: usize) {
+        let handles = self.telemetry.handles();
+        move_gauge(&handles.prepared_statements, &mut self.statements, statements);
+        move_gauge(&handles.portals, &mut self.portals, portals);
+    }
+}
+
+impl Drop for Remembered {
+    fn drop(&mut self) {
+        self.update(0, 0);
+    }
+}
+
+/// Moves a gauge that many sessions share by the change of one.
+fn move_gauge(gauge: &IntGauge, was: &mut usize, now: usize) {
+    if *was != now {
+        let up = i64::try_from(now.saturating_sub(*was)).unwrap_or(i64::MAX);
+        let down = i64::try_from(was.saturating_sub(now)).unwrap_or(i64::MAX);
+        gauge.add(up.saturating_sub(down));
+        *was = now;
     }
 }
 

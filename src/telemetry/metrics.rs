@@ -59,6 +59,8 @@ struct Inner {
 pub(super) struct Handles {
     pub(super) connections: IntGauge,
     pub(super) connections_opened: IntCounter,
+    pub(super) prepared_statements: IntGauge,
+    pub(super) portals: IntGauge,
     pub(super) bytes_from_client: IntCounter,
     pub(super) bytes_from_server: IntCounter,
     pub(super) framing_lost: IntCounter,
@@ -263,15 +265,23 @@ impl Handles {
             let help = "Bytes relayed after login.";
             counter(Opts::new("orgguard_bytes_total", help).const_label("direction", direction))
         };
-        let connections = IntGauge::new("orgguard_connections", "Client connections open now.")?;
-        registry.register(Box::new(connections.clone()))?;
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, Error>(gauge)
+        };
         let analysis = Histogram::with_opts(
             HistogramOpts::new("orgguard_analysis_seconds", "Time to plan a text not yet known.")
                 .buckets(ANALYSIS_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(analysis.clone()))?;
         Ok(Self {
-            connections,
+            connections: gauge("orgguard_connections", "Client connections open now.")?,
+            prepared_statements: gauge(
+                "orgguard_prepared_statements",
+                "Prepared statements that open sessions remember.",
+            )?,
+            portals: gauge("orgguard_portals", "Portals and cursors that open sessions remember.")?,
             connections_opened: counter(Opts::new(
                 "orgguard_connections_opened_total",
                 "Client connections accepted.",

@@ -16,8 +16,8 @@ pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen,
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
     AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, FramingLost,
-    MessageUnjudged, OpenConnection, PlanCached, RefusedReason, SessionLabels, StatementJudged,
-    TextPlanned, UnjudgedReason, ViolationFound,
+    MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered, SessionLabels,
+    StatementJudged, TextPlanned, UnjudgedReason, ViolationFound,
 };
 pub use keep::{keep_ledger, take_up, write_ledger};
 pub use log::start_logging;

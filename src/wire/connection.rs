@@ -1,5 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
@@ -17,11 +19,11 @@ use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{Event, Mode, Session, SessionRules, fatal};
+use crate::session::{Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    Remembered, SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
 
 const UNREACHED: &str = "orgguard: the database server cannot be reached";
@@ -98,8 +100,10 @@ impl Connection {
         planner: &dyn Plans,
         deadline: Instant,
     ) {
-        let mut witness = Teller { connection: self, labels: self.labels(&startup) };
-        let packet = match (self.admit(&startup), self.rules.mode) {
+        let remembered = Remembered::none(&self.telemetry);
+        let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
+        let mark = mark();
+        let packet = match (self.admit(&startup, &mark), self.rules.mode) {
             (Ok(_), Mode::Audit) => startup.raw.clone(),
             (Err(unwelcome), Mode::Audit) => {
                 witness.unwelcome(&unwelcome);
@@ -136,9 +140,10 @@ impl Connection {
             return;
         }
         let tenant = self.rules.tenant.setting.as_deref();
-        let tenant = tenant.and_then(|setting| startup.setting(setting));
+        let setting = tenant.and_then(|setting| startup.setting(setting));
+        let identity = Identity { setting, role: role.to_owned(), mark };
         drop((packet, startup));
-        let session = Session::new(Arc::clone(&self.rules), tenant.as_deref());
+        let session = Session::new(Arc::clone(&self.rules), identity);
         let limit = self.config.limits.message_bytes;
         let mut conversation = Conversation::new(session, self.rules.mode, limit);
         let ended = relay(
@@ -166,8 +171,8 @@ impl Connection {
     }
 
     /// The packet for the server, if nothing in it keeps a session from being judged.
-    fn admit(&self, startup: &Startup) -> Result<Vec<u8>, Unwelcome> {
-        let built = startup.build(&self.config.policy.settings)?;
+    fn admit(&self, startup: &Startup, mark: &str) -> Result<Vec<u8>, Unwelcome> {
+        let built = startup.build(&self.config.policy.settings, mark)?;
         let database = startup.database();
         if self.policies.is_of(database) {
             return Ok(built);
@@ -256,6 +261,15 @@ impl Connection {
     }
 }
 
+/// A text that no other session of this process has, nor one of another process at this time. It is
+/// no secret.
+fn mark() -> String {
+    static SESSIONS: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let number = SESSIONS.fetch_add(1, Ordering::Relaxed);
+    format!("{:x}-{:x}-{number:x}", std::process::id(), since.as_nanos())
+}
+
 /// Tells a client that is not served why, and closes.
 pub async fn refuse(stream: Socket, code: &str, message: &str) {
     let mut bytes = Vec::new();
@@ -267,6 +281,7 @@ pub async fn refuse(stream: Socket, code: &str, message: &str) {
 struct Teller<'a> {
     connection: &'a Connection,
     labels: SessionLabels,
+    remembered: Remembered,
 }
 
 impl Teller<'_> {
@@ -331,5 +346,7 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
+        let (statements, portals) = conversation.remembered();
+        self.remembered.update(statements, portals);
     }
 }

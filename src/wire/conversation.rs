@@ -82,6 +82,11 @@ impl Conversation {
         self.session.is_logged_in()
     }
 
+    /// How many prepared statements and how many portals the session remembers.
+    pub(super) fn remembered(&self) -> (usize, usize) {
+        self.session.remembered()
+    }
+
     /// What there is to tell since the last call.
     pub(super) fn events(&mut self) -> std::vec::Drain<'_, Event> {
         self.output.events.drain(..)
@@ -356,13 +361,14 @@ impl Conversation {
         let Some(total) = length.checked_sub(4).and_then(|body| body.checked_add(HEADER)) else {
             return self.lose_server("a length of the server below four");
         };
-        if matches!(kind, b'D' | b'd') {
+        let own = kind == b'D' && self.session.is_reading_back();
+        if matches!(kind, b'D' | b'd') && !own {
             self.server_dropped = false;
             let now = total.min(bytes.len());
             self.server_rest = total.saturating_sub(now);
             return Taken::Passed(now);
         }
-        let gathered = decode::is_gathered(kind);
+        let gathered = own || decode::is_gathered(kind);
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
@@ -384,6 +390,12 @@ impl Conversation {
             }
             ServerStep::Swallow => {
                 self.server_dropped = true;
+                Taken::Dropped(now)
+            }
+            ServerStep::Ask(permit) => {
+                self.server_dropped = true;
+                let asked = std::mem::take(&mut self.output.to_server);
+                self.send(permit, &asked);
                 Taken::Dropped(now)
             }
             ServerStep::End => {

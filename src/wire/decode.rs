@@ -118,9 +118,11 @@ pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed>
             FromServer::ParameterDescription(types)
         }
         b'S' => FromServer::Parameter { name: body.text()?, value: body.text()? },
-        // Rows, COPY data and ends, notices, notifications, authentication, the cancel key, the
+        // Asked for where the guard has put a question of its own; else rows are not decoded.
+        b'D' => FromServer::Row(body.0),
+        // COPY data and ends, notices, notifications, authentication, the cancel key, the
         // result of a function call.
-        b'D' | b'd' | b'c' | b'H' | b'N' | b'A' | b'R' | b'K' | b'V' => FromServer::Other,
+        b'd' | b'c' | b'H' | b'N' | b'A' | b'R' | b'K' | b'V' => FromServer::Other,
         _ => return Err("unknown message of the server"),
     })
 }

@@ -6,7 +6,7 @@ use super::conversation::Conversation;
 use crate::analyze;
 use crate::config::{Config, Overrides};
 use crate::policy::Policy;
-use crate::session::{Event, Mode, Planned, Planner, Session, SessionRules};
+use crate::session::{Event, Identity, Mode, Planned, Planner, Session, SessionRules};
 
 pub(super) const A: &str = "11111111-1111-4111-8111-111111111111";
 pub(super) const B: &str = "22222222-2222-4222-8222-222222222222";
@@ -30,6 +30,32 @@ impl Planner for Plain {
     }
 }
 
+/// The server's answer to the guard's first question.
+pub(super) const LOGIN_VALUES: [&str; 12] = [
+    "mark",
+    "app",
+    "none",
+    "\"$user\", public",
+    "on",
+    "origin",
+    "on",
+    "UTF8",
+    "safe_encoding",
+    "off",
+    "off",
+    "",
+];
+
+/// The answer to a question of the guard's own.
+pub(super) fn read_back(values: &[&str]) -> [Vec<u8>; 4] {
+    let mut row = (values.len() as u16).to_be_bytes().to_vec();
+    for value in values {
+        row.extend((value.len() as u32).to_be_bytes());
+        row.extend(value.as_bytes());
+    }
+    [message(b'T', b"\0\0"), message(b'D', &row), complete("SELECT 1"), ready('I')]
+}
+
 /// One conversation after its login.
 pub(super) struct Script {
     conversation: Conversation,
@@ -50,10 +76,12 @@ impl Script {
             mode,
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
+            settings: config.policy.settings.clone(),
             statements: 100,
         };
         change(&mut rules);
-        let session = Session::new(Arc::new(rules), None);
+        let identity = Identity { setting: None, role: "app".to_owned(), mark: "mark".to_owned() };
+        let session = Session::new(Arc::new(rules), identity);
         let conversation = Conversation::new(session, mode, 1 << 20);
         let mut script = Self {
             conversation,
@@ -61,7 +89,16 @@ impl Script {
             chunk: usize::MAX,
         };
         let login = [message(b'R', b"\0\0\0\0"), parameter("client_encoding", "UTF8"), ready('I')];
-        assert_eq!(script.server(&login), ["R", "S", "Z I"]);
+        if mode == Mode::Audit {
+            assert_eq!(script.server(&login), ["R", "S", "Z I"]);
+        } else {
+            let asked = script.answer(&login);
+            assert_eq!(asked.len(), 3, "{asked:?}");
+            assert!(
+                asked[0].starts_with("> Q SELECT pg_catalog.current_setting('orgguard.session'")
+            );
+            assert_eq!(script.server(&read_back(&LOGIN_VALUES)), ["Z I"]);
+        }
         script
     }
 

@@ -5,13 +5,20 @@ use std::collections::HashSet;
 
 use super::options;
 use crate::policy::{SettingClass, Settings};
+use crate::session::SESSION_SETTING;
 
 /// The major version 3 in the high half of the version number.
 const MAJOR: u32 = 3;
 
-/// Settings that are always told to the server, since the reading of statements rests on them.
-const PINS: [(&str, &str); 2] =
-    [("client_encoding", "UTF8"), ("standard_conforming_strings", "on")];
+/// Settings that are always told to the server, since verdicts rest on them. Those that only a
+/// superuser may set are read back after login, and so is search_path, which has no one value.
+const PINS: [(&str, &str); 5] = [
+    ("client_encoding", "UTF8"),
+    ("standard_conforming_strings", "on"),
+    ("row_security", "on"),
+    ("backslash_quote", "safe_encoding"),
+    ("transform_null_equals", "off"),
+];
 
 /// A startup packet as the client sent it.
 #[derive(Debug)]
@@ -83,11 +90,12 @@ impl Startup {
             .map(|(_, value)| value.clone())
     }
 
-    /// The packet for the server, with nothing in it that the settings do not let through.
+    /// The packet for the server, with nothing in it that the settings do not let through, and
+    /// with a mark by which the session knows its server process again.
     ///
     /// # Errors
     /// What is not let through.
-    pub(super) fn build(&self, settings: &Settings) -> Result<Vec<u8>, Unwelcome> {
+    pub(super) fn build(&self, settings: &Settings, mark: &str) -> Result<Vec<u8>, Unwelcome> {
         if self.version >> 16 != MAJOR {
             return Err(Unwelcome::new("0A000", "unsupported frontend protocol"));
         }
@@ -123,7 +131,7 @@ impl Startup {
             let message = "no PostgreSQL user name specified in startup packet";
             return Err(Unwelcome::new("28000", message));
         }
-        for (name, value) in PINS {
+        for (name, value) in PINS.into_iter().chain([(SESSION_SETTING, mark)]) {
             if seen.insert(name.to_owned()) {
                 built.push((name, value));
             }
@@ -155,6 +163,9 @@ fn read_parameters(
 }
 
 fn admit(settings: &Settings, name: &str, value: &str) -> Result<(), Unwelcome> {
+    if name.eq_ignore_ascii_case(SESSION_SETTING) {
+        return Err(Unwelcome::parameter(name, "is the guard's own"));
+    }
     if name.starts_with("_pq_.") {
         return Err(Unwelcome::parameter(name, "is a protocol option, and none is let through"));
     }
@@ -208,7 +219,7 @@ mod tests {
     fn build(parameters: &[(&str, &str)]) -> Result<Vec<(String, String)>, Unwelcome> {
         let mut all = vec![("user", "app")];
         all.extend_from_slice(parameters);
-        let built = startup(0x3_0000, &all).build(&Settings::default())?;
+        let built = startup(0x3_0000, &all).build(&Settings::default(), "mark")?;
         Ok(Startup::read(built).parameters)
     }
 
@@ -221,6 +232,10 @@ mod tests {
             ("application_name", "web"),
             ("client_encoding", "UTF8"),
             ("standard_conforming_strings", "on"),
+            ("row_security", "on"),
+            ("backslash_quote", "safe_encoding"),
+            ("transform_null_equals", "off"),
+            ("orgguard.session", "mark"),
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(built, expected);
@@ -251,6 +266,8 @@ mod tests {
             &[("options", "-d 5")],
             &[("local_preload_libraries", "x")],
             &[("_pq_.command_progress", "1")],
+            &[("orgguard.session", "mine")],
+            &[("options", "-c OrgGuard.Session=mine")],
             &[("User", "postgres")],
         ] {
             build(parameters).unwrap_err();
@@ -261,13 +278,13 @@ mod tests {
     fn versions_and_layout() {
         let settings = Settings::default();
         let user = [("user", "app")];
-        startup(0x3_0000, &user).build(&settings).unwrap();
-        startup(0x3_0002, &user).build(&settings).unwrap();
-        assert_eq!(startup(0x2_0000, &user).build(&settings).unwrap_err().code, "0A000");
-        assert_eq!(startup(0x3_0000, &[]).build(&settings).unwrap_err().code, "28000");
+        startup(0x3_0000, &user).build(&settings, "mark").unwrap();
+        startup(0x3_0002, &user).build(&settings, "mark").unwrap();
+        assert_eq!(startup(0x2_0000, &user).build(&settings, "mark").unwrap_err().code, "0A000");
+        assert_eq!(startup(0x3_0000, &[]).build(&settings, "mark").unwrap_err().code, "28000");
         for end in 8..packet(0x3_0000, &user).len() {
             let cut = Startup::read(packet(0x3_0000, &user)[..end].to_vec());
-            assert_eq!(cut.build(&settings).unwrap_err().code, "08P01", "{end}");
+            assert_eq!(cut.build(&settings, "mark").unwrap_err().code, "08P01", "{end}");
         }
     }
 

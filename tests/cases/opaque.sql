@@ -40,14 +40,6 @@ CREATE CAST (text AS uuid) WITH INOUT AS IMPLICIT;
 --@ verdict: refuse opaque-sql
 CREATE EXTENSION dblink;
 
---@ case: MERGE
---@ verdict: refuse guarded-ddl, opaque-sql
-MERGE INTO org_settings s USING (VALUES ('theme', 'x')) v (key, value) ON s.organization_id = '11111111-1111-4111-8111-111111111111' AND s.key = v.key WHEN MATCHED THEN UPDATE SET value = v.value;
-
---@ case: MERGE of shared tables
---@ verdict: refuse opaque-sql
-MERGE INTO orgunits u USING plans p ON u.id = p.id WHEN MATCHED THEN DELETE;
-
 --@ case: a query as text to XML
 --@ verdict: refuse opaque-sql
 SELECT query_to_xml('SELECT name FROM org_products', true, false, '');

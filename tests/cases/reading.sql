@@ -110,7 +110,7 @@ COPY orgunits FROM STDIN; SELECT label FROM org_tags
 SELECT 1; COPY orgunits FROM STDIN; DELETE FROM org_notes
 
 --@ case: SELECT INTO
---@ verdict: refuse not-understood
+--@ verdict: refuse unbound-tenant, visible-deleted
 SELECT label INTO TEMP kept FROM org_tags;
 
 --@ case: a Unicode identifier

@@ -116,3 +116,23 @@ SELECT status, count(*) FROM org_orders WHERE organization_id = '11111111-1111-4
 --@ verdict: refuse visible-deleted
 --@ note: equal to RLS; only the bare column proves
 SELECT p.name FROM org_products p WHERE p.organization_id = '11111111-1111-4111-8111-111111111111' AND to_jsonb(p) ->> 'deleted_at' IS NULL;
+
+--@ case: DELETE where rows are only soft-deleted
+--@ verdict: refuse hard-delete
+DELETE FROM org_members WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: soft deletion where rows are only soft-deleted
+--@ verdict: admit
+UPDATE org_members SET deleted_at = '2026-03-01' WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: DELETE in WITH where rows are only soft-deleted
+--@ verdict: refuse hard-delete
+WITH gone AS (DELETE FROM public.org_members m USING users u WHERE u.id = m.user_id AND m.organization_id = '11111111-1111-4111-8111-111111111111' AND m.deleted_at IS NULL RETURNING m.id) SELECT count(*) FROM gone;
+
+--@ case: MERGE deletes where rows are only soft-deleted
+--@ verdict: refuse hard-delete
+MERGE INTO org_members m USING users u ON u.id = m.user_id AND m.organization_id = '11111111-1111-4111-8111-111111111111' AND m.deleted_at IS NULL WHEN MATCHED AND m.role = 'staff' THEN DELETE;
+
+--@ case: MERGE updates where rows are only soft-deleted
+--@ verdict: admit
+MERGE INTO org_members m USING users u ON u.id = m.user_id AND m.organization_id = '11111111-1111-4111-8111-111111111111' AND m.deleted_at IS NULL WHEN MATCHED AND m.role = 'staff' THEN UPDATE SET deleted_at = '2026-03-01';

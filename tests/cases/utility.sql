@@ -85,7 +85,7 @@ CREATE INDEX notes_by_body ON org_notes (body);
 CREATE INDEX plans_by_name ON plans (name);
 
 --@ case: a policy
---@ verdict: refuse guarded-ddl, opaque-sql
+--@ verdict: refuse guarded-ddl
 CREATE POLICY open ON org_notes USING (true);
 
 --@ case: a trigger
@@ -97,11 +97,11 @@ CREATE TRIGGER copy_out AFTER INSERT ON org_notes FOR EACH ROW EXECUTE FUNCTION 
 CREATE RULE copy_out AS ON INSERT TO org_notes DO ALSO NOTIFY changed;
 
 --@ case: a view over a guarded table
---@ verdict: refuse guarded-ddl, opaque-sql
+--@ verdict: refuse guarded-ddl
 CREATE VIEW everything AS SELECT * FROM org_notes;
 
 --@ case: a materialized view over a guarded table
---@ verdict: refuse guarded-ddl, opaque-sql
+--@ verdict: refuse guarded-ddl
 CREATE MATERIALIZED VIEW everything AS SELECT name FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
 
 --@ case: a table from a loose query
@@ -161,7 +161,7 @@ VACUUM ANALYZE plans;
 ANALYZE org_notes;
 
 --@ case: extended statistics
---@ verdict: refuse guarded-ddl, opaque-sql
+--@ verdict: refuse guarded-ddl
 CREATE STATISTICS correlated ON sku, name FROM org_products;
 
 --@ case: COPY of a guarded table to the client
@@ -241,3 +241,99 @@ SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-1111
 --@ verdict: refuse guarded-ddl
 --@ string
 SELECT 1; DROP TABLE org_notes;
+
+--@ case: a view over shared tables
+--@ verdict: admit
+CREATE OR REPLACE TEMP VIEW cheap (code) WITH (security_barrier) AS SELECT code FROM plans WHERE price < 10 WITH LOCAL CHECK OPTION;
+
+--@ case: a materialized view over shared tables
+--@ verdict: admit
+CREATE MATERIALIZED VIEW IF NOT EXISTS cheap AS (SELECT code FROM plans) WITH NO DATA;
+
+--@ case: a view over a guarded table, bound to one tenant
+--@ verdict: refuse guarded-ddl
+CREATE VIEW mine AS SELECT * FROM org_notes WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: a view with the name of a guarded table
+--@ verdict: refuse guarded-ddl
+CREATE VIEW org_notes AS SELECT code FROM plans;
+
+--@ case: a view over a guarded table in a subquery
+--@ verdict: refuse guarded-ddl
+CREATE VIEW plans2 AS SELECT code, (SELECT count(*) FROM org_notes) FROM plans;
+
+--@ case: a view over a routine that is not known
+--@ verdict: refuse opaque-sql
+CREATE VIEW secrets AS SELECT * FROM f_exec('SELECT 1');
+
+--@ case: a recursive view
+--@ verdict: refuse guarded-ddl
+CREATE RECURSIVE VIEW n (i) AS VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 9;
+
+--@ case: SELECT INTO, bound
+--@ verdict: admit
+SELECT id, body INTO TEMP TABLE kept FROM org_notes WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: SELECT INTO a guarded name
+--@ verdict: refuse guarded-ddl
+SELECT code INTO org_codes FROM plans;
+
+--@ case: SELECT INTO behind WITH
+--@ verdict: refuse unbound-tenant, visible-deleted
+WITH n AS (SELECT body FROM org_notes) SELECT body INTO kept FROM n;
+
+--@ case: SELECT INTO in a subquery
+--@ verdict: refuse not-understood
+SELECT * FROM (SELECT code INTO kept FROM plans) s;
+
+--@ case: CREATE TABLE AS, bound
+--@ verdict: admit
+CREATE TABLE kept AS SELECT id, body FROM org_notes WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL WITH NO DATA;
+
+--@ case: CALL of a routine that is not known
+--@ verdict: refuse opaque-sql
+CALL purge('a', now());
+
+--@ case: CALL with more behind it
+--@ verdict: refuse opaque-sql, unbound-tenant, visible-deleted
+CALL purge('a') FROM org_notes;
+
+--@ case: a schema with elements
+--@ verdict: refuse guarded-ddl
+CREATE SCHEMA extra CREATE TABLE things (id int) CREATE VIEW v AS SELECT 1;
+
+--@ case: a schema
+--@ verdict: admit
+CREATE SCHEMA IF NOT EXISTS extra;
+
+--@ case: VACUUM that reports on every table
+--@ verdict: refuse guarded-ddl
+VACUUM (VERBOSE, ANALYZE);
+
+--@ case: ANALYZE that reports on every table
+--@ verdict: refuse guarded-ddl
+ANALYZE VERBOSE;
+
+--@ case: VACUUM that reports on a shared table
+--@ verdict: admit
+VACUUM (VERBOSE) plans (code);
+
+--@ case: a role dropped
+--@ verdict: refuse session-escape
+DROP ROLE joe;
+
+--@ case: default privileges
+--@ verdict: refuse guarded-ddl
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;
+
+--@ case: every table of a tablespace
+--@ verdict: refuse guarded-ddl
+ALTER TABLE ALL IN TABLESPACE slow SET TABLESPACE fast;
+
+--@ case: a publication
+--@ verdict: refuse guarded-ddl
+CREATE PUBLICATION everything FOR ALL TABLES;
+
+--@ case: a materialized view refreshed
+--@ verdict: refuse opaque-sql
+REFRESH MATERIALIZED VIEW CONCURRENTLY totals;

@@ -215,3 +215,27 @@ SELECT label FROM org_tags WHERE ((organization_id = $1 AND label = 'new') OR (o
 --@ verdict: refuse foreign-tenant
 --@ note: an error in PostgreSQL
 SELECT label FROM org_tags WHERE organization_id = 'not a uuid' AND deleted_at IS NULL;
+
+--@ case: a text is compared by an operator that somebody may have made
+--@ verdict: refuse unbound-tenant
+SELECT name FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111'::text AND deleted_at IS NULL;
+
+--@ case: a setting without its cast is a text
+--@ verdict: refuse unbound-tenant
+SELECT name FROM org_products WHERE organization_id = current_setting('app.organization_id') AND deleted_at IS NULL;
+
+--@ case: the result of a subquery has a type
+--@ verdict: refuse unbound-tenant
+SELECT name FROM org_products WHERE organization_id = (SELECT '11111111-1111-4111-8111-111111111111') AND deleted_at IS NULL;
+
+--@ case: the elements of an array have a type
+--@ verdict: refuse unbound-tenant
+SELECT name FROM org_products WHERE organization_id = ANY (ARRAY['11111111-1111-4111-8111-111111111111']) AND deleted_at IS NULL;
+
+--@ case: one element gives its type to the others
+--@ verdict: admit
+SELECT name FROM org_products WHERE organization_id = ANY (ARRAY['11111111-1111-4111-8111-111111111111', '11111111-1111-4111-8111-111111111111'::uuid]) AND deleted_at IS NULL;
+
+--@ case: an index may be named like a guarded table
+--@ verdict: admit
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS org_units_name ON orgunits (name);

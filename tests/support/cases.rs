@@ -137,23 +137,29 @@ pub(crate) fn policy(case: &Case) -> Policy {
 
 /// The policy of the case schema.
 pub(crate) fn standard_policy() -> Policy {
-    let without_soft_delete = ["org_product_tags", "org_settings"];
     Policy {
         tables: Tables {
             patterns: vec![Pattern::parse("org_*").unwrap()],
             tenant_column: "organization_id".into(),
             soft_delete_column: Some("deleted_at".into()),
-            overrides: without_soft_delete
-                .iter()
-                .map(|name| TableOverride {
-                    name: (*name).into(),
-                    soft_delete: false,
-                    bound_by: Vec::new(),
-                })
-                .collect(),
+            hard_delete: true,
+            overrides: [
+                ("org_product_tags", false, None),
+                ("org_settings", false, None),
+                ("org_members", true, Some(false)),
+            ]
+            .into_iter()
+            .map(|(name, soft_delete, hard_delete)| TableOverride {
+                name: name.into(),
+                soft_delete,
+                bound_by: Vec::new(),
+                hard_delete,
+            })
+            .collect(),
         },
         tenant_type: TenantType::Uuid,
         tenant_setting: Some("app.organization_id".into()),
+        tenant_setters: Vec::new(),
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
@@ -204,7 +210,7 @@ pub(crate) fn judge(case: &Case, plan: &Plan, values: Option<&[Option<String>]>)
             verdicts.push(statement.settle(session, Arguments::Unknown));
             prepared.push((name, statement));
         }
-        if let Effect::Execute { name, arguments } = statement.effect() {
+        if let Effect::Execute { name, arguments, explained: _ } = statement.effect() {
             let values: Vec<Argument<'_>> = arguments
                 .iter()
                 .map(|value| Argument {

@@ -29,14 +29,18 @@ impl Guard {
 
     /// The same with a server that is named in any way.
     pub(crate) fn start_at(mode: &str, upstream: &str, more: &str) -> Self {
-        let text = format!(
+        Self::start_text(&Self::text(mode, upstream, more))
+    }
+
+    /// The text of the standard configuration.
+    pub(crate) fn text(mode: &str, upstream: &str, more: &str) -> String {
+        format!(
             "mode = \"{mode}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n\
              [guard]\ntables = [\"org_*\"]\ntenant_column = \"organization_id\"\n\
              tenant_type = \"uuid\"\nsoft_delete_column = \"deleted_at\"\n\
              [tenant]\nsources = [\"setting\"]\nsetting = \"app.organization_id\"\n\
              rebinding = \"free\"\nunknown = \"structural\"\n{more}"
-        );
-        Self::start_text(&text)
+        )
     }
 
     /// Starts a guard with this configuration.
@@ -132,6 +136,7 @@ impl Client {
     }
 
     /// The next message: kind and body.
+    #[track_caller]
     pub(crate) fn message(&mut self) -> (u8, Vec<u8>) {
         let mut header = [0; 5];
         self.stream.read_exact(&mut header).unwrap();

@@ -1,25 +1,37 @@
 //! Routines: which may be called, and where.
 
-use super::super::graph::{Has, Operand, Source as GraphSource};
+use std::sync::Arc;
+
+use super::super::graph::{Has, Operand, ReferenceId, Source as GraphSource};
 use super::super::verdict::Rule;
 use super::{Builder, Clause, Scope};
-use crate::policy::{CatalogRoutine, Routine, SettingClass, computing_extension};
+use crate::policy::{Catalog, CatalogRoutine, Routine, SettingClass, computing_extension};
 use crate::sql::Span;
-use crate::sql::model::{Body, Call, Constant, Expr, Item, Name, Query, TypeName};
+use crate::sql::model::{Block, Body, Call, Constant, Expr, Grouping, Item, Name, Query, TypeName};
 
-/// Where `set_config` stands if it is the one item of a SELECT without FROM and WHERE.
-pub(super) fn sole_item(query: &Query) -> Option<Span> {
-    let Body::Block(block) = &query.body else {
+/// The one call that a SELECT makes, once, and nothing else: no FROM, no WHERE, nothing that could
+/// keep it from being made.
+pub(in super::super) fn sole_call(query: &Query) -> Option<&Call> {
+    let Query { with, recursive: _, body, order_by, limits: _, limited } = query;
+    let Body::Block(block) = body else {
         return None;
     };
-    match block.items.as_slice() {
-        [Item::Expr { expr: Expr::Call(call), label: _ }]
-            if block.from.is_empty() && block.filter.is_none() && query.with.is_empty() =>
-        {
-            Some(call.name.span)
-        }
-        _ => None,
-    }
+    let Block { distinct_on, items, from, filter, grouping, having, windows } = &**block;
+    let [Item::Expr { expr: Expr::Call(call), label: _ }] = items.as_slice() else {
+        return None;
+    };
+    let alone = with.is_empty()
+        && order_by.is_empty()
+        && !limited
+        && distinct_on.is_none()
+        && from.is_empty()
+        && filter.is_none()
+        && matches!(grouping, Grouping::None)
+        && having.is_none()
+        && windows.is_empty()
+        && call.filter.is_none()
+        && call.over.is_none();
+    alone.then_some(call)
 }
 
 impl Builder<'_> {
@@ -27,6 +39,15 @@ impl Builder<'_> {
         let name = &*call.name.text;
         let span = call.name.span;
         let schema = call.qualifier.last().map(|schema| &*schema.text);
+        if self.policy.is_tenant_setter(schema, name) {
+            if self.sole_item != Some(span) || call.arguments.len() != 1 {
+                self.escape(span, "the tenant is set inside a statement that does something else");
+            }
+            return;
+        }
+        if self.policy.routines.is_allowed(schema, name) {
+            self.vouched.get_or_insert(span);
+        }
         match self.routine(schema, name) {
             Routine::Harmless | Routine::ReadsSetting => {}
             Routine::Volatile => {
@@ -146,9 +167,30 @@ impl Builder<'_> {
         let Some(reference) = self.by_alias(&qualifier.text, scope) else {
             return;
         };
-        if self.graph.has(reference, &name.text) == Has::No
-            && self.routine(None, &name.text) == Routine::Unknown
-        {
+        if self.graph.has(reference, &name.text) == Has::No {
+            self.field_call(name);
+        }
+    }
+
+    /// `(x).f` is the call `f(x)` where `x` has no field `f`. What composite types have for fields
+    /// is not known, so a routine of that name in the catalogue is taken for the one that is called.
+    pub(super) fn field(&mut self, base: &Expr, name: &Name, scope: &Scope<'_>) {
+        match self.whole_row(base, scope) {
+            Some(reference) => match self.graph.has(reference, &name.text) {
+                Has::No => self.field_call(name),
+                Has::Maybe | Has::Sure => {}
+            },
+            None => {
+                let exists = |catalog: &Arc<Catalog>| !catalog.routines(&name.text).is_empty();
+                if self.policy.catalog.as_ref().is_some_and(exists) {
+                    self.field_call(name);
+                }
+            }
+        }
+    }
+
+    fn field_call(&mut self, name: &Name) {
+        if self.routine(None, &name.text) == Routine::Unknown {
             self.violate(
                 Rule::OpaqueSql,
                 Some(&name.text),
@@ -157,6 +199,25 @@ impl Builder<'_> {
                 "name it under [routines] allow if it reads no guarded table",
             );
         }
+    }
+
+    /// The relation whose row a bare name means: only where no relation in sight can have a column
+    /// of that name, which would come first (PostgreSQL source, `transformColumnRef`).
+    pub(super) fn whole_row(&self, base: &Expr, scope: &Scope<'_>) -> Option<ReferenceId> {
+        let Expr::Column(parts) = base else {
+            return None;
+        };
+        let [name] = parts.as_slice() else {
+            return None;
+        };
+        let mut level = Some(scope);
+        while let Some(here) = level {
+            if here.references.iter().any(|id| self.graph.has(*id, &name.text) != Has::No) {
+                return None;
+            }
+            level = here.outer;
+        }
+        self.by_alias(&name.text, scope)
     }
 
     /// Whether any column below could be of a guarded table.

@@ -1,6 +1,6 @@
 //! Order of evaluation: what stands beside the tenant predicate and may run before it.
 
-use super::super::graph::Source as GraphSource;
+use super::super::graph::{Has, Source as GraphSource};
 use super::super::verdict::{Advice, Rule};
 use super::{Builder, Scope};
 use crate::policy::{EvaluationOrder, is_total_routine};
@@ -43,6 +43,12 @@ impl Builder<'_> {
         let own = match expr {
             Expr::Cast { expr, target } => !widens(target) && self.is_exposed(expr, scope),
             Expr::Call(call) => !self.is_total(call) && self.is_exposed(expr, scope),
+            Expr::Field { base, name } => {
+                let column = self
+                    .whole_row(base, scope)
+                    .is_some_and(|reference| self.graph.has(reference, &name.text) == Has::Sure);
+                !column && self.is_exposed(expr, scope)
+            }
             // An operator or form of which nothing is known may fail on anything.
             Expr::Opaque(_) => self.is_exposed(expr, scope),
             _ => false,

@@ -145,6 +145,31 @@ impl Builder<'_> {
         (Tree::Join(Box::new(node)), level)
     }
 
+    /// The join that MERGE makes of its source and its target. The source is preserved if its rows
+    /// without a target row matter; the target's rows without a source row are not in it.
+    pub(super) fn merge_join<'q>(
+        &mut self,
+        source: Tree<'q>,
+        source_level: &Level,
+        target: ReferenceId,
+        on: &'q Expr,
+        preserved: bool,
+    ) -> (Tree<'q>, Level) {
+        let target_level = Level { references: vec![target], ..Level::default() };
+        let level = source_level.clone().join(target_level);
+        let node = Node {
+            kind: if preserved { JoinKind::Left } else { JoinKind::Inner },
+            left: source,
+            right: Tree::Leaf(target),
+            on: Some(on),
+            using: Vec::new(),
+            left_references: source_level.references.clone(),
+            right_references: vec![target],
+            level: level.clone(),
+        };
+        (Tree::Join(Box::new(node)), level)
+    }
+
     /// The column that FULL JOIN … USING makes of both sides': of neither, and of whichever has a row.
     fn merged(&mut self, name: &str) -> ColumnId {
         let context = self.graph.context(None, Vec::new());

@@ -8,20 +8,23 @@ mod block;
 mod call;
 mod early;
 mod join;
+mod merge;
+mod operand;
 mod predicate;
 mod query;
 mod relation;
 mod strict;
 mod write;
 
+pub(super) use call::sole_call;
+
 use super::graph::{
-    Cast, ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource,
-    Term,
+    ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
-use crate::sql::model::{Constant, Expr, Name, Query, TypeName};
+use crate::sql::model::{Expr, Name, Query, TypeName};
 use crate::tenant::TenantType;
 
 /// What a statement is made into.
@@ -32,6 +35,8 @@ pub(super) struct Built {
     pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     pub(super) advice: Vec<Advice>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    pub(super) vouched: Option<Span>,
     /// Whether a relation is named that the catalogue does not know (yet).
     pub(super) unknown_relation: bool,
 }
@@ -43,15 +48,16 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
         graph: Graph::default(),
         violations: Vec::new(),
         advice: Vec::new(),
-        sole_item: call::sole_item(query),
+        sole_item: sole_call(query).map(|call| call.name.span),
+        vouched: None,
         unknown_relation: false,
         inside_view: None,
         view_depth: 0,
     };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
-    let Builder { graph, violations, advice, unknown_relation, .. } = builder;
-    Built { graph, violations, advice, unknown_relation }
+    let Builder { graph, violations, advice, vouched, unknown_relation, .. } = builder;
+    Built { graph, violations, advice, vouched, unknown_relation }
 }
 
 struct Builder<'p> {
@@ -61,6 +67,8 @@ struct Builder<'p> {
     advice: Vec<Advice>,
     /// Where `SELECT set_config(…)` stands as the whole of a statement.
     sole_item: Option<Span>,
+    /// Where a routine stands of which nothing is known but that the configuration vouches for it.
+    vouched: Option<Span>,
     unknown_relation: bool,
     /// Where the view stands whose definition is being read: what is found in it stands there.
     inside_view: Option<Span>,
@@ -221,6 +229,10 @@ impl Builder<'_> {
         if let Expr::Column(parts) = expr {
             return self.resolve(parts, scope).map(Term::Column);
         }
+        if let Expr::Field { base, name } = expr {
+            let reference = self.whole_row(base, scope)?;
+            return Some(Term::Column(self.graph.column(reference, &name.text)));
+        }
         // A column of a query, cast to the tenant's type, is the same tenant or an error.
         if let Expr::Cast { expr, target: TypeName::Plain("uuid") } = expr
             && let Expr::Column(parts) = &**expr
@@ -236,86 +248,6 @@ impl Builder<'_> {
         self.value(expr).map(|operand| Term::Operand(self.graph.operand(operand)))
     }
 
-    /// A constant, a parameter or the tenant's setting, with casts that keep its type.
-    fn value(&self, expr: &Expr) -> Option<Operand> {
-        let tenant_type = self.policy.tenant_type;
-        match expr {
-            Expr::Constant(Constant::Text(text)) => {
-                Some(Operand::Constant(tenant_type.parse(text)))
-            }
-            Expr::Constant(Constant::Number(digits)) if tenant_type == TenantType::Bigint => {
-                tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
-            }
-            Expr::Constant(Constant::Null) => Some(Operand::Null),
-            Expr::Parameter(number) => {
-                Some(Operand::Parameter { number: *number, cast: Cast::None })
-            }
-            Expr::Cast { expr, target } if self.keeps_type(target) => match self.value(expr)? {
-                Operand::Parameter { number, cast: Cast::None } => {
-                    Some(Operand::Parameter { number, cast: Cast::Own })
-                }
-                other => Some(other),
-            },
-            // A text on its way to the tenant's type.
-            Expr::Cast { expr, target: TypeName::Plain("text") } => {
-                match (&**expr, self.value(expr)?) {
-                    (Expr::Parameter(number), _) => {
-                        Some(Operand::Parameter { number: *number, cast: Cast::ViaText })
-                    }
-                    (Expr::Constant(Constant::Text(_)) | Expr::Call(_), operand) => Some(operand),
-                    (_, _) => None,
-                }
-            }
-            Expr::Call(call) => self.setting_operand(call),
-            Expr::Subquery(query) => self.value(sole_value(query)?),
-            _ => None,
-        }
-    }
-
-    fn keeps_type(&self, target: &TypeName) -> bool {
-        match (self.policy.tenant_type, target) {
-            (TenantType::Uuid, TypeName::Plain("uuid"))
-            | (TenantType::Text, TypeName::Plain("text" | "varchar"))
-            | (TenantType::Bigint, TypeName::Plain("bigint" | "integer" | "smallint")) => true,
-            (_, TypeName::Plain(_) | TypeName::Array(_) | TypeName::Other) => false,
-        }
-    }
-
-    /// The array of `= ANY(…)`: each of its elements is compared.
-    fn elements(&self, expr: &Expr) -> Option<Operand> {
-        match expr {
-            Expr::Array(elements) => {
-                elements.iter().map(|e| self.value(e)).collect::<Option<_>>().map(Operand::All)
-            }
-            Expr::Parameter(number) => {
-                Some(Operand::Elements { number: *number, cast: Cast::None })
-            }
-            Expr::Cast { expr, target: TypeName::Array(name) }
-                if self.keeps_type(&TypeName::Plain(name)) =>
-            {
-                match self.elements(expr)? {
-                    Operand::Elements { number, cast: Cast::None } => {
-                        Some(Operand::Elements { number, cast: Cast::Own })
-                    }
-                    other => Some(other),
-                }
-            }
-            Expr::Constant(Constant::Text(text)) => {
-                let elements = super::array::text_elements(text)?;
-                Some(Operand::All(
-                    elements
-                        .into_iter()
-                        .map(|element| match element {
-                            Some(text) => Operand::Constant(self.policy.tenant_type.parse(&text)),
-                            None => Operand::Null,
-                        })
-                        .collect(),
-                ))
-            }
-            _ => None,
-        }
-    }
-
     fn source_of(&self, reference: ReferenceId) -> Option<&GraphSource> {
         self.graph.references.get(reference).map(|reference| &reference.source)
     }
@@ -325,6 +257,7 @@ impl Builder<'_> {
         match expr {
             Expr::Call(call) => self.call(call, scope, clause),
             Expr::Column(parts) => self.attribute(parts, scope),
+            Expr::Field { base, name } => self.field(base, name, scope),
             _ => {}
         }
         let mut parts = Vec::new();

@@ -90,6 +90,10 @@ impl Builder<'_> {
     fn bare(&mut self, expr: &Expr, scope: &Scope<'_>) -> Option<ColumnId> {
         match expr {
             Expr::Column(parts) => self.resolve(parts, scope),
+            Expr::Field { .. } => match self.term(expr, scope) {
+                Some(Term::Column(column)) => Some(column),
+                Some(Term::Operand(_)) | None => None,
+            },
             _ => None,
         }
     }

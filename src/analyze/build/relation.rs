@@ -95,7 +95,7 @@ impl Builder<'_> {
         }
     }
 
-    fn look_up<'c>(
+    pub(super) fn look_up<'c>(
         &self,
         catalog: &'c Catalog,
         qualifier: &[Name],
@@ -244,6 +244,7 @@ impl Builder<'_> {
             violations: Vec::new(),
             advice: Vec::new(),
             sole_item: None,
+            vouched: None,
             unknown_relation: false,
             inside_view: None,
             view_depth: self.view_depth.saturating_add(1),
@@ -256,7 +257,9 @@ impl Builder<'_> {
     /// Whether a definition surely has nothing to do with a guarded table.
     fn is_clear(&self, relation: &CatalogRelation) -> bool {
         self.scratch(relation).is_some_and(|(builder, _)| {
-            builder.graph.obligations.is_empty() && builder.violations.is_empty()
+            builder.graph.obligations.is_empty()
+                && builder.violations.is_empty()
+                && builder.vouched.is_none()
         })
     }
 

@@ -1,4 +1,4 @@
-//! INSERT, UPDATE and DELETE.
+//! INSERT, UPDATE and DELETE; what MERGE has in common with them.
 
 use super::super::graph::{
     Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
@@ -24,11 +24,12 @@ impl Builder<'_> {
             Write::Delete(Delete { target, using, filter, returning }) => {
                 self.change(target, using, filter.as_ref(), &[], returning, outer)
             }
+            Write::Merge(merge) => self.merge(merge, outer),
         }
     }
 
     /// A write's target is never a CTE.
-    fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
+    pub(super) fn target(&mut self, target: &Target, context: ContextId) -> ReferenceId {
         let Target { qualifier, name, alias } = target;
         if &*name.text == "pg_settings" {
             self.violate(
@@ -53,7 +54,7 @@ impl Builder<'_> {
         })
     }
 
-    fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
+    pub(super) fn tenant_column(&self, reference: ReferenceId) -> Option<Box<str>> {
         match self.source_of(reference)? {
             GraphSource::Guarded(guarded) => Some(guarded.tenant.clone()),
             GraphSource::Unknown | GraphSource::Output(_) | GraphSource::Recursion(_) => None,
@@ -73,6 +74,9 @@ impl Builder<'_> {
         let own = self.graph.context(None, Vec::new());
         let reference = self.target(target, own);
         self.owe(reference, false);
+        if assignments.is_empty() {
+            self.hard_delete(target);
+        }
         let level = Level { references: vec![reference], ..Level::default() };
         // FROM and USING items do not see the target, save in LATERAL ones.
         let (mut trees, level) = self.from(from, level, Some(outer));
@@ -97,8 +101,35 @@ impl Builder<'_> {
         }
     }
 
+    /// DELETE of a table whose rows the policy wants soft-deleted: its own or, by the catalogue,
+    /// that of one with which it shares rows.
+    pub(super) fn hard_delete(&mut self, target: &Target) {
+        let tables = &self.policy.tables;
+        let refuses = |name: &str| tables.guard(name).is_some_and(|guard| !guard.hard_delete);
+        let Target { qualifier, name, alias: _ } = target;
+        let mut refused = refuses(&name.text);
+        if let Some(catalog) = &self.policy.catalog
+            && let Some((full, _)) = self.look_up(catalog, qualifier, name)
+        {
+            let family = catalog.family(&full);
+            let named = family.iter().any(|member| tables.guard(&member.name).is_some());
+            refused = refused
+                || family.iter().any(|member| refuses(&member.name))
+                || (!named && catalog.is_guarded(&full) && !tables.hard_delete);
+        }
+        if refused {
+            self.violate(
+                Rule::HardDelete,
+                Some(&name.text),
+                name.span,
+                "DELETE removes rows that are only to be soft-deleted".to_owned(),
+                "set the soft-delete column instead",
+            );
+        }
+    }
+
     /// SET: every new value of the tenant column must be the tenant.
-    fn assignments(
+    pub(super) fn assignments(
         &mut self,
         assignments: &[Assignment],
         target: &Target,
@@ -143,30 +174,11 @@ impl Builder<'_> {
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
         let tenant = self.tenant_column(reference);
-        let Target { qualifier, name: table, alias: _ } = target;
-        let all = if columns.is_empty() { self.written_columns(qualifier, table) } else { None };
-        let position = tenant.as_ref().and_then(|tenant| match &all {
-            Some(all) => all.iter().position(|name| name == tenant),
-            None => columns.iter().position(|name| name.text == *tenant),
-        });
-        let mut values = self.written(source.as_ref(), position, outer);
-        // A tenant column that no row names gets its DEFAULT.
-        if let (Some(tenant), None) = (&tenant, position)
-            && let Some(term) = self.default_is_tenant(qualifier, table, tenant)
-        {
-            for written in &mut values {
-                written.value = Some(WrittenValue::Term(term));
-            }
-        }
+        let position = self.tenant_position(target, columns, tenant.as_deref());
+        let default = self.tenant_default(target, tenant.as_deref());
+        let values = self.written(source.as_ref(), position, default, outer);
         if let Some(tenant) = &tenant {
-            self.graph.obligations.push(Obligation::Written {
-                table: target.name.text.clone(),
-                span: target.name.span,
-                column: tenant.clone(),
-                values: values.clone(),
-            });
-        }
-        if let Some(tenant) = &tenant {
+            self.owe_written(target, tenant, &values);
             // RETURNING shows the rows written.
             let column = self.graph.column(reference, tenant);
             let facts = self.new_rows(column, &values);
@@ -188,16 +200,66 @@ impl Builder<'_> {
         }
     }
 
+    /// Where the tenant column stands among the columns of INSERT, which are the table's own if
+    /// none is named.
+    pub(super) fn tenant_position(
+        &self,
+        target: &Target,
+        columns: &[Name],
+        tenant: Option<&str>,
+    ) -> Option<usize> {
+        let Target { qualifier, name, alias: _ } = target;
+        let all = if columns.is_empty() { self.written_columns(qualifier, name) } else { None };
+        match all {
+            Some(all) => all.iter().position(|name| tenant == Some(&**name)),
+            None => columns.iter().position(|name| tenant == Some(&*name.text)),
+        }
+    }
+
+    /// Every row written owes the tenant.
+    pub(super) fn owe_written(&mut self, target: &Target, tenant: &str, values: &[Written]) {
+        self.graph.obligations.push(Obligation::Written {
+            table: target.name.text.clone(),
+            span: target.name.span,
+            column: tenant.into(),
+            values: values.to_vec(),
+        });
+    }
+
+    /// What a tenant column gets that no row names, or that says DEFAULT.
+    pub(super) fn tenant_default(
+        &mut self,
+        target: &Target,
+        tenant: Option<&str>,
+    ) -> Option<WrittenValue> {
+        let Target { qualifier, name, alias: _ } = target;
+        self.default_is_tenant(qualifier, name, tenant?).map(WrittenValue::Term)
+    }
+
+    /// A value of VALUES for the tenant column.
+    pub(super) fn written_value(
+        &mut self,
+        value: &Expr,
+        default: Option<WrittenValue>,
+        scope: &Scope<'_>,
+    ) -> Option<WrittenValue> {
+        match value {
+            Expr::Default => default,
+            other => self.term(other, scope).map(WrittenValue::Term),
+        }
+    }
+
     /// The values of the tenant column, one for each row of VALUES or one for a whole query.
     fn written(
         &mut self,
         source: Option<&Query>,
         position: Option<usize>,
+        default: Option<WrittenValue>,
         outer: &Scope<'_>,
     ) -> Vec<Written> {
         let context = self.graph.context(None, Vec::new());
         match source {
-            None => vec![Written { context, value: None }],
+            None => vec![Written { context, value: default }],
             Some(Query { with, body: Body::Values(rows), order_by, limits, .. })
                 if with.is_empty() && order_by.is_empty() && limits.is_empty() =>
             {
@@ -206,16 +268,22 @@ impl Builder<'_> {
                     for value in row {
                         self.walk(value, outer, context, Clause::Value);
                     }
-                    let value = position.and_then(|position| row.get(position));
-                    let value =
-                        value.and_then(|value| self.term(value, outer)).map(WrittenValue::Term);
+                    let value = match position {
+                        None => default,
+                        Some(position) => row
+                            .get(position)
+                            .and_then(|value| self.written_value(value, default, outer)),
+                    };
                     values.push(Written { context, value });
                 }
                 values
             }
             Some(query) => {
                 let output = self.query(query, context, Some(outer));
-                let value = position.map(|position| WrittenValue::Output(output, position));
+                let value = match position {
+                    None => default,
+                    Some(position) => Some(WrittenValue::Output(output, position)),
+                };
                 vec![Written { context, value }]
             }
         }

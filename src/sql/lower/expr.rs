@@ -164,12 +164,23 @@ impl Lowering<'_> {
     }
 
     /// `(row).field`, `array[1]`: opaque, with the names accounted for.
+    /// Fields and elements of a value. Names behind a bare name are parts of that column's name.
     fn access(&mut self, root: Parsed, chain: Vec<AccessExpr>) -> Lowered<Expr> {
-        let mut parts = vec![self.expr(root)?];
+        let mut is_name = matches!(root, Parsed::Identifier(_) | Parsed::CompoundIdentifier(_));
+        let mut value = self.expr(root)?;
         for access in chain {
+            let mut parts = Vec::new();
             match access {
                 AccessExpr::Dot(Parsed::Identifier(ident)) => {
-                    self.name(&ident)?;
+                    let name = self.name(&ident)?;
+                    value = match value {
+                        Expr::Column(mut parts) if is_name => {
+                            parts.push(name);
+                            Expr::Column(parts)
+                        }
+                        base => Expr::Field { base: Box::new(base), name },
+                    };
+                    continue;
                 }
                 AccessExpr::Dot(_) => return self.refuse("a field access that is not a name"),
                 AccessExpr::Subscript(Subscript::Index { index }) => parts.push(self.expr(index)?),
@@ -180,8 +191,11 @@ impl Lowering<'_> {
                     }
                 }
             }
+            is_name = false;
+            parts.insert(0, value);
+            value = Expr::Opaque(parts);
         }
-        Ok(Expr::Opaque(parts))
+        Ok(value)
     }
 
     fn binary(&mut self, left: Parsed, op: BinaryOperator, right: Parsed) -> Lowered<Expr> {

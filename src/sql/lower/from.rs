@@ -46,7 +46,7 @@ impl Lowering<'_> {
         Ok(left)
     }
 
-    fn factor(&mut self, factor: TableFactor) -> Lowered<JoinTree> {
+    pub(super) fn factor(&mut self, factor: TableFactor) -> Lowered<JoinTree> {
         let (source, alias, lateral) = match factor {
             TableFactor::Table {
                 name,

@@ -12,13 +12,16 @@
 mod call;
 mod expr;
 mod from;
+mod merge;
 mod query;
 mod types;
 mod write;
 
 use std::collections::HashMap;
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Statement as ParsedStatement};
+use sqlparser::ast::{
+    self, Ident, ObjectName, ObjectNamePart, SelectInto, SetExpr, Statement as ParsedStatement,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Span as ParserSpan, Token, TokenWithSpan};
@@ -39,11 +42,13 @@ const RECURSION_LIMIT: usize = 250;
 #[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) query: Query,
+    /// SELECT … INTO a new table, whose name is accounted for nowhere.
+    pub(crate) into_table: bool,
     /// Identifier tokens that are in no part of the model.
     pub(crate) unaccounted: Vec<Name>,
 }
 
-/// Reads the tokens of one query, INSERT, UPDATE or DELETE.
+/// Reads the tokens of one query, INSERT, UPDATE, DELETE or MERGE.
 pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
     let (mut tokens, mut accounted) = prepare(lexemes);
     tokens.push(written(Token::EOF));
@@ -52,7 +57,7 @@ pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
         .with_recursion_limit(RECURSION_LIMIT)
         .with_tokens_with_locations(tokens);
     let unread = |_| NotUnderstood::new("the statement could not be parsed", span);
-    let parsed = parser.parse_statement().map_err(unread)?;
+    let mut parsed = parser.parse_statement().map_err(unread)?;
     if parser.peek_token().token != Token::EOF {
         return Err(NotUnderstood::new("text is left behind the statement", span));
     }
@@ -62,6 +67,7 @@ pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
         .map(|(index, lexeme)| ((lexeme.place.start.line, lexeme.place.start.column), index))
         .collect();
     let mut lowering = Lowering { lexemes, by_place, accounted: &mut accounted, statement: span };
+    let into_table = lowering.take_into(&mut parsed)?;
     let query = lowering.statement(parsed)?;
     let unaccounted = lexemes
         .iter()
@@ -69,7 +75,7 @@ pub(crate) fn read(lexemes: &[Lexeme], span: Span) -> Lowered<Reading> {
         .filter(|(_, accounted)| !**accounted)
         .filter_map(|(lexeme, _)| Some(Name { text: lexeme.name()?, span: lexeme.span }))
         .collect();
-    Ok(Reading { query, unaccounted })
+    Ok(Reading { query, into_table, unaccounted })
 }
 
 /// A token of our own, which stands nowhere in the text.
@@ -103,6 +109,13 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
             index = index.saturating_add(3);
             continue;
         }
+        let starts_write = before.is_some_and(|before| before.is("insert") || before.is("merge"));
+        if lexeme.is("into") && !is_name && !starts_write {
+            kept.push(TokenWithSpan { token: lexeme.token.clone(), span: lexeme.place });
+            index = index.saturating_add(1);
+            index = index.saturating_add(table_words(lexemes.get(index..).unwrap_or_default()));
+            continue;
+        }
         if lexeme.is("for") && !is_name {
             let end = locking_clause(lexemes, index);
             if end > index {
@@ -122,6 +135,19 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
         index = index.saturating_add(1);
     }
     (kept, accounted)
+}
+
+/// How many words stand between INTO and the table's name (documentation, SELECT INTO).
+fn table_words(lexemes: &[Lexeme]) -> usize {
+    let mut count = 0_usize;
+    while let [word, next, ..] = lexemes.get(count..).unwrap_or_default()
+        && ["temp", "temporary", "local", "global", "unlogged", "table"].iter().any(|w| word.is(w))
+        && matches!(next.token, Token::Word(_))
+        && (next.is("table") || !next.word().is_some_and(|next| is_reserved(&next)))
+    {
+        count = count.saturating_add(1);
+    }
+    count
 }
 
 /// `OVERRIDING { SYSTEM | USER } VALUE` of INSERT, which changes no value that is written.
@@ -180,7 +206,26 @@ impl Lowering<'_> {
             ParsedStatement::Insert(insert) => self.insert(insert).map(write::as_query),
             ParsedStatement::Update(update) => self.update(update).map(write::as_query),
             ParsedStatement::Delete(delete) => self.delete(delete).map(write::as_query),
+            ParsedStatement::Merge(merge) => self.merge(merge).map(write::as_query),
             _ => self.refuse("a statement of a kind that is not read"),
+        }
+    }
+
+    /// Takes INTO out of a SELECT that is the statement itself.
+    fn take_into(&self, parsed: &mut ParsedStatement) -> Lowered<bool> {
+        let ParsedStatement::Query(query) = parsed else {
+            return Ok(false);
+        };
+        let SetExpr::Select(select) = &mut *query.body else {
+            return Ok(false);
+        };
+        let Some(into) = select.into.take() else {
+            return Ok(false);
+        };
+        let SelectInto { temporary: _, unlogged: _, table: _, targets } = into;
+        match targets.as_slice() {
+            [ast::Expr::Identifier(_) | ast::Expr::CompoundIdentifier(_)] => Ok(true),
+            _ => self.refuse("SELECT INTO something that is not a table"),
         }
     }
 

@@ -130,8 +130,8 @@ impl Lowering<'_> {
             SetExpr::Table(_) => self.refuse("TABLE in a place where it is not read"),
             SetExpr::Insert(statement)
             | SetExpr::Update(statement)
-            | SetExpr::Delete(statement) => Ok(self.statement(statement)?.body),
-            SetExpr::Merge(_) => self.refuse("MERGE"),
+            | SetExpr::Delete(statement)
+            | SetExpr::Merge(statement) => Ok(self.statement(statement)?.body),
         }
     }
 
@@ -162,7 +162,7 @@ impl Lowering<'_> {
             value_table_mode,
             flavor,
         } = select;
-        self.absent(into.is_none(), "SELECT INTO")?;
+        self.absent(into.is_none(), "SELECT INTO in a place where PostgreSQL does not allow it")?;
         self.absent(
             optimizer_hints.is_empty()
                 && select_modifiers.is_none()

@@ -5,8 +5,8 @@ use sqlparser::ast::{
 
 use super::{Lowered, Lowering};
 use crate::sql::model::{
-    Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, Query, Target, Update,
-    Write,
+    Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, Name, Query, Target,
+    Update, Write,
 };
 
 /// A write as the body of a query without anything around it.
@@ -84,13 +84,7 @@ impl Lowering<'_> {
                 },
             )
             .transpose()?;
-        let columns = columns
-            .iter()
-            .map(|column| match self.qualified(column)? {
-                (qualifier, name) if qualifier.is_empty() => Ok(name),
-                (_, _) => self.refuse("a part of a column in INSERT"),
-            })
-            .collect::<Lowered<_>>()?;
+        let columns = self.inserted(&columns)?;
         let source = source.map(|source| self.query(*source)).transpose()?;
         let conflict = match on {
             None => None,
@@ -193,9 +187,24 @@ impl Lowering<'_> {
         Ok(Write::Delete(Delete { target, using, filter, returning }))
     }
 
+    /// The column list of INSERT.
+    pub(super) fn inserted(&mut self, columns: &[ast::ObjectName]) -> Lowered<Vec<Name>> {
+        columns
+            .iter()
+            .map(|column| match self.qualified(column)? {
+                (qualifier, name) if qualifier.is_empty() => Ok(name),
+                (_, _) => self.refuse("a part of a column in INSERT"),
+            })
+            .collect()
+    }
+
     fn target(&mut self, table: TableWithJoins) -> Lowered<Target> {
         let TableWithJoins { relation, joins } = table;
         self.absent(joins.is_empty(), "a join as the target of a write")?;
+        self.target_factor(relation)
+    }
+
+    pub(super) fn target_factor(&mut self, relation: TableFactor) -> Lowered<Target> {
         let TableFactor::Table {
             name,
             alias,
@@ -231,7 +240,10 @@ impl Lowering<'_> {
         self.items(returning.unwrap_or_default())
     }
 
-    fn assignments(&mut self, assignments: Vec<ast::Assignment>) -> Lowered<Vec<Assignment>> {
+    pub(super) fn assignments(
+        &mut self,
+        assignments: Vec<ast::Assignment>,
+    ) -> Lowered<Vec<Assignment>> {
         assignments
             .into_iter()
             .map(|ast::Assignment { target, value }| {
@@ -246,7 +258,7 @@ impl Lowering<'_> {
             .collect()
     }
 
-    fn assigned(&mut self, name: &ast::ObjectName) -> Lowered<crate::sql::model::Name> {
+    fn assigned(&mut self, name: &ast::ObjectName) -> Lowered<Name> {
         match self.qualified(name)? {
             (qualifier, name) if qualifier.is_empty() => Ok(name),
             (_, _) => self.refuse("SET of a part of a column"),

@@ -3,7 +3,7 @@
 use sqlparser::tokenizer::Token;
 
 use super::{Read, contains, query};
-use crate::sql::statement::{Cursor, StatementBody, Utility};
+use crate::sql::statement::{Cursor, StatementBody, Utility, Wrapper};
 
 /// COPY (query) TO STDOUT, COPY table FROM STDIN, COPY table TO STDOUT.
 pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read {
@@ -31,7 +31,10 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read {
             return opaque("COPY to a file or program of the server");
         }
         let inner = cursor.lexemes.get(start..end).unwrap_or_default();
-        return Ok(StatementBody::Wrapped { copy: true, statement: query(inner, cursor)? });
+        return Ok(StatementBody::Wrapped {
+            wrapper: Wrapper::Copy,
+            statement: query(inner, cursor)?,
+        });
     }
     let client = cursor.rest().windows(2).any(|pair| {
         matches!(pair, [way, end] if (way.is("from") && end.is("stdin")) || (way.is("to") && end.is("stdout")))

@@ -9,13 +9,15 @@ use sqlparser::tokenizer::Token;
 use super::NotUnderstood;
 use super::model::Name;
 use super::statement::{
-    Cursor, Statement, StatementBody, TransactionControl, Utility, is_query_start, statement,
+    Cursor, Statement, StatementBody, TransactionControl, Utility, Wrapper, is_query_start,
+    statement,
 };
 use super::token::Lexeme;
 
 mod copy;
 mod create;
 mod setting;
+mod words;
 
 type Read = Result<StatementBody, NotUnderstood>;
 
@@ -52,7 +54,8 @@ pub(super) fn body(first: &str, cursor: &mut Cursor<'_>) -> Read {
             Ok(StatementBody::Utility(Utility::Plain))
         }
         "create" => create::create(cursor),
-        _ => Ok(StatementBody::Utility(by_first_word(first, cursor))),
+        "call" => call(cursor),
+        _ => Ok(StatementBody::Utility(words::by_words(first, cursor.rest()))),
     }
 }
 
@@ -60,55 +63,22 @@ fn contains(lexemes: &[Lexeme], word: &str) -> bool {
     lexemes.iter().any(|lexeme| lexeme.is(word))
 }
 
-fn by_first_word(first: &str, cursor: &Cursor<'_>) -> Utility {
-    let rest = cursor.rest();
-    let second = rest.first().and_then(Lexeme::word).unwrap_or_default();
-    match first {
-        "vacuum" | "analyze" | "analyse" | "cluster" | "reindex" | "checkpoint" | "lock" => {
-            Utility::Plain
-        }
-        "truncate" if contains(rest, "cascade") => {
-            Utility::Ddl("TRUNCATE … CASCADE can reach guarded tables")
-        }
-        "truncate" => Utility::Plain,
-        "comment" => Utility::Plain,
-        "grant" | "revoke" if !contains(rest, "on") => {
-            Utility::Escape("a role is granted or revoked")
-        }
-        "grant" | "revoke"
-            if contains(rest, "all") && contains(rest, "in") && contains(rest, "schema") =>
-        {
-            Utility::Ddl("privileges of every table of a schema")
-        }
-        "grant" | "revoke" => Utility::Plain,
-        "drop" => match second.as_str() {
-            "table" | "index" | "view" | "sequence" | "materialized"
-                if !contains(rest, "cascade") =>
-            {
-                Utility::Plain
-            }
-            "table" | "index" | "view" | "sequence" | "materialized" => {
-                Utility::Ddl("DROP … CASCADE can reach guarded tables")
-            }
-            _ => Utility::Ddl("DROP of an object that can hold or change guarded tables"),
-        },
-        "alter" => match second.as_str() {
-            "table" | "index" | "sequence" if contains(rest, "rename") => {
-                Utility::Ddl("RENAME can give a relation another name")
-            }
-            "table" if !create::all_routines_known(rest) => {
-                Utility::Opaque("a routine that is not known to be harmless")
-            }
-            "table" | "index" | "sequence" => Utility::Plain,
-            "role" | "user" | "database" | "system" => {
-                Utility::Escape("settings of a role, database or server")
-            }
-            _ => Utility::Opaque("ALTER of an object that the guard does not follow"),
-        },
-        "do" | "call" => Utility::Opaque("a routine's body is not read"),
-        "merge" => Utility::Opaque("MERGE is not read yet"),
-        _ => Utility::Opaque("a statement that is not known to be harmless"),
-    }
+/// The unquoted word at a place, in lower case; empty if there is none.
+fn word(lexemes: &[Lexeme], at: usize) -> String {
+    lexemes.get(at).and_then(Lexeme::word).unwrap_or_default()
+}
+
+/// CALL routine(…): judged as SELECT routine(…) is. (Its arguments hold no subquery to PostgreSQL.)
+fn call(cursor: &mut Cursor<'_>) -> Read {
+    let Some(first) = cursor.lexemes.first() else {
+        return Err(cursor.unread("CALL without a routine"));
+    };
+    let select =
+        Lexeme { token: Token::make_keyword("SELECT"), place: first.place, span: first.span };
+    let lexemes: Vec<Lexeme> =
+        std::iter::once(select).chain(cursor.rest().iter().cloned()).collect();
+    let statement = statement(&lexemes)?;
+    Ok(StatementBody::Wrapped { wrapper: Wrapper::Call, statement: Box::new(statement) })
 }
 
 fn transaction(first: &str, cursor: &mut Cursor<'_>) -> Read {
