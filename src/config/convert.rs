@@ -98,6 +98,8 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
         .unwrap_or_else(|| default_address(LISTEN));
     let listen_address = address(top, "listen", &listen);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let threads = top.number("threads", 1..=1_024).unwrap_or(cores);
     let (upstream, upstream_sound) = convert_upstream(top, overrides);
     let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
     let admin_address = match &admin {
@@ -170,6 +172,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         tenant,
         limits,
         client_tls: client_tls?,
+        threads,
         login: login?,
         catalog: catalog?,
         ledger,
@@ -247,6 +250,10 @@ fn convert_limits(mut limits: Section<'_, '_>) -> Limits {
     let sizes = 1_024..=MESSAGE_BYTES_MAX;
     let converted = Limits {
         connections: limits.number("connections", 1..=1_000_000).unwrap_or(standard.connections),
+        connections_per_address: limits.number("connections_per_address", 1..=1_000_000),
+        connections_per_role: limits.number("connections_per_role", 1..=1_000_000),
+        idle_timeout: limits.duration("idle_timeout"),
+        statement_timeout: limits.duration("statement_timeout"),
         login_timeout: limits.duration("login_timeout").unwrap_or(standard.login_timeout),
         message_bytes: limits.number("message_bytes", sizes).unwrap_or(standard.message_bytes),
         startup_bytes: limits

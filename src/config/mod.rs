@@ -42,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// TLS towards clients; `None` answers SSLRequest with `N`.
     pub client_tls: Option<ClientTls>,
+    /// Threads that serve sessions.
+    pub threads: usize,
     /// How clients log in.
     pub login: Login,
     /// Where the catalogue is read; `None` if names alone decide.
@@ -55,6 +57,14 @@ pub struct Config {
 pub struct Limits {
     /// Client connections at once.
     pub connections: usize,
+    /// Client connections at once from one address; `None` for as many as there may be at all.
+    pub connections_per_address: Option<usize>,
+    /// Client connections at once of one role; `None` for as many as there may be at all.
+    pub connections_per_role: Option<usize>,
+    /// How long a session may be idle outside a transaction; `None` for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long a group of messages may take to be answered; `None` for ever.
+    pub statement_timeout: Option<Duration>,
     /// From the TCP connection to the first ReadyForQuery.
     pub login_timeout: Duration,
     /// The largest message a client may send after login, in bytes, COPY data excepted.
@@ -73,6 +83,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_000,
+            connections_per_address: None,
+            connections_per_role: None,
+            idle_timeout: None,
+            statement_timeout: None,
             login_timeout: Duration::from_secs(30),
             message_bytes: 64 << 20,
             startup_bytes: 10_000,

@@ -1,6 +1,8 @@
 use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -22,6 +24,10 @@ pub(super) struct PlanCache {
     telemetry: Telemetry,
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
+    /// Tells it from other caches of the process.
+    number: u64,
+    /// Bytes of text that one thread keeps at hand.
+    near_bytes: usize,
 }
 
 /// A set that finds a plan by its text.
@@ -103,15 +109,25 @@ impl Shard {
 }
 
 impl PlanCache {
-    /// An empty cache for so many bytes of text.
-    pub(super) fn new(policies: Policies, telemetry: Telemetry, bytes: usize) -> Self {
-        let limit = bytes / SHARDS / 2;
+    /// An empty cache for so many bytes of text, used by so many threads.
+    pub(super) fn new(
+        policies: Policies,
+        telemetry: Telemetry,
+        bytes: usize,
+        threads: usize,
+    ) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        // Half of it is shared; the threads divide the other half.
+        let limit = bytes / SHARDS / 4;
+        let near_bytes = (bytes / 2).checked_div(threads).unwrap_or_default();
         let shard = || Mutex::new(Shard::new(limit));
         Self {
             policies,
             telemetry,
             hasher: RandomState::new(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            near_bytes,
         }
     }
 
@@ -119,6 +135,53 @@ impl PlanCache {
         let shards = u64::try_from(self.shards.len()).unwrap_or(u64::MAX);
         let at = self.hasher.hash_one(text).checked_rem(shards)?;
         self.shards.get(usize::try_from(at).unwrap_or(0))
+    }
+}
+
+/// The plans that one thread has used lately: what it finds there costs no lock.
+struct Near {
+    /// Which cache they are of, and under which policy.
+    of: (u64, u64),
+    plans: HashSet<Key>,
+    bytes: usize,
+}
+
+thread_local! {
+    static NEAR: RefCell<Near> =
+        RefCell::new(Near { of: (0, 0), plans: HashSet::new(), bytes: 0 });
+}
+
+impl Near {
+    /// Forgets what is of another cache or policy.
+    fn renew(&mut self, of: (u64, u64)) {
+        if self.of != of {
+            self.clear();
+            self.of = of;
+        }
+    }
+
+    fn clear(&mut self) {
+        self.plans.clear();
+        self.bytes = 0;
+    }
+
+    fn get(&mut self, of: (u64, u64), text: &str) -> Option<Arc<Planned>> {
+        self.renew(of);
+        self.plans.get(text).map(|Key(planned)| Arc::clone(planned))
+    }
+
+    fn insert(&mut self, of: (u64, u64), planned: &Arc<Planned>, limit: usize) {
+        let bytes = planned.text().len().saturating_add(ENTRY_BYTES);
+        if planned.generation() != of.1 || bytes > limit {
+            return;
+        }
+        self.renew(of);
+        if self.bytes.saturating_add(bytes) > limit {
+            self.clear();
+        }
+        if self.plans.insert(Key(Arc::clone(planned))) {
+            self.bytes = self.bytes.saturating_add(bytes);
+        }
     }
 }
 
@@ -130,6 +193,17 @@ impl PlanCache {
 
     /// The plan of a text under the newest policy.
     pub(super) fn plan(&self, text: &str) -> Arc<Planned> {
+        let of = (self.number, self.policies.generation());
+        if let Some(planned) = NEAR.with_borrow_mut(|near| near.get(of, text)) {
+            PlanCached { hit: true }.emit(&self.telemetry);
+            return planned;
+        }
+        let planned = self.shared_plan(text);
+        NEAR.with_borrow_mut(|near| near.insert(of, &planned, self.near_bytes));
+        planned
+    }
+
+    fn shared_plan(&self, text: &str) -> Arc<Planned> {
         let shard = self.shard(text);
         if let Some(shard) = shard {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,26 +1,27 @@
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::admin::{Readiness, Stage};
 use super::cache::PlanCache;
 use super::plans::SessionPlans;
 use super::roll::{self, NoRoll};
 use super::tls::{self, NoTls};
+use super::workers::Workers;
 use crate::catalog::{self, Policies};
 use crate::config::Config;
 use crate::session::SessionRules;
 use crate::telemetry::{
     CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
 };
-use crate::wire::{Connection, Encryption, Login, Socket, Upstream, refuse};
+use crate::wire::{Connection, Encryption, Login, Quota, Socket, Upstream, refuse};
 
 /// Connections over the limit that are told so at once; more are closed without a word.
 const REFUSALS: usize = 64;
@@ -39,6 +40,9 @@ pub enum NotServed {
         /// Why.
         source: io::Error,
     },
+    /// The threads for sessions cannot be started.
+    #[error("start threads: {0}")]
+    Threads(io::Error),
     /// TLS towards clients cannot be used.
     #[error("client_tls: {0}")]
     ClientTls(NoTls),
@@ -56,9 +60,7 @@ pub enum NotServed {
 /// Statements are planned under `policies`, whose catalogue is kept up to date meanwhile if the
 /// configuration has one.
 ///
-/// Statements are planned on the runtime's worker threads, and the deepest that the reading limits
-/// let through needs more stack than a thread has by default: build the runtime with
-/// `thread_stack_size(16 << 20)`.
+/// Sessions run on threads of their own, `threads` of them.
 ///
 /// # Errors
 /// If the address cannot be listened on, or certificate and key cannot be used.
@@ -84,7 +86,9 @@ pub async fn serve(
         }
         None => CatalogAbsent.emit(),
     }
-    let mut server = Server {
+    let threads = config.threads;
+    let workers = Workers::start(threads).map_err(NotServed::Threads)?;
+    let server = Server {
         rules: Arc::new(SessionRules {
             mode: config.mode,
             tenant: config.tenant.clone(),
@@ -96,10 +100,13 @@ pub async fn serve(
             policies.clone(),
             telemetry.clone(),
             config.limits.plan_cache_bytes,
+            config.threads,
         )),
         permits: Arc::new(Semaphore::new(config.limits.connections)),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
-        sessions: JoinSet::new(),
+        addresses: Quota::new(config.limits.connections_per_address),
+        roles: Quota::new(config.limits.connections_per_role),
+        workers,
         policies,
         config,
         telemetry,
@@ -121,21 +128,15 @@ pub async fn serve(
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
-            // Sessions that have ended are taken out of the set.
-            Some(_) = server.sessions.join_next() => {}
         }
     }
     drop(listener);
     readiness.set(Stage::Draining);
     drain.send_replace(true);
-    tracing::info!(sessions = server.sessions.len(), "draining");
-    let all_ended = async { while server.sessions.join_next().await.is_some() {} };
-    if timeout(server.config.limits.drain, all_ended).await.is_err() {
-        tracing::warn!(
-            sessions = server.sessions.len(),
-            "ended sessions that were not idle in time"
-        );
-        server.sessions.shutdown().await;
+    tracing::info!(sessions = server.workers.open(), "draining");
+    let left = server.workers.finish(server.config.limits.drain).await;
+    if left > 0 {
+        tracing::warn!(sessions = left, "ended sessions that were not idle in time");
     }
     Ok(())
 }
@@ -152,23 +153,28 @@ struct Server {
     login: Login,
     permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    sessions: JoinSet<()>,
+    addresses: Quota<IpAddr>,
+    roles: Quota<Box<str>>,
+    workers: Workers,
     drained: watch::Receiver<bool>,
 }
 
 impl Server {
-    fn accept(&mut self, stream: TcpStream, client: SocketAddr) {
-        // Answers are small and waited for.
-        let _ = stream.set_nodelay(true);
-        let stream = Socket::Tcp(stream);
+    fn accept(&self, stream: TcpStream, client: SocketAddr) {
+        // From here on the socket belongs to the runtime of a worker.
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        let own = move || Socket::of(TcpStream::from_std(stream)?);
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             ConnectionRefused { reason: RefusedReason::Limit, client }.emit(&self.telemetry);
-            if let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() {
-                self.sessions.spawn(async move {
-                    refuse(stream, "53300", "orgguard: sorry, too many clients already").await;
-                    drop(refusal);
-                });
-            }
+            self.refuse(own, "orgguard: sorry, too many clients already");
+            return;
+        };
+        let Some(counted) = self.addresses.take(&client.ip()) else {
+            ConnectionRefused { reason: RefusedReason::LimitOfAddress, client }
+                .emit(&self.telemetry);
+            self.refuse(own, "orgguard: too many connections from this address");
             return;
         };
         let opened = ConnectionOpened { client }.emit(&self.telemetry);
@@ -181,12 +187,32 @@ impl Server {
             encryption: self.encryption.clone(),
             telemetry: self.telemetry.clone(),
             client,
+            roles: self.roles.clone(),
             drain: self.drained.clone(),
         };
         let plans = SessionPlans::new(Arc::clone(&self.plans), self.rules.mode);
-        self.sessions.spawn(async move {
-            connection.run(stream, &plans).await;
-            drop((opened, permit));
+        self.workers.give(move || async move {
+            if let Ok(stream) = own() {
+                connection.run(stream, &plans).await;
+            }
+            drop((opened, permit, counted));
+        });
+    }
+
+    /// Tells a client why it is not served, unless many are being told already.
+    fn refuse(
+        &self,
+        stream: impl FnOnce() -> io::Result<Socket> + Send + 'static,
+        why: &'static str,
+    ) {
+        let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return;
+        };
+        self.workers.give(move || async move {
+            if let Ok(stream) = stream() {
+                refuse(stream, "53300", why).await;
+            }
+            drop(refusal);
         });
     }
 }

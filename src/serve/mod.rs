@@ -6,6 +6,7 @@ mod listener;
 mod plans;
 mod roll;
 mod tls;
+mod workers;
 
 pub use admin::{Admin, Readiness, Stage};
 pub use listener::{NotServed, serve};

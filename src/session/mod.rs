@@ -123,6 +123,8 @@ pub struct Session {
     copy_in: bool,
     /// Audit only: the conversation is not followed any more.
     lost: bool,
+    /// ReadyForQuery messages after login.
+    groups: u64,
 }
 
 impl Session {
@@ -147,6 +149,7 @@ impl Session {
             schema_touched: false,
             copy_in: false,
             lost: false,
+            groups: 0,
         }
     }
 
@@ -170,6 +173,18 @@ impl Session {
     #[must_use]
     pub fn remembered(&self) -> (usize, usize) {
         self.registry.counts()
+    }
+
+    /// Whether the server has something to answer; it may be waiting for the rest of it.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        !self.pipeline.is_empty() && !self.copy_in
+    }
+
+    /// How many groups of messages the server has answered, ReadyForQuery included.
+    #[must_use]
+    pub const fn groups(&self) -> u64 {
+        self.groups
     }
 
     /// Whether the conversation is not followed any more (audit only).

@@ -275,6 +275,7 @@ impl Session {
             return if lost { ServerStep::End } else { ServerStep::Forward };
         }
         self.copy_in = false;
+        self.groups = self.groups.wrapping_add(1);
         self.confirmed.ready(status);
         if status == Status::Idle {
             self.tell_schema(out);

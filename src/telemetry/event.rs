@@ -225,6 +225,10 @@ pub enum RefusedReason {
     Draining,
     /// As many connections as the limit allows.
     Limit,
+    /// As many connections of one address as the limit allows.
+    LimitOfAddress,
+    /// As many connections of one role as the limit allows.
+    LimitOfRole,
     /// The client did not prove who it is, or the guard could not log in for it.
     Login,
     /// Not ready in time.
@@ -248,6 +252,8 @@ impl RefusedReason {
         match self {
             Self::Draining => "draining",
             Self::Limit => "limit",
+            Self::LimitOfAddress => "limit_of_address",
+            Self::LimitOfRole => "limit_of_role",
             Self::Login => "login",
             Self::LoginTimeout => "login_timeout",
             Self::Protocol => "protocol",
@@ -306,6 +312,53 @@ impl BytesRelayed {
         match self.direction {
             Direction::FromClient => handles.bytes_from_client.inc_by(self.bytes),
             Direction::FromServer => handles.bytes_from_server.inc_by(self.bytes),
+        }
+    }
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndedBy {
+    /// The client said goodbye or left.
+    Client,
+    /// The server closed the connection.
+    Upstream,
+    /// The guard: it is shutting down, a limit was reached, or the protocol was broken.
+    Guard,
+}
+
+impl EndedBy {
+    /// The metric label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Guard => "guard",
+        }
+    }
+}
+
+/// A session that had begun has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionEnded {
+    /// By whom.
+    pub by: EndedBy,
+    /// The client's address.
+    pub client: SocketAddr,
+}
+
+impl SessionEnded {
+    /// Counts it, and logs what was nobody's wish.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        telemetry.count_ended(self.by.name());
+        if self.by != EndedBy::Client {
+            tracing::info!(
+                target: "orgguard::connection",
+                by = self.by.name(),
+                client = %self.client,
+                "session ended"
+            );
         }
     }
 }

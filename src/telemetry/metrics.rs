@@ -47,6 +47,7 @@ struct Inner {
     advice: IntCounterVec,
     unjudged: IntCounterVec,
     refused_connections: IntCounterVec,
+    ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
     mode: Mode,
@@ -102,6 +103,11 @@ impl Telemetry {
             "Client connections refused or given up before they were ready.",
             &["reason"],
         )?;
+        let ended = vector(
+            "orgguard_sessions_ended_total",
+            "Sessions that had begun and ended, by who ended them.",
+            &["by"],
+        )?;
         let constants = [
             ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
             ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
@@ -123,6 +129,7 @@ impl Telemetry {
                 advice,
                 unjudged,
                 refused_connections,
+                ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
                 mode,
@@ -234,6 +241,10 @@ impl Telemetry {
 
     pub(super) fn count_refused_connection(&self, reason: &str) {
         increment(&self.inner.refused_connections, &[reason]);
+    }
+
+    pub(super) fn count_ended(&self, by: &str) {
+        increment(&self.inner.ended, &[by]);
     }
 
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,

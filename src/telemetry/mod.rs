@@ -15,9 +15,9 @@ mod pace;
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use event::{
-    AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, FramingLost,
-    MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered, SessionLabels,
-    StatementJudged, TextPlanned, UnjudgedReason, ViolationFound,
+    AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
+    FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
+    SessionEnded, SessionLabels, StatementJudged, TextPlanned, UnjudgedReason, ViolationFound,
 };
 pub use keep::{keep_ledger, take_up, write_ledger};
 pub use log::start_logging;

@@ -1,17 +1,19 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
+use super::patience::{Expired, Patience};
 use super::plans::Plans;
-use super::relay::{Ended, Witness, relay};
+use super::quota::Quota;
+use super::relay::{Ended, Terms, Witness, relay};
 use super::socket::Socket;
 use super::startup::{Startup, Unwelcome};
 use super::stream::Stream;
@@ -22,9 +24,12 @@ use crate::config::Config;
 use crate::session::{Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
-    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, FramingLost, RefusedReason,
-    Remembered, SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
+    Remembered, SessionEnded, SessionLabels, StatementJudged, Telemetry, ViolationFound,
 };
+
+/// For handing a cancel request to the server.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 const UNREACHED: &str = "orgguard: the database server cannot be reached";
 const TOO_LONG: &str = "orgguard: login took too long";
@@ -48,6 +53,8 @@ pub struct Connection {
     pub telemetry: Telemetry,
     /// The client's address.
     pub client: SocketAddr,
+    /// How many connections each role may have.
+    pub roles: Quota<Box<str>>,
     /// Turns true when sessions are to end as soon as they are idle.
     pub drain: watch::Receiver<bool>,
 }
@@ -103,13 +110,99 @@ impl Connection {
         let remembered = Remembered::none(&self.telemetry);
         let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
         let mark = mark();
-        let packet = match (self.admit(&startup, &mark), self.rules.mode) {
-            (Ok(_), Mode::Audit) => startup.raw.clone(),
+        let packet = match self.packet(&startup, &witness, &mark) {
+            Ok(packet) => packet,
+            Err(words) => return say(&mut client, &words).await,
+        };
+        let role: Box<str> = startup.parameter("user").unwrap_or_default().into();
+        let Some(_counted) = self.roles.take(&role) else {
+            let why = "orgguard: too many connections for this role";
+            return self.turn_away(&mut client, RefusedReason::LimitOfRole, "53300", why).await;
+        };
+        let mut server = match self.connect(&packet, deadline).await {
+            Ok(server) => server,
+            Err(reason) => {
+                return self.turn_away(&mut client, reason, "08006", UNREACHED).await;
+            }
+        };
+        let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, &role)).await;
+        if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
+            return self.not_logged_in(&mut client, &role, reason).await;
+        }
+        let tenant = self.rules.tenant.setting.as_deref();
+        let setting = tenant.and_then(|setting| startup.setting(setting));
+        let identity = Identity { setting, role: role.into(), mark };
+        drop((packet, startup));
+        let session = Session::new(Arc::clone(&self.rules), identity);
+        self.converse(client, server, session, planner, &mut witness, deadline).await;
+    }
+
+    /// Relays until the session ends, and says why where that is not plain.
+    async fn converse(
+        &self,
+        mut client: Stream,
+        mut server: Stream,
+        session: Session,
+        planner: &dyn Plans,
+        witness: &mut Teller<'_>,
+        login_deadline: Instant,
+    ) {
+        let limits = &self.config.limits;
+        let mut conversation = Conversation::new(session, self.rules.mode, limits.message_bytes);
+        let terms = Terms {
+            login_deadline,
+            patience: Patience { idle: limits.idle_timeout, statement: limits.statement_timeout },
+            drain: self.drain.clone(),
+        };
+        let ended =
+            relay(&mut client, &mut server, &mut conversation, planner, witness, terms).await;
+        match ended {
+            Ok(Ended::Closed(by)) => {
+                self.ended(by);
+                drop(server);
+                farewell(&mut client).await;
+            }
+            Ok(Ended::Expired(expired)) => {
+                self.ended(EndedBy::Guard);
+                drop(server);
+                if expired == Expired::Statement {
+                    self.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
+            }
+            Ok(Ended::LoginTimeout) => {
+                let reason = RefusedReason::LoginTimeout;
+                self.turn_away(&mut client, reason, "08006", TOO_LONG).await;
+            }
+            Err(error) => {
+                self.ended(EndedBy::Client);
+                tracing::debug!(client = %self.client, %error, "session lost");
+            }
+        }
+    }
+
+    /// Tells a client why there is no session.
+    async fn turn_away(&self, client: &mut Stream, reason: RefusedReason, code: &str, why: &str) {
+        self.refused(reason);
+        let mut bytes = Vec::new();
+        fatal(&mut bytes, code, why, None);
+        say(client, &bytes).await;
+    }
+
+    /// The packet for the server, or what the client is told instead.
+    fn packet(
+        &self,
+        startup: &Startup,
+        witness: &Teller<'_>,
+        mark: &str,
+    ) -> Result<Vec<u8>, Vec<u8>> {
+        match (self.admit(startup, mark), self.rules.mode) {
+            (Ok(_), Mode::Audit) => Ok(startup.raw.clone()),
             (Err(unwelcome), Mode::Audit) => {
                 witness.unwelcome(&unwelcome);
-                startup.raw.clone()
+                Ok(startup.raw.clone())
             }
-            (Ok(built), Mode::Enforce | Mode::Rewrite) => built,
+            (Ok(built), Mode::Enforce | Mode::Rewrite) => Ok(built),
             (Err(unwelcome), Mode::Enforce | Mode::Rewrite) => {
                 if unwelcome.parameter.is_some() {
                     witness.unwelcome(&unwelcome);
@@ -119,54 +212,8 @@ impl Connection {
                 let hint = "leave it out, or let the guard's configuration allow it";
                 let hint = unwelcome.parameter.is_some().then_some(hint);
                 fatal(&mut bytes, unwelcome.code, &unwelcome.message, hint);
-                say(&mut client, &bytes).await;
-                return;
+                Err(bytes)
             }
-        };
-        let mut server = match self.connect(&packet, deadline).await {
-            Ok(server) => server,
-            Err(reason) => {
-                self.refused(reason);
-                let mut bytes = Vec::new();
-                fatal(&mut bytes, "08006", UNREACHED, None);
-                say(&mut client, &bytes).await;
-                return;
-            }
-        };
-        let role = startup.parameter("user").unwrap_or_default();
-        let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, role)).await;
-        if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
-            self.not_logged_in(&mut client, role, reason).await;
-            return;
-        }
-        let tenant = self.rules.tenant.setting.as_deref();
-        let setting = tenant.and_then(|setting| startup.setting(setting));
-        let identity = Identity { setting, role: role.to_owned(), mark };
-        drop((packet, startup));
-        let session = Session::new(Arc::clone(&self.rules), identity);
-        let limit = self.config.limits.message_bytes;
-        let mut conversation = Conversation::new(session, self.rules.mode, limit);
-        let ended = relay(
-            &mut client,
-            &mut server,
-            &mut conversation,
-            planner,
-            &mut witness,
-            deadline,
-            self.drain.clone(),
-        );
-        match ended.await {
-            Ok(Ended::Closed) => {
-                drop(server);
-                farewell(&mut client).await;
-            }
-            Ok(Ended::LoginTimeout) => {
-                self.refused(RefusedReason::LoginTimeout);
-                let mut bytes = Vec::new();
-                fatal(&mut bytes, "08006", TOO_LONG, None);
-                say(&mut client, &bytes).await;
-            }
-            Err(error) => tracing::debug!(client = %self.client, %error, "session lost"),
         }
     }
 
@@ -192,6 +239,21 @@ impl Connection {
             Ok(Ok(server)) => Ok(server),
             Ok(Err(_)) => Err(RefusedReason::Upstream),
             Err(_) => Err(RefusedReason::LoginTimeout),
+        }
+    }
+
+    fn ended(&self, by: EndedBy) {
+        SessionEnded { by, client: self.client }.emit(&self.telemetry);
+    }
+
+    /// Cancels what a session's backend is doing: closing the connection would not stop it.
+    async fn cancel_statement(&self, key: &[u8]) {
+        const CANCEL: [u8; 4] = 80_877_102_u32.to_be_bytes();
+        let length = u32::try_from(key.len().saturating_add(8)).unwrap_or(u32::MAX);
+        let request = [&length.to_be_bytes()[..], &CANCEL, key].concat();
+        let cancelled = timeout(CANCEL_TIMEOUT, self.upstream.cancel(&request)).await;
+        if !matches!(cancelled, Ok(Ok(()))) {
+            tracing::warn!(client = %self.client, "a statement could not be cancelled");
         }
     }
 

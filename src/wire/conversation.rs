@@ -1,5 +1,6 @@
 use super::decode::{self, GATHERED_BYTES};
 use super::frame::{self, HEADER, Next};
+use super::patience::{Doing, Expired};
 use crate::session::{
     ClientStep, Event, FromClient, Mode, Output, Permit, Planner, ServerStep, Session, fatal,
 };
@@ -31,6 +32,12 @@ pub(super) struct Conversation {
     pub(super) to_client: Vec<u8>,
     waiting: bool,
     ending: bool,
+    /// The client has said goodbye.
+    terminated: bool,
+    /// The last message of the server was an error.
+    erred: bool,
+    /// BackendKeyData's body, with which a statement is cancelled.
+    key: Vec<u8>,
 }
 
 /// How a server's bytes were taken.
@@ -65,6 +72,9 @@ impl Conversation {
             to_client: Vec::new(),
             waiting: false,
             ending: false,
+            terminated: false,
+            erred: false,
+            key: Vec::new(),
         }
     }
 
@@ -76,6 +86,22 @@ impl Conversation {
     /// Whether the session ends once the client has been told.
     pub(super) const fn is_ending(&self) -> bool {
         self.ending
+    }
+
+    /// What the session is doing.
+    pub(super) fn doing(&self) -> Doing {
+        if self.session.is_idle() {
+            Doing::Nothing
+        } else if self.session.is_answering() {
+            Doing::Statement
+        } else {
+            Doing::Other
+        }
+    }
+
+    /// How many groups of messages the server has answered.
+    pub(super) const fn groups(&self) -> u64 {
+        self.session.groups()
     }
 
     pub(super) const fn is_logged_in(&self) -> bool {
@@ -105,6 +131,32 @@ impl Conversation {
             );
         }
         quiet
+    }
+
+    /// Ends the session of whoever took too long.
+    pub(super) fn expire(&mut self, expired: Expired) {
+        let (code, why) = match expired {
+            Expired::Idle => ("57P05", "idle sessions"),
+            Expired::Statement => ("57014", "the time of a statement"),
+        };
+        self.end(code, &format!("terminating connection due to orgguard's limit on {why}"));
+    }
+
+    /// The server has closed its connection. Where nothing explains it, the client is told.
+    pub(super) fn server_closed(&mut self) {
+        if !self.audit && !self.ending && !self.terminated && !self.erred {
+            self.end("08006", "orgguard: the database server closed the connection");
+        }
+    }
+
+    /// Whether the client has said goodbye.
+    pub(super) const fn is_terminated(&self) -> bool {
+        self.terminated
+    }
+
+    /// What the server gave to cancel statements with: process and secret key.
+    pub(super) fn key(&self) -> &[u8] {
+        &self.key
     }
 
     fn end(&mut self, code: &str, message: &str) {
@@ -226,6 +278,7 @@ impl Conversation {
                 return false;
             }
         };
+        self.terminated |= matches!(message, FromClient::Terminate);
         match self.session.client(&message, planner, &mut self.output) {
             ClientStep::Forward(permit) => self.send(permit, frame),
             ClientStep::Instead(permit, bytes) => self.send(permit, bytes),
@@ -381,6 +434,10 @@ impl Conversation {
             Ok(message) => message,
             Err(reason) => return self.lose_server(reason),
         };
+        self.erred = kind == b'E';
+        if kind == b'K' && !self.session.is_logged_in() {
+            self.key = body.to_vec();
+        }
         let now = total.min(bytes.len());
         self.server_rest = total.saturating_sub(now);
         match self.session.server(&message, &mut self.output) {

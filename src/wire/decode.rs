@@ -81,7 +81,7 @@ fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
 
 /// Whether a server's message must be there as a whole before it can be judged.
 pub(super) const fn is_gathered(kind: u8) -> bool {
-    matches!(kind, b'C' | b'Z' | b't' | b'S')
+    matches!(kind, b'C' | b'K' | b'Z' | b't' | b'S')
 }
 
 /// The largest of those: the types of 65,535 parameters.

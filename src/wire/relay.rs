@@ -9,9 +9,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::conversation::Conversation;
+use super::patience::{Expired, Patience, Watch};
 use super::plans::Plans;
 use super::stream::Stream;
-use crate::telemetry::Direction;
+use crate::telemetry::{Direction, EndedBy};
 
 /// Bytes read at once; a side is not read while as many wait to be written to the other.
 const BUFFER: usize = 64 << 10;
@@ -52,9 +53,11 @@ fn give_back(buffer: &mut Vec<u8>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// One side closed, or the guard did.
-    Closed,
+    Closed(EndedBy),
     /// The first ReadyForQuery did not come in time.
     LoginTimeout,
+    /// Nothing was said, or a statement ran, for longer than the limits allow.
+    Expired(Expired),
 }
 
 /// What the relay tells of while it runs.
@@ -78,6 +81,8 @@ struct Relay<'a> {
     server_shut: bool,
     told_login: bool,
     draining: bool,
+    /// How often bytes were taken from either side.
+    moved: u64,
 }
 
 enum Progress {
@@ -85,16 +90,27 @@ enum Progress {
     Ended,
 }
 
-/// Relays until a side ends. `drain` turns true when sessions are to end as soon as they are idle.
+/// What ends a session beside its two sides.
+pub(super) struct Terms {
+    /// The first ReadyForQuery is to come before it.
+    pub(super) login_deadline: Instant,
+    pub(super) patience: Patience,
+    /// Turns true when sessions are to end as soon as they are idle.
+    pub(super) drain: watch::Receiver<bool>,
+}
+
+/// Relays until a side ends.
 pub(super) async fn relay(
     client: &mut Stream,
     server: &mut Stream,
     conversation: &mut Conversation,
     planner: &dyn Plans,
     witness: &mut (dyn Witness + Send),
-    login_deadline: Instant,
-    mut drain: watch::Receiver<bool>,
+    terms: Terms,
 ) -> io::Result<Ended> {
+    let Terms { login_deadline, patience, mut drain } = terms;
+    let mut watch = Watch::new(patience, Instant::now());
+    let mut look_at = watch.next(Instant::now());
     let mut relay = Relay {
         client,
         server,
@@ -108,17 +124,28 @@ pub(super) async fn relay(
         server_shut: false,
         told_login: false,
         draining: *drain.borrow_and_update(),
+        moved: 0,
     };
     loop {
         tokio::select! {
             progress = poll_fn(|context| relay.poll(context, conversation, planner, witness)) => {
                 match progress? {
                     Progress::LoggedIn => {}
-                    Progress::Ended => return Ok(Ended::Closed),
+                    Progress::Ended => return Ok(Ended::Closed(relay.ended_by(conversation))),
                 }
             }
             () = sleep_until(login_deadline), if !relay.told_login => {
                 return Ok(Ended::LoginTimeout);
+            }
+            () = sleep_until(look_at.unwrap_or(login_deadline)), if look_at.is_some() => {
+                let now = Instant::now();
+                let groups = conversation.groups();
+                let expired = watch.look(now, conversation.doing(), relay.moved, groups);
+                look_at = watch.next(now);
+                if let Some(expired) = expired {
+                    conversation.expire(expired);
+                    return Ok(Ended::Expired(expired));
+                }
             }
             changed = drain.changed(), if !relay.draining => {
                 relay.draining = changed.is_err() || *drain.borrow_and_update();
@@ -182,6 +209,16 @@ impl Relay<'_> {
         (self.server_ended || conversation.is_ending())
             && conversation.to_client.is_empty()
             && !self.client_unflushed
+    }
+
+    const fn ended_by(&self, conversation: &Conversation) -> EndedBy {
+        if self.client_ended || conversation.is_terminated() {
+            EndedBy::Client
+        } else if self.server_ended {
+            EndedBy::Upstream
+        } else {
+            EndedBy::Guard
+        }
     }
 
     /// Whether anything was written.
@@ -260,6 +297,7 @@ impl Relay<'_> {
         READ.with_borrow_mut(|buffer| {
             match poll_read(Pin::new(&mut *self.client), context, buffer) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    self.moved = self.moved.wrapping_add(1);
                     conversation.client_bytes(bytes, planner);
                     witness.took(Direction::FromClient, bytes.len(), conversation);
                     true
@@ -286,12 +324,16 @@ impl Relay<'_> {
         READ.with_borrow_mut(|buffer| {
             match poll_read(Pin::new(&mut *self.server), context, buffer) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    self.moved = self.moved.wrapping_add(1);
                     conversation.server_bytes(bytes, planner);
                     witness.took(Direction::FromServer, bytes.len(), conversation);
                     true
                 }
                 Poll::Ready(_) => {
                     self.server_ended = true;
+                    if !self.client_ended {
+                        conversation.server_closed();
+                    }
                     true
                 }
                 Poll::Pending => false,

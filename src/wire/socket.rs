@@ -3,9 +3,17 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// Silence on a connection before its peer is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Between such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A connection below TLS: TCP, or a socket of the file system.
 #[derive(Debug)]
@@ -17,11 +25,24 @@ pub enum Socket {
 }
 
 impl Socket {
-    /// Connects over TCP. Messages are small and waited for, so none is held back.
-    pub(super) async fn tcp(host: &str, port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((host, port)).await?;
+    /// A connection over TCP. Messages are small and waited for, so none is held back; and a peer
+    /// that is gone without a word is found out in about two minutes.
+    ///
+    /// # Errors
+    /// If the socket takes none of that.
+    pub fn of(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(6);
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         Ok(Self::Tcp(stream))
+    }
+
+    /// Connects over TCP.
+    pub(super) async fn tcp(host: &str, port: u16) -> io::Result<Self> {
+        Self::of(TcpStream::connect((host, port)).await?)
     }
 
     /// Connects to a socket of the file system.

@@ -1,0 +1,160 @@
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// The deepest statement that the reading limits let through needs more stack than a thread has
+/// by default.
+const STACK_BYTES: usize = 16 << 20;
+
+/// What a worker is given: it makes the session on the worker's own thread, so that sockets are
+/// registered with the runtime that waits for them.
+type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// Threads with a runtime each, among which sessions are dealt out. A session stays on its thread:
+/// both its sockets wake the same one, and nothing of it crosses from core to core.
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+    /// Turns true when sessions are to be ended wherever they are.
+    end: watch::Sender<bool>,
+}
+
+struct Worker {
+    jobs: mpsc::UnboundedSender<Job>,
+    /// Sessions open on it.
+    open: Arc<AtomicUsize>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl Workers {
+    /// Starts so many threads.
+    pub(super) fn start(count: usize) -> io::Result<Self> {
+        let end = watch::Sender::new(false);
+        let mut workers = Vec::with_capacity(count);
+        for number in 0..count.max(1) {
+            let (jobs, received) = mpsc::unbounded_channel();
+            let open = Arc::new(AtomicUsize::new(0));
+            let (telling, ended) = oneshot::channel();
+            let (own, ending) = (Arc::clone(&open), end.subscribe());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            std::thread::Builder::new()
+                .name(format!("orgguard-{number}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || {
+                    runtime.block_on(work(received, own, ending));
+                    // Nobody may be waiting any more.
+                    let _ = telling.send(());
+                })?;
+            workers.push(Worker { jobs, open, ended });
+        }
+        Ok(Self { workers, end })
+    }
+
+    /// Sessions open on all of them.
+    pub(super) fn open(&self) -> usize {
+        self.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Gives a session to the worker that has the fewest.
+    pub(super) fn give<F>(&self, make: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let fewest = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed));
+        let Some(worker) = fewest else {
+            return;
+        };
+        worker.open.fetch_add(1, Ordering::Relaxed);
+        // A worker ends only after its sender is gone.
+        let _ = worker.jobs.send(Box::new(move || Box::pin(make())));
+    }
+
+    /// Waits until all sessions have ended; those that have not in time are ended. How many those
+    /// were.
+    pub(super) async fn finish(self, patience: Duration) -> usize {
+        let opens: Vec<_> = self.workers.iter().map(|worker| Arc::clone(&worker.open)).collect();
+        let mut ended: Vec<_> = self
+            .workers
+            .into_iter()
+            .map(|Worker { jobs, open: _, ended }| {
+                drop(jobs);
+                ended
+            })
+            .collect();
+        let all = async {
+            for ended in &mut ended {
+                // A worker that is gone without a word has ended too.
+                let _ = ended.await;
+            }
+        };
+        if timeout(patience, all).await.is_ok() {
+            return 0;
+        }
+        let left = opens.iter().map(|open| open.load(Ordering::Relaxed)).sum();
+        self.end.send_replace(true);
+        for ended in ended {
+            let _ = ended.await;
+        }
+        left
+    }
+}
+
+/// A worker's life: sessions are taken until no more can come, and served until the last has ended.
+async fn work(
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    open: Arc<AtomicUsize>,
+    mut ending: watch::Receiver<bool>,
+) {
+    let mut sessions = JoinSet::new();
+    let mut more = true;
+    while more || !sessions.is_empty() {
+        tokio::select! {
+            job = jobs.recv(), if more => match job {
+                Some(job) => {
+                    sessions.spawn(job());
+                }
+                None => more = false,
+            },
+            Some(_) = sessions.join_next() => {
+                open.fetch_sub(1, Ordering::Relaxed);
+            }
+            Ok(_) = ending.wait_for(|end| *end) => {
+                sessions.shutdown().await;
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sessions_are_dealt_out_waited_for_and_ended_in_the_end() {
+        let workers = Workers::start(2).unwrap();
+        let (telling, mut told) = mpsc::unbounded_channel();
+        for _ in 0..2 {
+            let telling = telling.clone();
+            workers.give(move || async move {
+                let thread = std::thread::current();
+                telling.send(thread.name().map(str::to_owned)).unwrap();
+                std::future::pending::<()>().await;
+            });
+        }
+        let mut threads = [told.recv().await.unwrap(), told.recv().await.unwrap()];
+        threads.sort();
+        assert_eq!(threads.map(Option::unwrap), ["orgguard-0", "orgguard-1"]);
+        assert_eq!(workers.open(), 2);
+        assert_eq!(workers.finish(Duration::from_millis(10)).await, 2);
+        let workers = Workers::start(1).unwrap();
+        workers.give(|| async {});
+        assert_eq!(workers.finish(Duration::from_secs(60)).await, 0);
+    }
+}
