@@ -7,6 +7,7 @@ use super::guard::{convert_reading, convert_tables, lower};
 use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
+use super::rollout::convert_stages;
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
 use super::upstream::convert_upstream;
@@ -151,10 +152,12 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     );
     let catalog = convert_catalog(top);
     let ledger = convert_ledger(top.section("ledger"));
+    let stages = convert_stages(top, mode);
 
     let tenant = tenant?;
     Some(Config {
         mode: mode?,
+        stages,
         listen: listen_address?,
         upstream: upstream_sound.then_some(upstream.value)?,
         admin: admin_address?,

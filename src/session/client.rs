@@ -22,6 +22,9 @@ impl Session {
         planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
+        if let Some(newer) = planner.newer_modes(self.modes.generation()) {
+            self.modes = newer;
+        }
         let enforcing = gate::refuses(self.rules.mode);
         if enforcing {
             if let Some(step) = self.before(message, out) {
@@ -31,9 +34,9 @@ impl Session {
             if !self.lost {
                 self.lose("too many answers outstanding", out);
             }
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         } else if self.skipping && !matches!(message, FromClient::Sync) {
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         }
         match message {
             FromClient::Query(text) => match planner.plan_bytes(text) {
@@ -186,10 +189,10 @@ impl Session {
                 self.predict(planned, at);
             }
         }
-        let ruling = self.decide(judged.iter().map(|(_, verdict)| verdict), missing);
+        let ruling = self.decide(Some(planned), judged.iter().map(|(_, verdict)| verdict), missing);
         let told = ruling.decision();
         for (kind, verdict) in &judged {
-            tell(*kind, verdict, Some(planned), told, out);
+            tell(*kind, verdict, Some(planned), (&self.modes, told), out);
         }
         match ruling {
             Ruling::Forward(permit) => {
@@ -240,7 +243,7 @@ impl Session {
         if self.registry.is_full() && gate::refuses(self.rules.mode) {
             return self.refuse_extended(too_many(), out);
         }
-        match gate::decide(self.rules.mode, std::iter::once(&verdict)) {
+        match gate::decide(&self.modes, Some(planned), std::iter::once(&verdict)) {
             Ruling::Forward(permit) => {
                 let prepared = Arc::new(Prepared {
                     statement: StatementRef::Nth(Arc::clone(planned), 0),
@@ -252,7 +255,7 @@ impl Session {
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
-                tell(kind, &verdict, Some(planned), Decision::Refuse, out);
+                tell(kind, &verdict, Some(planned), (&self.modes, Decision::Refuse), out);
                 self.refuse_extended(refusal(&verdict, Some(planned), None), out)
             }
         }
@@ -282,7 +285,7 @@ impl Session {
     ) -> ClientStep {
         let portal = name(portal);
         let Some(prepared) = prepared else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.pipeline.push(Entry::Bind(portal.into(), None));
                     ClientStep::Forward(permit)
@@ -304,11 +307,11 @@ impl Session {
         let judgement =
             plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
         let Judgement { verdict, missing } = judgement;
-        let ruling = self.decide(std::iter::once(&verdict), missing);
         let text = text_of(&prepared.statement);
+        let ruling = self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing);
         if let Some(plan) = plan {
             let told = ruling.decision();
-            tell(plan.kind(), &verdict, text, told, out);
+            tell(plan.kind(), &verdict, text, (&self.modes, told), out);
         }
         match ruling {
             Ruling::Forward(permit) => {
@@ -328,7 +331,7 @@ impl Session {
 
     fn execute(&mut self, given: &[u8], out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.group_ran = true;
                     self.pipeline.push(Entry::Execute(None));
@@ -339,7 +342,7 @@ impl Session {
         };
         let Judgement { verdict, missing } = self.court().judge_execute(&portal);
         let text = text_of(&portal.statement);
-        match self.decide(std::iter::once(&verdict), missing) {
+        match self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
                 // Its effect happens at its first Execute only.
                 let again = portal.is_done()
@@ -357,7 +360,7 @@ impl Session {
             }
             Ruling::Refuse => {
                 if let Some(plan) = portal.statement.plan() {
-                    tell(plan.kind(), &verdict, text, Decision::Refuse, out);
+                    tell(plan.kind(), &verdict, text, (&self.modes, Decision::Refuse), out);
                 }
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
             }
@@ -372,9 +375,9 @@ impl Session {
             detail: "the FunctionCall message runs a function beside SQL".into(),
             hint: "call the function in a SELECT".into(),
         });
-        let ruling = gate::decide(self.rules.mode, std::iter::once(&verdict));
+        let ruling = gate::decide(&self.modes, None, std::iter::once(&verdict));
         let told = ruling.decision();
-        tell(Kind::NotUnderstood, &verdict, None, told, out);
+        tell(Kind::NotUnderstood, &verdict, None, (&self.modes, told), out);
         match ruling {
             Ruling::Forward(permit) => {
                 self.pipeline.push(Entry::FunctionCall);
@@ -386,11 +389,12 @@ impl Session {
 
     fn decide<'a>(
         &self,
+        text: Option<&Planned>,
         verdicts: impl Iterator<Item = &'a Verdict>,
         missing: Option<Missing>,
     ) -> Ruling {
-        match gate::decide(self.rules.mode, verdicts) {
-            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.rules.mode),
+        match gate::decide(&self.modes, text, verdicts) {
+            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.modes.whole()),
             ruling @ (Ruling::Forward(_) | Ruling::Refuse) => ruling,
         }
     }

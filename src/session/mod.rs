@@ -18,6 +18,7 @@ mod gate;
 mod judge;
 mod message;
 mod mode;
+mod modes;
 mod pipeline;
 mod planned;
 mod readback;
@@ -34,6 +35,7 @@ pub use event::Event;
 pub use gate::Permit;
 pub use message::{FromClient, FromServer, Status, Target};
 pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
+pub use modes::{Exemption, Modes, Rollout, SessionModes, Who};
 pub use planned::{Planned, Planner};
 pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
@@ -50,8 +52,11 @@ use crate::tenant::TenantType;
 /// What all sessions of a configuration go by.
 #[derive(Clone, Debug)]
 pub struct SessionRules {
-    /// What is done with verdicts.
+    /// What is done with the session as a whole: whether it is audited, or judged before it is
+    /// forwarded.
     pub mode: Mode,
+    /// What is done with each violation.
+    pub modes: SessionModes,
     /// How a session learns its tenant.
     pub tenant: TenantRules,
     /// The type of the tenant column.
@@ -106,6 +111,7 @@ pub enum ServerStep {
 #[derive(Debug)]
 pub struct Session {
     rules: Arc<SessionRules>,
+    modes: SessionModes,
     identity: Identity,
     confirmed: Scope,
     predicted: Scope,
@@ -138,6 +144,7 @@ impl Session {
         let scope = Scope::new(startup, gate::refuses(rules.mode));
         Self {
             registry: Registry::new(rules.statements),
+            modes: rules.modes.clone(),
             rules,
             identity,
             confirmed: scope.clone(),

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::modes::SessionModes;
 use crate::analyze::{Plan, StatementPlan};
 
 /// A text and its plan.
@@ -8,13 +9,26 @@ pub struct Planned {
     text: Box<str>,
     plan: Plan,
     generation: u64,
+    fingerprint: Option<u64>,
 }
 
 impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation }
+        Self { text, plan, generation, fingerprint: None }
+    }
+
+    /// The same with the fingerprint of the text's shape, which exemptions may name.
+    #[must_use]
+    pub fn with_fingerprint(self, fingerprint: u64) -> Self {
+        Self { fingerprint: Some(fingerprint), ..self }
+    }
+
+    /// The fingerprint of the text's shape, if it was given.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Option<u64> {
+        self.fingerprint
     }
 
     /// The text.
@@ -50,6 +64,12 @@ pub trait Planner {
 
     /// Whether a plan would be made in the same way now.
     fn is_current(&self, planned: &Planned) -> bool;
+
+    /// The session's modes under the newest configuration, if they are not of this generation.
+    fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
+        let _ = generation;
+        None
+    }
 
     /// The plan of a text that is not UTF-8: not understood.
     ///

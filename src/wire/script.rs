@@ -74,6 +74,7 @@ impl Script {
         let config = crate::config::standard(&overrides).unwrap();
         let mut rules = SessionRules {
             mode,
+            modes: SessionModes::uniform(mode),
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
             settings: config.policy.settings.clone(),
