@@ -125,7 +125,7 @@ nesting = 100_000
 [[guard.table]]
 soft_delete = "no"
 [tenant]
-sources = ["comment"]
+sources = ["header"]
 setting = "organization"
 [limits]
 drain = "30"
@@ -156,7 +156,25 @@ fn each_problem_says_what_would_be_right() {
         ("admin = \"127.0.0.1:6432\"", 2, "different addresses"),
         ("upstream = \"127.0.0.1:6432\"", 2, "the guard itself"),
         ("upstream = \"127.0.0.1:0\"", 2, "HOST:PORT"),
-        ("[tenant]\nsources = []", 3, "[\"setting\"] or [\"none\"]"),
+        ("[tenant]\nsources = []", 3, "`sources` is empty: write [\"none\"]"),
+        (
+            "[tenant]\nsources = [\"role\", \"none\"]\nrole_pattern = \"{tenant}\"",
+            3,
+            "stands alone",
+        ),
+        ("[tenant]\nsources = [\"setting\", \"setting\"]", 3, "\"setting\" twice"),
+        ("[tenant]\nsources = [\"comment\", \"setting\"]", 3, "must be the last"),
+        (
+            "[tenant]\nsources = [\"certificate\"]\ncertificate_pattern = \"CN={tenant}\"",
+            3,
+            "client_ca",
+        ),
+        ("[tenant]\nrole_pattern = \"app_{tenant}\"", 3, "\"role\" is not among `sources`"),
+        ("[tenant]\nsources = [\"role\"]\nrole_pattern = \"app_*\"", 4, "{tenant} in it once"),
+        ("[tenant]\nsources = [\"role\"]\n[tenant.roles]\napp = \"no uuid\"", 5, "is no uuid"),
+        ("[tenant]\nsources = [\"none\"]\nsetters = [\"set_tenant\"]", 4, "it is no source"),
+        ("[tenant]\nsetting = \"app.x'); --\"", 3, "letters, digits"),
+        ("[tenant]\nsources = [\"setting\"]\ncomment_key = \"org\"", 4, "\"comment\" is not among"),
         ("[tenant]\nsources = [\"none\"]\nunknown = \"refuse\"", 4, "every guarded statement"),
         ("[tenant]\nsources = [\"none\"]\nrebinding = \"never\"", 4, "needs a tenant source"),
         ("[tenant]\nrebinding = \"always\"", 3, "\"never\" or \"transaction\" or \"free\""),

@@ -10,7 +10,7 @@ use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
-use crate::sql::{self, NotUnderstood, Span, Statement};
+use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
@@ -20,6 +20,7 @@ use crate::tenant::{Tenant, TenantType};
 #[derive(Debug)]
 pub struct Plan {
     statements: Vec<StatementPlan>,
+    comment: Comment,
 }
 
 impl Plan {
@@ -27,6 +28,12 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// What its comments say of the tenant, if they are asked.
+    #[must_use]
+    pub const fn comment(&self) -> &Comment {
+        &self.comment
     }
 }
 
@@ -151,6 +158,12 @@ impl StatementPlan {
         self.unknown_relation
     }
 
+    /// Whether a predicate or a written value is the tenant's setting.
+    #[must_use]
+    pub fn reads_setting(&self) -> bool {
+        self.graph.operands.iter().any(Operand::reads_setting)
+    }
+
     /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
     /// one of which nothing is known but that the configuration vouches for it.
     #[must_use]
@@ -212,7 +225,9 @@ pub fn plan(text: &str, policy: &Policy) -> Plan {
         }
         Err(refused) => vec![not_understood(refused, policy)],
     };
-    Plan { statements }
+    let key = policy.tenant_comment.as_deref();
+    let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
+    Plan { statements, comment }
 }
 
 /// A text of which nothing may be believed.

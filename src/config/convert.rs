@@ -10,7 +10,7 @@ use super::problem::{Invalid, Place, Problem};
 use super::rollout::convert_stages;
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
-use super::upstream::convert_upstream;
+use super::upstream::{Upstream, convert_upstream};
 use super::{ClientTls, Config, Limits};
 use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
 use crate::session::Mode;
@@ -96,26 +96,10 @@ fn is_syntax(problem: &Problem) -> bool {
 /// Converts every section, so that each reports its problems, before giving up.
 fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let mode = convert_mode(top, overrides);
-    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
-        .unwrap_or_else(|| default_address(LISTEN));
-    let listen_address = address(top, "listen", &listen);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = top.number("threads", 1..=1_024).unwrap_or(cores);
     let (upstream, upstream_sound) = convert_upstream(top, overrides);
-    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
-    let admin_address = match &admin {
-        None => Some(None),
-        Some(admin) => address(top, "admin", admin).map(Some),
-    };
-    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
-        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
-    }
-    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
-        && Some(address) == listen_address
-        && address.port() != 0
-    {
-        top.report(admin.place, "`admin` and `listen` must be different addresses");
-    }
+    let (listen_address, admin_address) = convert_addresses(top, overrides, &upstream);
 
     let mut guard = top.section("guard");
     let tables = convert_tables(&mut guard);
@@ -141,10 +125,16 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         .unwrap_or_default();
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
-    let (tenant, tenant_setters) = convert_tenant(top.section("tenant"));
+    let client_tls = convert_tls(top);
+    let has_client_ca = match &client_tls {
+        Some(Some(tls)) => tls.client_ca.is_some(),
+        Some(None) => false,
+        // What is wrong with it has been said.
+        None => true,
+    };
+    let tenant = convert_tenant(top.section("tenant"), tenant_type, has_client_ca);
     let (settings, routines) = convert_lists(top);
     let limits = convert_limits(top.section("limits"));
-    let client_tls = convert_tls(top);
     let login = convert_login(
         top,
         matches!(client_tls, Some(Some(_))),
@@ -164,15 +154,16 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         policy: Arc::new(Policy {
             tables: tables?,
             tenant_type,
-            tenant_setting: tenant.setting.clone(),
-            tenant_setters,
+            tenant_setting: tenant.rules.setting.clone(),
+            tenant_setters: tenant.setters,
+            tenant_comment: tenant.comment,
             settings,
             routines,
             limits: reading,
             catalog: None,
             evaluation_order,
         }),
-        tenant,
+        tenant: tenant.rules,
         limits,
         client_tls: client_tls?,
         threads,
@@ -180,6 +171,32 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         catalog: catalog?,
         ledger,
     })
+}
+
+/// Where clients connect and where the admin port is; its outer `None` is a problem.
+fn convert_addresses(
+    top: &mut Section<'_, '_>,
+    overrides: &Overrides,
+    upstream: &Located<Upstream>,
+) -> (Option<SocketAddr>, Option<Option<SocketAddr>>) {
+    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
+        .unwrap_or_else(|| default_address(LISTEN));
+    let listen_address = address(top, "listen", &listen);
+    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
+    let admin_address = match &admin {
+        None => Some(None),
+        Some(admin) => address(top, "admin", admin).map(Some),
+    };
+    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
+        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
+    }
+    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
+        && Some(address) == listen_address
+        && address.port() != 0
+    {
+        top.report(admin.place, "`admin` and `listen` must be different addresses");
+    }
+    (listen_address, admin_address)
 }
 
 fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode> {
@@ -293,6 +310,18 @@ fn convert_tls(top: &mut Section<'_, '_>) -> Option<Option<ClientTls>> {
     let certificate = path("certificate");
     let key = path("key");
     let required = tls.flag("required").unwrap_or(false);
+    let client_ca = tls.name("client_ca").map(|name| PathBuf::from(name.value));
+    let certificate_required = tls.flag("client_certificate_required");
+    if certificate_required.is_some() && client_ca.is_none() {
+        let message = "`client_certificate_required` needs `client_ca`, which would verify it";
+        tls.report(Place::File, message);
+    }
     tls.finish();
-    Some(Some(ClientTls { certificate: certificate?, key: key?, required }))
+    Some(Some(ClientTls {
+        certificate: certificate?,
+        key: key?,
+        required,
+        client_ca,
+        client_certificate_required: certificate_required.unwrap_or(false),
+    }))
 }

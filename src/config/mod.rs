@@ -110,6 +110,11 @@ pub struct ClientTls {
     pub key: PathBuf,
     /// Refuse clients that do not ask for TLS.
     pub required: bool,
+    /// The certificates of authorities, by which clients' certificates are verified; without it
+    /// none is asked for.
+    pub client_ca: Option<PathBuf>,
+    /// Refuse clients without a certificate.
+    pub client_certificate_required: bool,
 }
 
 /// The connection over which the catalogue is read (`[catalog]`).

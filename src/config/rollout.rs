@@ -162,7 +162,8 @@ fn convert_exemption(section: &mut Section<'_, '_>, place: Place) -> Option<Exem
         section.report(place, message);
     }
     if exemption.rules.contains(&Rule::SessionEscape) {
-        let message = "session-escape cannot be exempt: no verdict of the session could be believed";
+        let message =
+            "session-escape cannot be exempt: no verdict of the session could be believed";
         section.report(place, message);
     }
     Some(Exempted {

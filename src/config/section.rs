@@ -240,6 +240,30 @@ impl<'i, 's> Section<'i, 's> {
         }
     }
 
+    /// A table of strings whose keys are the file's own.
+    pub(super) fn texts(&mut self, key: &'static str) -> Vec<(String, Located<String>)> {
+        let name = self.inner_name(key);
+        let Some(Located { value, place }) = self.take(key) else {
+            return Vec::new();
+        };
+        let DeValue::Table(table) = value else {
+            self.wrong_type(key, place, &format!("a table, [{name}]"), &value);
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for (own, value) in table {
+            let place = self.source.place(value.span().start);
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    let text = Located { value: text.to_owned(), place };
+                    texts.push((own.get_ref().to_string(), text));
+                }
+                None => self.wrong_type(own.get_ref(), place, "a string", value.get_ref()),
+            }
+        }
+        texts
+    }
+
     /// Whether the file has this key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)

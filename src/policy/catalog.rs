@@ -107,6 +107,12 @@ impl Catalog {
         Self { relations, routines, guarded }
     }
 
+    /// The same relations and routines, guarded by other rules.
+    #[must_use]
+    pub fn guarded_by(self, tables: &Tables) -> Self {
+        Self::new(self.relations, self.routines, tables)
+    }
+
     /// The relation of this name, if there is one.
     #[must_use]
     pub fn relation(&self, name: &RelationName) -> Option<&CatalogRelation> {

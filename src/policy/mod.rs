@@ -34,6 +34,8 @@ pub struct Policy {
     /// Routines that do nothing but set the tenant's setting to their one argument, in lower case,
     /// with or without a schema.
     pub tenant_setters: Vec<Box<str>>,
+    /// The key of the comment that names a statement's tenant, if comments are a tenant source.
+    pub tenant_comment: Option<Box<str>>,
     /// Which settings a session may change.
     pub settings: Settings,
     /// Which routines a statement may call.

@@ -1,6 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::State;
@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::live::Live;
+use super::state::ConfigState;
 use crate::catalog::{Health, Policies};
 use crate::config::{Endpoint, Upstream};
 use crate::telemetry::Telemetry;
@@ -79,10 +81,12 @@ pub struct Admin {
     pub upstream: Upstream,
     /// The policy with its catalogue.
     pub policies: Policies,
+    /// The configuration in force.
+    pub live: Live,
 }
 
 impl Admin {
-    /// Answers `/metrics`, `/healthz`, `/readyz` and `/violations` until the task is dropped.
+    /// Answers `/metrics`, `/healthz`, `/readyz`, `/violations` and `/config` until the task is dropped.
     ///
     /// # Errors
     /// If the listener fails.
@@ -92,6 +96,7 @@ impl Admin {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/violations", get(violations))
+            .route("/config", get(config))
             .with_state(self);
         axum::serve(listener, routes).await
     }
@@ -158,7 +163,18 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 
 /// The ledger, as one JSON object.
 async fn violations(State(admin): State<Admin>) -> Response {
-    match serde_json::to_string(&admin.telemetry.account()) {
+    json(&admin.telemetry.account())
+}
+
+/// The configuration in force, as one JSON object.
+async fn config(State(admin): State<Admin>) -> Response {
+    let current = admin.live.current();
+    let uses = |name: &str| Some(admin.telemetry.exempted(name));
+    json(&ConfigState::new(&current.config, Some(current.since), SystemTime::now(), uses))
+}
+
+fn json(value: &impl serde::Serialize) -> Response {
+    match serde_json::to_string(value) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

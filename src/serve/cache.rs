@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::session::Planned;
-use crate::telemetry::{PlanCached, Telemetry, TextPlanned};
+use crate::telemetry::{PlanCached, Telemetry, TextPlanned, normalize};
 
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
@@ -218,7 +218,9 @@ impl PlanCache {
         let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
-        let planned = Arc::new(Planned::new(text.into(), plan, generation));
+        let fingerprint = normalize(text).fingerprint;
+        let planned = Planned::new(text.into(), plan, generation).with_fingerprint(fingerprint);
+        let planned = Arc::new(planned);
         TextPlanned { plan: planned.plan(), took: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,8 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::cache::PlanCache;
+use super::live::Live;
 use crate::catalog::Policies;
-use crate::session::{Mode, Planned, Planner};
+use crate::session::{Mode, Planned, Planner, SessionModes, SessionRules, Who};
 use crate::wire::Plans;
 
 /// How long a statement waits for a catalogue that knows what it names. Then the one at hand
@@ -17,9 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The plans of one session: from the cache, where enforce waits for the catalogue if it must.
 pub(super) struct SessionPlans {
     cache: Arc<PlanCache>,
+    live: Live,
     /// Audit does not wait: its messages are under way already.
-    waits: bool,
+    waits: AtomicBool,
+    owner: Mutex<Option<Owner>>,
     awaited: Mutex<Option<Awaited>>,
+}
+
+/// Whose session it is.
+struct Owner {
+    role: Box<str>,
+    database: Box<str>,
+    application_name: Box<str>,
+    lot: u8,
 }
 
 /// A text whose plan was not given.
@@ -38,12 +50,18 @@ enum Wait {
 }
 
 impl SessionPlans {
-    pub(super) fn new(cache: Arc<PlanCache>, mode: Mode) -> Self {
-        let waits = match mode {
-            Mode::Audit => false,
-            Mode::Enforce | Mode::Rewrite => true,
-        };
-        Self { cache, waits, awaited: Mutex::new(None) }
+    pub(super) fn new(cache: Arc<PlanCache>, live: Live) -> Self {
+        Self {
+            cache,
+            live,
+            waits: AtomicBool::new(true),
+            owner: Mutex::new(None),
+            awaited: Mutex::new(None),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
     }
 
     fn policies(&self) -> &Policies {
@@ -52,7 +70,7 @@ impl SessionPlans {
 
     /// The plan at hand, or what to wait for.
     fn plan_or_wait(&self, text: &str) -> Result<Arc<Planned>, Wait> {
-        if self.waits && !self.policies().is_settled() {
+        if self.waits() && !self.policies().is_settled() {
             return Err(Wait::Settled);
         }
         let planned = self.cache.plan(text);
@@ -60,7 +78,7 @@ impl SessionPlans {
             return Ok(planned);
         }
         let number = self.policies().ask();
-        if self.waits { Err(Wait::Answer(number)) } else { Ok(planned) }
+        if self.waits() { Err(Wait::Answer(number)) } else { Ok(planned) }
     }
 
     fn wait(&self, wait: &Wait) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -104,13 +122,41 @@ impl Planner for SessionPlans {
         }
     }
 
+    fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
+        if !self.live.is_newer(generation) {
+            return None;
+        }
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Owner { role, database, application_name, lot } = owner.as_ref()?;
+        Some(self.live.modes(Who { role, database, application_name, lot: *lot }))
+    }
+
     fn is_current(&self, planned: &Planned) -> bool {
         planned.generation() == self.policies().generation()
-            && (!self.waits || self.policies().is_settled())
+            && (!self.waits() || self.policies().is_settled())
     }
 }
 
 impl Plans for SessionPlans {
+    fn begin(&self, who: Who<'_>, rules: &SessionRules) -> Arc<SessionRules> {
+        let Who { role, database, application_name, lot } = who;
+        let owner = Owner {
+            role: role.into(),
+            database: database.into(),
+            application_name: application_name.into(),
+            lot,
+        };
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner);
+        let modes = self.live.modes(who);
+        let mode = modes.session();
+        let waits = match mode {
+            Mode::Audit => false,
+            Mode::Enforce | Mode::Rewrite => true,
+        };
+        self.waits.store(waits, Ordering::Relaxed);
+        Arc::new(SessionRules { mode, modes, ..rules.clone() })
+    }
+
     fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Awaited { wait, .. }) = awaited.as_mut() else {

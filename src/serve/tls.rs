@@ -5,6 +5,8 @@ use ring::digest;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -37,12 +39,28 @@ pub enum NoTls {
 pub(super) fn load(tls: &ClientTls) -> Result<Encryption, NoTls> {
     let (chain, key) = identity(&tls.certificate, &tls.key)?;
     let binding = chain.first().map(binding).unwrap_or_default();
-    let mut config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
+    let builder = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?;
+    let builder = match &tls.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(file) => builder.with_client_cert_verifier(clients(file, tls)?),
+    };
+    let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Encryption::new(Arc::new(config), tls.required, binding))
+}
+
+/// What verifies clients' certificates.
+fn clients(file: &Path, tls: &ClientTls) -> Result<Arc<dyn ClientCertVerifier>, NoTls> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(file)? {
+        roots.add(certificate)?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let builder =
+        if tls.client_certificate_required { builder } else { builder.allow_unauthenticated() };
+    let unusable = |error: VerifierBuilderError| rustls::Error::General(error.to_string());
+    Ok(builder.build().map_err(unusable)?)
 }
 
 /// The hash of a certificate by the function of its own signature; SHA-256 where that one is MD5 or

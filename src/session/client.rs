@@ -182,7 +182,8 @@ impl Session {
         let mut judged = Vec::with_capacity(statements.len());
         let mut missing = None;
         for (at, statement) in statements.iter().enumerate() {
-            let judgement = self.court().judge(statement, Arguments::Values(&[]));
+            let court = self.court_of(Some(planned));
+            let judgement = court.judge(statement, Arguments::Values(&[]));
             missing = missing.or(judgement.missing);
             judged.push((statement.kind(), judgement.verdict));
             if names.is_some() {
@@ -304,10 +305,10 @@ impl Session {
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
-        let judgement =
-            plan.map_or_else(Judgement::default, |plan| self.court().judge(plan, arguments));
-        let Judgement { verdict, missing } = judgement;
         let text = text_of(&prepared.statement);
+        let court = self.court_of(text.map(|text| &**text));
+        let judgement = plan.map_or_else(Judgement::default, |plan| court.judge(plan, arguments));
+        let Judgement { verdict, missing } = judgement;
         let ruling = self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing);
         if let Some(plan) = plan {
             let told = ruling.decision();
@@ -316,7 +317,7 @@ impl Session {
         match ruling {
             Ruling::Forward(permit) => {
                 let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
-                let tenant = self.predicted.current().clone();
+                let tenant = self.predicted.tenant().clone();
                 let bound = Portal::new(prepared.statement.clone(), tenant, bound, false);
                 let bound = Arc::new(bound);
                 self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));

@@ -122,7 +122,7 @@ impl World<'_> {
             }
             Effect::Deallocate(None) => self.registry.clear_statements(self.side),
             Effect::Declare { name, hold } => {
-                let tenant = self.scope.current().clone();
+                let tenant = self.scope.tenant().clone();
                 let portal = Portal::new(reference.clone(), tenant, None, *hold);
                 // Its query has no effect of its own.
                 portal.finish();

@@ -26,17 +26,26 @@ pub(super) struct Judgement {
 }
 
 /// What statements are judged by, beside themselves.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Court<'a> {
     pub(super) rules: &'a TenantRules,
     pub(super) tenant_type: TenantType,
     pub(super) scope: &'a Scope,
     pub(super) registry: &'a Registry,
+    /// What the comments of the text say.
+    pub(super) comment: Option<Setting>,
 }
 
 impl Court<'_> {
     fn tenant(&self) -> SessionTenant<'_> {
-        match self.scope.current() {
+        let tenant = match (self.scope.tenant(), &self.comment) {
+            (tenant, None) => tenant,
+            (Setting::Unset, Some(comment)) => comment,
+            (tenant, Some(comment)) if tenant == comment => tenant,
+            // A comment takes the place of nothing that is better known.
+            (_, Some(_)) => &Setting::Unknown,
+        };
+        match tenant {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
             // A value that is no tenant is no leave to choose one.
             Setting::Unknown | Setting::Unsure => SessionTenant::Required,
@@ -51,6 +60,7 @@ impl Court<'_> {
     pub(super) fn judge(&self, statement: &StatementPlan, arguments: Arguments<'_>) -> Judgement {
         let mut judgement =
             Judgement { verdict: statement.settle(self.tenant(), arguments), missing: None };
+        self.judge_setting(statement, &mut judgement);
         let bound = bound_value(statement.effect(), arguments);
         self.judge_effect(statement, bound.as_ref(), &mut judgement);
         judgement
@@ -62,13 +72,32 @@ impl Court<'_> {
         let Some(statement) = portal.statement.plan() else {
             return judgement;
         };
-        if portal.tenant != *self.scope.current() && statement.is_guarded() {
+        self.judge_setting(statement, &mut judgement);
+        if portal.tenant != *self.scope.tenant() && statement.is_guarded() {
             judgement.verdict.violations.push(stale(statement.span()));
         }
         if !portal.is_done() {
             self.judge_effect(statement, portal.bound.as_ref(), &mut judgement);
         }
         judgement
+    }
+
+    /// The setting proves nothing where the tenant did not come from it.
+    fn judge_setting(&self, statement: &StatementPlan, judgement: &mut Judgement) {
+        let own = match &self.comment {
+            Some(comment) if *self.scope.tenant() == Setting::Unset => comment,
+            Some(_) | None => self.scope.tenant(),
+        };
+        if own != self.scope.current() && statement.reads_setting() {
+            judgement.verdict.violations.push(Violation {
+                rule: Rule::ForeignTenant,
+                table: None,
+                span: statement.span(),
+                detail: "the session's tenant did not come from the setting that is read here"
+                    .into(),
+                hint: "write the tenant as a constant or a parameter".into(),
+            });
+        }
     }
 
     fn judge_effect(
@@ -90,7 +119,7 @@ impl Court<'_> {
             Effect::Fetch(name) => match self.registry.portal(name.as_bytes()) {
                 None => judgement.missing = Some(Missing::Portal),
                 Some(portal) => {
-                    if portal.tenant != *self.scope.current()
+                    if portal.tenant != *self.scope.tenant()
                         && portal.statement.plan().is_some_and(StatementPlan::is_guarded)
                     {
                         judgement.verdict.violations.push(stale(span));
@@ -128,6 +157,7 @@ impl Court<'_> {
         let Some(inner) = prepared.statement.plan() else {
             return;
         };
+        self.judge_setting(inner, judgement);
         let arguments = execute_arguments(values, &prepared.types);
         let verdict = inner.settle(self.tenant(), Arguments::Values(&arguments));
         // The statement's own position is in another text, so EXECUTE's is told.
@@ -171,6 +201,9 @@ impl Court<'_> {
     }
 
     fn judge_rebinding(&self, local: bool, value: &Setting, span: Span, judgement: &mut Judgement) {
+        if self.scope.is_fixed() {
+            return;
+        }
         let (allowed, hint) = match self.rules.rebinding {
             Rebinding::Free => (true, ""),
             Rebinding::Never => (
@@ -193,6 +226,9 @@ impl Court<'_> {
     }
 
     fn judge_reset(&self, span: Span, judgement: &mut Judgement) {
+        if self.scope.is_fixed() {
+            return;
+        }
         match self.rules.rebinding {
             Rebinding::Free => {}
             Rebinding::Never | Rebinding::Transaction => {

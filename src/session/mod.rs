@@ -27,6 +27,7 @@ mod registry;
 mod report;
 mod schema;
 mod server;
+mod source;
 mod tenant;
 
 use std::sync::Arc;
@@ -39,14 +40,16 @@ pub use modes::{Exemption, Modes, Rollout, SessionModes, Who};
 pub use planned::{Planned, Planner};
 pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
+pub use source::{Capture, CertificateField, Client, Names, TenantSource};
 
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
 use self::registry::{Registry, Side};
+use self::source::around_setting;
 use self::tenant::{Scope, Setting};
 use crate::policy::Settings;
-use crate::sql::Span;
+use crate::sql::{Comment, Span};
 use crate::tenant::TenantType;
 
 /// What all sessions of a configuration go by.
@@ -119,7 +122,8 @@ pub struct Session {
     pipeline: Pipeline,
     /// The first ReadyForQuery has come.
     logged_in: bool,
-    /// A message of the extended protocol was refused: what comes before Sync is dropped.
+    /// A message of the extended protocol was refused or has failed: what comes before Sync is
+    /// dropped, by the guard or by the server.
     skipping: bool,
     /// Something was executed in the current group.
     group_ran: bool,
@@ -136,12 +140,13 @@ pub struct Session {
 impl Session {
     /// The session of a client.
     #[must_use]
-    pub fn new(rules: Arc<SessionRules>, identity: Identity) -> Self {
+    pub fn new(rules: Arc<SessionRules>, identity: Identity, client: &Client<'_>) -> Self {
+        let around = around_setting(&rules.tenant.sources, client, rules.tenant_type);
         let startup = match &identity.setting {
             Some(text) if rules.tenant.setting.is_some() => Setting::read(text, rules.tenant_type),
             Some(_) | None => Setting::Unset,
         };
-        let scope = Scope::new(startup, gate::refuses(rules.mode));
+        let scope = Scope::new(startup, gate::refuses(rules.mode)).between(around);
         Self {
             registry: Registry::new(rules.statements),
             modes: rules.modes.clone(),
@@ -206,7 +211,18 @@ impl Session {
             tenant_type: self.rules.tenant_type,
             scope: &self.predicted,
             registry: &self.registry,
+            comment: None,
         }
+    }
+
+    /// The court for a text, whose comments may name its tenant.
+    fn court_of(&self, text: Option<&Planned>) -> Court<'_> {
+        let comment = match text.map(|text| text.plan().comment()) {
+            None | Some(Comment::None) => None,
+            Some(Comment::Value(value)) => Some(Setting::read(value, self.rules.tenant_type)),
+            Some(Comment::Unclear) => Some(Setting::Unknown),
+        };
+        Court { comment, ..self.court() }
     }
 
     fn world(&mut self, side: Side) -> World<'_> {

@@ -1,3 +1,5 @@
+use super::source::TenantSource;
+
 /// What is done with a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -68,7 +70,9 @@ pub enum UnknownTenant {
 /// How a session learns its tenant (`[tenant]`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantRules {
-    /// The setting that holds the tenant, in lower case; `None` if `sources = ["none"]`.
+    /// Where it comes from, the first source that says anything; none if `sources = ["none"]`.
+    pub sources: Vec<TenantSource>,
+    /// The setting that holds the tenant, in lower case; `None` if it is no source.
     pub setting: Option<Box<str>>,
     /// How often it may change.
     pub rebinding: Rebinding,

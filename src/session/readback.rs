@@ -4,7 +4,7 @@
 use super::message::{FromServer, Status};
 use super::pipeline::Entry;
 use super::refusal::{fatal, ready};
-use super::tenant::{Scope, Setting};
+use super::tenant::Setting;
 use super::{Event, Output, ServerStep, Session, gate};
 use crate::analyze::{Rule, Violation};
 use crate::policy::{SettingClass, cut_name};
@@ -164,7 +164,7 @@ impl Session {
         if self.rules.tenant.setting.is_some() {
             let value = row.get(READ_BACK.len()).and_then(Option::as_deref).unwrap_or_default();
             let startup = Setting::read(value, self.rules.tenant_type);
-            let scope = Scope::new(startup, true);
+            let scope = self.confirmed.restarted(startup);
             self.confirmed = scope.clone();
             self.predicted = scope;
         }

@@ -37,6 +37,10 @@ struct Values {
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     startup: Setting,
+    /// What a source before the setting says: then the setting does not matter.
+    fixed: Option<Setting>,
+    /// What a source behind the setting says: for a session without one.
+    fallback: Option<Setting>,
     /// The first value the session ever had, for `rebinding = "never"`.
     first: Setting,
     now: Values,
@@ -65,6 +69,8 @@ impl Scope {
         Self {
             first: startup.clone(),
             startup,
+            fixed: None,
+            fallback: None,
             now: values.clone(),
             base: values,
             savepoints: Vec::new(),
@@ -78,8 +84,37 @@ impl Scope {
         }
     }
 
+    /// With what the sources before and behind the setting say.
+    pub(super) fn between(self, (fixed, fallback): (Option<Setting>, Option<Setting>)) -> Self {
+        let first = match (&self.first, &fallback) {
+            (Setting::Unset, Some(fallback)) => fallback.clone(),
+            (first, _) => first.clone(),
+        };
+        Self { fixed, fallback, first, ..self }
+    }
+
+    /// The same session, as it begins with another value of its setting.
+    pub(super) fn restarted(&self, startup: Setting) -> Self {
+        Self::new(startup, self.asks).between((self.fixed.clone(), self.fallback.clone()))
+    }
+
+    /// The value of the setting.
     pub(super) const fn current(&self) -> &Setting {
         &self.now.current
+    }
+
+    /// The session's tenant: from the first source that says anything.
+    pub(super) fn tenant(&self) -> &Setting {
+        match (&self.fixed, &self.now.current, &self.fallback) {
+            (Some(fixed), _, _) => fixed,
+            (None, Setting::Unset, Some(fallback)) => fallback,
+            (None, current, _) => current,
+        }
+    }
+
+    /// Whether the setting does not matter to the session's tenant.
+    pub(super) const fn is_fixed(&self) -> bool {
+        self.fixed.is_some()
     }
 
     pub(super) const fn startup(&self) -> &Setting {
@@ -160,6 +195,7 @@ impl Scope {
             self.base = self.now.clone();
         }
         match rebinding {
+            _ if self.is_fixed() => true,
             Rebinding::Free => true,
             Rebinding::Never => {
                 if self.first == Setting::Unset {

@@ -3,6 +3,7 @@
 //! A text is read twice here: as bytes and tokens, and as the parser's tree lowered into the
 //! [`model`]. Each reading can refuse; neither asks the other to be right.
 
+mod comment;
 mod keyword;
 mod lower;
 pub mod model;
@@ -12,6 +13,7 @@ mod statement;
 mod token;
 mod utility;
 
+pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
 pub use span::Span;
 pub use statement::{

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use prometheus::{
@@ -10,6 +10,7 @@ use prometheus::{
 
 use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
+use super::config::ConfigMetrics;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use crate::analyze::{Kind, Outcome};
@@ -40,7 +41,8 @@ pub struct Telemetry {
 
 struct Inner {
     registry: Registry,
-    policy: Arc<Policy>,
+    terms: RwLock<Terms>,
+    config: ConfigMetrics,
     statements: IntCounterVec,
     statement_cells: Vec<OnceLock<IntCounter>>,
     violations: IntCounterVec,
@@ -50,10 +52,15 @@ struct Inner {
     ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
-    mode: Mode,
     ledger: Ledger,
     handles: Handles,
     catalog: CatalogMetrics,
+}
+
+/// What the configuration in force says.
+struct Terms {
+    mode: Mode,
+    policy: Arc<Policy>,
 }
 
 /// Metrics without labels, or with labels that were resolved at the start.
@@ -108,21 +115,19 @@ impl Telemetry {
             "Sessions that had begun and ended, by who ended them.",
             &["by"],
         )?;
-        let constants = [
-            ("orgguard_build_info", "The version that runs.", "version", env!("CARGO_PKG_VERSION")),
-            ("orgguard_config_info", "The configuration that runs.", "mode", mode.name()),
-        ];
-        for (name, help, label, value) in constants {
-            let gauge = IntGauge::with_opts(Opts::new(name, help).const_label(label, value))?;
-            gauge.set(1);
-            registry.register(Box::new(gauge))?;
-        }
+        let build = Opts::new("orgguard_build_info", "The version that runs.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = IntGauge::with_opts(build)?;
+        build.set(1);
+        registry.register(Box::new(build))?;
+        let config = ConfigMetrics::new(&registry, mode)?;
         let handles = Handles::new(&registry)?;
         let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
         Ok(Self {
             inner: Arc::new(Inner {
                 registry,
-                policy,
+                terms: RwLock::new(Terms { mode, policy }),
+                config,
                 statements,
                 statement_cells: std::iter::repeat_with(OnceLock::new).take(cells).collect(),
                 violations,
@@ -132,7 +137,6 @@ impl Telemetry {
                 ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
-                mode,
                 ledger: Ledger::new(SystemTime::now()),
                 handles,
                 catalog: CatalogMetrics::default(),
@@ -165,6 +169,27 @@ impl Telemetry {
         &self.inner.pace
     }
 
+    fn terms(&self) -> RwLockReadGuard<'_, Terms> {
+        self.inner.terms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another configuration is in force.
+    pub fn take_terms(&self, mode: Mode, policy: Arc<Policy>) {
+        let mut terms = self.inner.terms.write().unwrap_or_else(PoisonError::into_inner);
+        *terms = Terms { mode, policy };
+        self.inner.config.take_mode(mode);
+    }
+
+    /// How many violations an exemption of the configuration has let pass.
+    #[must_use]
+    pub fn exempted(&self, exemption: &str) -> u64 {
+        self.inner.config.uses(exemption)
+    }
+
+    pub(super) fn config(&self) -> &ConfigMetrics {
+        &self.inner.config
+    }
+
     pub(super) fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }
@@ -177,7 +202,7 @@ impl Telemetry {
     /// What the ledger says now.
     #[must_use]
     pub fn account(&self) -> Account {
-        self.inner.ledger.account(self.inner.mode, self.judged(), SystemTime::now())
+        self.inner.ledger.account(self.terms().mode, self.judged(), SystemTime::now())
     }
 
     pub(super) fn take_up(&self, account: &Account) {
@@ -250,7 +275,8 @@ impl Telemetry {
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,
     /// never take the place of a guarded table.
     fn table_label(&self, table: Option<&str>) -> Box<str> {
-        let Some(name) = table.filter(|name| self.inner.policy.tables.guard(name).is_some()) else {
+        let guarded = |name: &&str| self.terms().policy.tables.guard(name).is_some();
+        let Some(name) = table.filter(guarded) else {
             return OTHER_TABLE.into();
         };
         let mut known = self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 
 mod account;
 mod catalog;
+mod config;
 mod event;
 mod keep;
 mod ledger;
@@ -14,6 +15,7 @@ mod pace;
 
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
+pub use config::{ConfigReloaded, ExemptionExpired, ExemptionUsed, ReloadResult};
 pub use event::{
     AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::certificate;
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
@@ -21,11 +22,12 @@ use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{Event, Identity, Mode, Session, SessionRules, fatal};
+use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
-    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
-    Remembered, SessionEnded, SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
+    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, Telemetry,
+    ViolationFound,
 };
 
 /// For handing a cancel request to the server.
@@ -53,6 +55,8 @@ pub struct Connection {
     pub telemetry: Telemetry,
     /// The client's address.
     pub client: SocketAddr,
+    /// Drawn for this session, from 0 to 99: a mode may be for a share of sessions.
+    pub lot: u8,
     /// How many connections each role may have.
     pub roles: Quota<Box<str>>,
     /// Turns true when sessions are to end as soon as they are idle.
@@ -101,14 +105,22 @@ impl Connection {
     }
 
     async fn start(
-        &self,
+        mut self,
         mut client: Stream,
         startup: Startup,
         planner: &dyn Plans,
         deadline: Instant,
     ) {
         let remembered = Remembered::none(&self.telemetry);
-        let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
+        let labels = self.labels(&startup);
+        let who = Who {
+            role: &labels.role,
+            database: &labels.database,
+            application_name: &labels.application_name,
+            lot: self.lot,
+        };
+        self.rules = planner.begin(who, &self.rules);
+        let mut witness = Teller { connection: &self, labels, remembered };
         let mark = mark();
         let packet = match self.packet(&startup, &witness, &mark) {
             Ok(packet) => packet,
@@ -131,9 +143,11 @@ impl Connection {
         }
         let tenant = self.rules.tenant.setting.as_deref();
         let setting = tenant.and_then(|setting| startup.setting(setting));
-        let identity = Identity { setting, role: role.into(), mark };
+        let identity = Identity { setting, role: role.to_string(), mark };
+        let certificate = client.certificate().map(certificate::names).unwrap_or_default();
+        let known = session::Client { role: &role, database: startup.database(), certificate };
+        let session = Session::new(Arc::clone(&self.rules), identity, &known);
         drop((packet, startup));
-        let session = Session::new(Arc::clone(&self.rules), identity);
         self.converse(client, server, session, planner, &mut witness, deadline).await;
     }
 
@@ -356,13 +370,13 @@ impl Teller<'_> {
             detail: "a startup parameter that is not let through".into(),
             hint: "".into(),
         };
-        self.violation(&violation, None);
+        self.violation(&violation, self.connection.rules.mode, None);
     }
 
-    fn violation(&self, violation: &Violation, text: Option<&str>) {
+    fn violation(&self, violation: &Violation, mode: Mode, text: Option<&str>) {
         ViolationFound {
             violation,
-            mode: self.connection.rules.mode,
+            mode,
             session: &self.labels,
             position: text.map_or(1, |text| violation.span.position(text)),
             statement: text.unwrap_or_default(),
@@ -377,8 +391,11 @@ impl Teller<'_> {
                 StatementJudged { kind: *kind, outcome: *outcome, decision: *decision }
                     .emit(telemetry);
             }
-            Event::Violation { text, violation } => {
-                self.violation(violation, text.as_ref().map(|text| text.text()));
+            Event::Violation { text, violation, mode, exemption } => {
+                if let Some(exemption) = exemption {
+                    ExemptionUsed { exemption }.emit(telemetry);
+                }
+                self.violation(violation, *mode, text.as_ref().map(|text| text.text()));
             }
             Event::Advice { text, advice } => {
                 let text = text.as_ref().map_or("", |text| text.text());

@@ -1,9 +1,11 @@
 //! The wire: frames, the startup packet, TLS towards clients, and the relay between the sockets of
 //! a session. It decodes what the session needs and leaves the rest as it is.
 
+mod certificate;
 mod connection;
 mod conversation;
 mod decode;
+mod exchange;
 mod frame;
 mod greet;
 mod login;
@@ -28,6 +30,7 @@ mod scripts;
 mod tenant_scripts;
 
 pub use connection::{Connection, refuse};
+pub use exchange::{Exchange, startup_packet};
 pub use greet::{ALPN, Encryption};
 pub use login::{Known, Login, NoRandom, Roll};
 pub use plans::Plans;

@@ -6,7 +6,9 @@ use super::conversation::Conversation;
 use crate::analyze;
 use crate::config::{Config, Overrides};
 use crate::policy::Policy;
-use crate::session::{Event, Identity, Mode, Planned, Planner, Session, SessionRules};
+use crate::session::{
+    Client, Event, Identity, Mode, Planned, Planner, Session, SessionModes, SessionRules,
+};
 
 pub(super) const A: &str = "11111111-1111-4111-8111-111111111111";
 pub(super) const B: &str = "22222222-2222-4222-8222-222222222222";
@@ -82,7 +84,7 @@ impl Script {
         };
         change(&mut rules);
         let identity = Identity { setting: None, role: "app".to_owned(), mark: "mark".to_owned() };
-        let session = Session::new(Arc::new(rules), identity);
+        let session = Session::new(Arc::new(rules), identity, &Client::default());
         let conversation = Conversation::new(session, mode, 1 << 20);
         let mut script = Self {
             conversation,

@@ -2,6 +2,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -22,6 +23,14 @@ impl Stream {
         match self {
             Self::Plain(_) => false,
             Self::Tls(_) => true,
+        }
+    }
+
+    /// The certificate that the peer has shown, which the handshake has verified.
+    pub(super) fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.peer_certificates()?.first(),
         }
     }
 

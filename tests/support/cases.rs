@@ -160,6 +160,7 @@ pub(crate) fn standard_policy() -> Policy {
         tenant_type: TenantType::Uuid,
         tenant_setting: Some("app.organization_id".into()),
         tenant_setters: Vec::new(),
+        tenant_comment: None,
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
