@@ -113,6 +113,7 @@ fn events_are_counted_with_bounded_labels() {
 
     let text = String::from_utf8(telemetry.render().unwrap()).unwrap();
     let version = env!("CARGO_PKG_VERSION");
+    let grammar = if orgguard::sql::HAS_SECOND_READING { "postgres" } else { "none" };
     for line in [
         "orgguard_statements_total{decision=\"refuse\",kind=\"select\",verdict=\"violates\"} 2",
         "orgguard_statements_total{decision=\"refuse\",kind=\"not_understood\",verdict=\"violates\"} 1",
@@ -121,7 +122,8 @@ fn events_are_counted_with_bounded_labels() {
         "orgguard_violations_total{mode=\"enforce\",rule=\"unbound-tenant\",table=\"other\"} 100",
         "orgguard_connections 1",
         "orgguard_config_info{mode=\"enforce\"} 1",
-        &format!("orgguard_build_info{{version=\"{version}\"}} 1"),
+        &format!("orgguard_build_info{{grammar=\"{grammar}\",version=\"{version}\"}} 1"),
+        "orgguard_reading_disagreements_total{cause=\"differs\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

@@ -190,6 +190,17 @@ fn views_are_read_in_their_place() {
 }
 
 #[test]
+fn a_view_over_guarded_rows_is_a_migration() {
+    assert_eq!(said("CREATE VIEW mine AS SELECT code FROM v_plans"), "admit");
+    for guarded in ["org_products", "events_2026", "v_products", "v_deep", "v_own", "m_products"] {
+        let view = format!("CREATE VIEW mine AS SELECT name FROM {guarded}");
+        assert_eq!(said(&view), "refuse guarded-ddl", "{guarded}");
+    }
+    assert_eq!(said("CREATE VIEW mine AS SELECT name FROM m_names"), HIDDEN);
+    assert_eq!(said("CREATE VIEW mine AS SELECT name FROM nobody_knows"), HIDDEN);
+}
+
+#[test]
 fn what_keeps_or_fetches_rows_needs_the_tenants_own_columns() {
     assert_eq!(
         said("SELECT name FROM m_products WHERE organization_id = $A AND deleted_at IS NULL"),

@@ -22,7 +22,6 @@ use std::fmt::Write as _;
 
 use orgguard::analyze::{Kind, plan};
 use orgguard::cli::Throwaway;
-use truth::run;
 
 #[test]
 fn what_is_admitted_is_what_row_level_security_gives() {
@@ -66,8 +65,8 @@ async fn compare(server: &Throwaway) {
             }
             compared += 1;
             let text = executable(&case.sql, values);
-            let mine = run(&raw, &text).await;
-            let truth = run(&rls, &text).await;
+            let mine = raw.run(&text).await;
+            let truth = rls.run(&text).await;
             ran += usize::from(mine.error.is_none());
             let advised = said.starts_with("admit advice");
             let lost_only = advised && mine.rows.iter().all(|row| truth.rows.contains(row));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orgguard::session::{Mode, SessionRules};
+use orgguard::session::{Mode, SessionModes, SessionRules};
 use orgguard::wire::{Exchange, startup_packet};
 
 use super::{A, Bytes, Plain, SHOP};
@@ -50,9 +50,11 @@ fn exchange(
 ) -> (Vec<u8>, Vec<u8>) {
     let rules = SessionRules {
         mode: if audit { Mode::Audit } else { Mode::Enforce },
+        modes: SessionModes::uniform(if audit { Mode::Audit } else { Mode::Enforce }),
         tenant: SHOP.tenant.clone(),
         tenant_type: SHOP.policy.tenant_type,
         statements: 8,
+        settings: SHOP.policy.settings.clone(),
     };
     let mut exchange = Exchange::new(Arc::new(rules), Some(A), MESSAGE_BYTES);
     if logged_in {

@@ -6,9 +6,10 @@ pub(crate) mod reader;
 pub(crate) mod server;
 pub(crate) mod session;
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use orgguard::analyze::{Plan, plan};
+use orgguard::analyze::plan;
 use orgguard::config::{self, Config, Overrides};
 use orgguard::session::{Planned, Planner};
 
@@ -32,13 +33,19 @@ pub(crate) static STRICT: LazyLock<Config> = LazyLock::new(|| {
     config::parse(text, &Overrides::default()).expect("the configuration of the fuzz targets")
 });
 
-/// Plans without a cache.
+/// Plans of texts; those of the session target are made once.
 pub(crate) struct Plain;
+
+static KNOWN: LazyLock<HashMap<&str, Arc<Planned>>> =
+    LazyLock::new(|| server::TEXTS.iter().map(|(text, _)| (*text, planned(text))).collect());
+
+fn planned(text: &str) -> Arc<Planned> {
+    Arc::new(Planned::new(text.into(), plan(text, &SHOP.policy), 0))
+}
 
 impl Planner for Plain {
     fn plan(&self, text: &str) -> Option<Arc<Planned>> {
-        let plan: Plan = plan(text, &SHOP.policy);
-        Some(Arc::new(Planned::new(text.into(), plan, 0)))
+        Some(KNOWN.get(text).map_or_else(|| planned(text), Arc::clone))
     }
 
     fn is_current(&self, _: &Planned) -> bool {

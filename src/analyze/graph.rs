@@ -9,7 +9,7 @@ pub(super) type ColumnId = usize;
 pub(super) type OutputId = usize;
 pub(super) type OperandId = usize;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Graph {
     pub(super) references: Vec<Reference>,
     pub(super) contexts: Vec<Context>,
@@ -40,8 +40,33 @@ pub(super) struct Reference {
     pub(super) columns: Option<Vec<Box<str>>>,
 }
 
+/// Where a derived table or a function stands is not compared: PostgreSQL's grammar does not say.
+impl PartialEq for Reference {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { alias, aliased, table, schema, span, source, context, aliases, columns } = self;
+        let place = |span: Span, table: &str, source: &Source| match source {
+            Source::Unknown | Source::Output(_) if table.is_empty() => None,
+            Source::Unknown if span == Span::default() => None,
+            Source::Guarded(_) | Source::Unknown | Source::Output(_) | Source::Recursion(_) => {
+                Some(span.start)
+            }
+        };
+        *alias == other.alias
+            && *aliased == other.aliased
+            && *table == other.table
+            && *schema == other.schema
+            && place(*span, table, source) == place(other.span, &other.table, &other.source)
+            && *source == other.source
+            && *context == other.context
+            && *aliases == other.aliases
+            && *columns == other.columns
+    }
+}
+
+impl Eq for Reference {}
+
 /// What a reference refers to.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A guarded table.
     Guarded(Guarded),
@@ -54,7 +79,7 @@ pub(super) enum Source {
 }
 
 /// The columns of a guarded table that matter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Guarded {
     pub(super) tenant: Box<str>,
     pub(super) live: Option<Box<str>>,
@@ -70,7 +95,7 @@ impl Guarded {
 }
 
 /// A place where facts hold: the rows that reach it are only those for which each fact is true.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Context {
     /// Whose facts hold here too …
     pub(super) parent: Option<ContextId>,
@@ -80,7 +105,7 @@ pub(super) struct Context {
 }
 
 /// What is true of every row in a context.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
     /// Both are equal and neither is NULL.
     Equal(Term, Term),
@@ -99,7 +124,7 @@ pub(super) enum Term {
 }
 
 /// A column of one reference.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) reference: ReferenceId,
     pub(super) name: Box<str>,
@@ -110,7 +135,7 @@ pub(super) struct Column {
 }
 
 /// The rows of a query.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Output {
     pub(super) arms: Vec<Arm>,
     /// Names from WITH, by position, instead of the first arm's.
@@ -127,7 +152,7 @@ pub(super) struct Output {
 }
 
 /// One arm of a set operation, or the whole of a plain query.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Arm {
     pub(super) context: ContextId,
     pub(super) columns: Vec<ArmColumn>,
@@ -144,7 +169,7 @@ pub(super) struct Arm {
     pub(super) witness: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ArmColumn {
     /// One column.
     One { name: Option<Box<str>>, term: Option<Term> },
@@ -197,7 +222,7 @@ pub(super) enum Cast {
 }
 
 /// What a statement owes.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Obligation {
     /// Rows of the reference that matter are the tenant's.
     Bound { reference: ReferenceId, conflict: bool },
@@ -210,14 +235,14 @@ pub(super) enum Obligation {
 }
 
 /// A value written, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) context: ContextId,
     /// `None` if nothing is known of it.
     pub(super) value: Option<WrittenValue>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WrittenValue {
     Term(Term),
     /// A column of a query, by position.

@@ -28,7 +28,24 @@ impl<T: Truth> Solver<'_, T> {
         let mut next = Some(context);
         while let Some((id, found)) = next.and_then(|id| Some((id, self.graph.contexts.get(id)?))) {
             let visible = |fact: &&Fact| all_contexts || !self.mentions(fact, &masked);
-            if found.facts.iter().filter(visible).any(|fact| says_null(fact, column)) {
+            let here = || found.facts.iter().filter(visible);
+            if here().any(|fact| says_null(fact, column)) {
+                return true;
+            }
+            // A column that equals one that is NULL: no row is left at all (NATURAL JOIN of two
+            // tables with soft delete).
+            let equal = |fact: &Fact| match fact {
+                Fact::Equal(Term::Column(one), Term::Column(other)) if *one == column => {
+                    Some(*other)
+                }
+                Fact::Equal(Term::Column(one), Term::Column(other)) if *other == column => {
+                    Some(*one)
+                }
+                Fact::Equal(..) | Fact::Null(_) | Fact::Member(..) | Fact::Any(_) => None,
+            };
+            let nothing =
+                |fact: &Fact| equal(fact).is_some_and(|other| here().any(|f| says_null(f, other)));
+            if here().any(nothing) {
                 return true;
             }
             let is_masked =

@@ -4,6 +4,7 @@
 //! Obligations come first: every reference to a guarded table owes a proof before any predicate is
 //! looked at, and only a positive proof clears it. A missed proof is a false alarm.
 
+mod agree;
 mod arguments;
 mod array;
 mod build;
@@ -13,14 +14,18 @@ mod graph;
 mod judge;
 mod live;
 mod plan;
+mod reader;
 mod settle;
 mod shortcut;
 mod solve;
 mod statement;
+mod twice;
 mod verdict;
 
+pub use agree::Difference;
 pub use arguments::{Argument, Arguments, Form};
 pub use effect::{Effect, NewValue};
 pub use explain::Explained;
 pub use plan::{Kind, Plan, SessionTenant, StatementPlan, plan};
+pub use twice::Disagreement;
 pub use verdict::{Advice, Outcome, Rule, Verdict, Violation};

@@ -4,10 +4,12 @@ use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
+use super::reader::Reader;
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
 use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
+use super::twice::{self, Disagreement, Planned};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::Policy;
 use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
@@ -21,6 +23,7 @@ use crate::tenant::{Tenant, TenantType};
 pub struct Plan {
     statements: Vec<StatementPlan>,
     comment: Comment,
+    disagreement: Option<Disagreement>,
 }
 
 impl Plan {
@@ -28,6 +31,12 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// Whether the text was refused because its two readings do not agree.
+    #[must_use]
+    pub const fn disagreement(&self) -> Option<Disagreement> {
+        self.disagreement
     }
 
     /// What its comments say of the tenant, if they are asked.
@@ -87,13 +96,13 @@ impl Kind {
 /// The plan of one statement.
 #[derive(Debug)]
 pub struct StatementPlan {
-    kind: Kind,
+    pub(super) kind: Kind,
     span: Span,
-    effect: Effect,
+    pub(super) effect: Effect,
     tenant_type: TenantType,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// Violations whatever the tenant.
-    violations: Vec<Violation>,
+    pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
     advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
@@ -101,7 +110,7 @@ pub struct StatementPlan {
     /// What is enough for every obligation, if anything is.
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
-    may_set_tenant: bool,
+    pub(super) may_set_tenant: bool,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -219,19 +228,14 @@ impl StatementPlan {
 /// Reads a text and plans each of its statements.
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
-    let statements = match sql::read(text, &policy.limits) {
-        Ok(statements) => {
-            statements.iter().map(|statement| plan_statement(statement, policy)).collect()
-        }
-        Err(refused) => vec![not_understood(refused, policy)],
-    };
+    let Planned { statements, disagreement } = twice::read_and_plan(text, policy);
     let key = policy.tenant_comment.as_deref();
     let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
-    Plan { statements, comment }
+    Plan { statements, comment, disagreement }
 }
 
 /// A text of which nothing may be believed.
-fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
+pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     let violation = Violation {
         rule: Rule::NotUnderstood,
         table: None,
@@ -254,15 +258,19 @@ fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     }
 }
 
-pub(super) fn plan_statement(statement: &Statement, policy: &Policy) -> StatementPlan {
+pub(super) fn plan_statement(
+    statement: &Statement,
+    policy: &Policy,
+    reader: Reader,
+) -> StatementPlan {
     let Outline { kind, effect, mut violations, query, explained, is_view } =
-        statement::outline(statement, policy);
+        statement::outline(statement, policy, reader);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
     let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
-        let built = build(query, policy);
+        let built = build(query, policy, reader);
         let Built {
             graph: own,
             violations: more,

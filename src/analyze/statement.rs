@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::build::sole_call;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
+use super::reader::Reader;
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
 use crate::sql::model::{Body, Call, Constant, Expr, Name, Query, Write};
@@ -28,7 +29,11 @@ pub(super) struct Outline<'s> {
     pub(super) is_view: bool,
 }
 
-pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<'s> {
+pub(super) fn outline<'s>(
+    statement: &'s Statement,
+    policy: &Policy,
+    reader: Reader,
+) -> Outline<'s> {
     let mut outline = Outline {
         kind: Kind::Utility,
         effect: Effect::None,
@@ -44,16 +49,17 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
             outline.query = Some(query);
         }
         StatementBody::Explain { costs_off, statement: inner } => {
-            let own = self::outline(inner, policy);
+            let own = self::outline(inner, policy, reader);
             outline.kind = Kind::Select;
             outline.violations.extend(own.violations);
             outline.effect = match own.effect {
                 Effect::Execute { name, arguments, explained: _ } => {
                     Effect::Execute { name, arguments, explained: true }
                 }
-                effect => wrapped(effect, statement.span, &mut outline.violations),
+                effect => wrapped(&effect, statement.span, &mut outline.violations),
             };
             outline.query = own.query;
+            outline.is_view = own.is_view;
             outline.explained = (!costs_off).then_some(statement.span);
         }
         StatementBody::Prepare { .. }
@@ -63,13 +69,13 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
         | StatementBody::Fetch(_)
         | StatementBody::Close(_) => {
             outline.kind = Kind::Prepared;
-            prepared(&mut outline, &statement.body, policy);
+            prepared(&mut outline, &statement.body, policy, reader);
         }
         StatementBody::Wrapped { wrapper, statement } => {
-            let own = self::outline(statement, policy);
+            let own = self::outline(statement, policy, reader);
             outline.kind = if *wrapper == Wrapper::Copy { Kind::Copy } else { Kind::Utility };
             outline.violations.extend(own.violations);
-            wrapped(own.effect, statement.span, &mut outline.violations);
+            wrapped(&own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
             outline.is_view = *wrapper == Wrapper::View;
         }
@@ -104,7 +110,7 @@ pub(super) fn outline<'s>(statement: &'s Statement, policy: &Policy) -> Outline<
 
 /// The effect of a statement inside EXPLAIN, DECLARE, COPY or CREATE TABLE AS, which may run it
 /// later, in part, or never: the tenant is not set there.
-fn wrapped(effect: Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
+fn wrapped(effect: &Effect, span: Span, violations: &mut Vec<Violation>) -> Effect {
     if let Effect::SetTenant { .. } = effect {
         violations.push(Violation {
             rule: Rule::SessionEscape,
@@ -118,10 +124,15 @@ fn wrapped(effect: Effect, span: Span, violations: &mut Vec<Violation>) -> Effec
 }
 
 /// Prepared statements and cursors.
-fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Policy) {
+fn prepared<'s>(
+    outline: &mut Outline<'s>,
+    body: &'s StatementBody,
+    policy: &Policy,
+    reader: Reader,
+) {
     match body {
         StatementBody::Prepare { name, types, statement } => {
-            let statement = Arc::new(plan_statement(statement, policy));
+            let statement = Arc::new(plan_statement(statement, policy, reader));
             outline.effect =
                 Effect::Prepare { name: name.text.clone(), types: types.clone(), statement };
         }
@@ -134,10 +145,10 @@ fn prepared<'s>(outline: &mut Outline<'s>, body: &'s StatementBody, policy: &Pol
             outline.effect = Effect::Deallocate(name.as_ref().map(|name| name.text.clone()));
         }
         StatementBody::Declare { name, hold, statement } => {
-            let own = self::outline(statement, policy);
+            let own = self::outline(statement, policy, reader);
             outline.effect = Effect::Declare { name: name.text.clone(), hold: *hold };
             outline.violations.extend(own.violations);
-            wrapped(own.effect, statement.span, &mut outline.violations);
+            wrapped(&own.effect, statement.span, &mut outline.violations);
             outline.query = own.query;
         }
         StatementBody::Fetch(name) => {

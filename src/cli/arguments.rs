@@ -4,10 +4,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config, Invalid, Overrides};
 use crate::doctor::Level;
+use crate::sql::HAS_SECOND_READING;
+
+/// The version, and by which readings this binary can read.
+const VERSION: &str = if HAS_SECOND_READING {
+    concat!(env!("CARGO_PKG_VERSION"), " (with PostgreSQL's grammar)")
+} else {
+    concat!(env!("CARGO_PKG_VERSION"), " (without PostgreSQL's grammar)")
+};
 
 /// Proves that every statement on multi-tenant tables stays inside one organization.
 #[derive(Debug, Parser)]
-#[command(name = "orgguard", version, max_term_width = 100)]
+#[command(name = "orgguard", version = VERSION, max_term_width = 100)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,

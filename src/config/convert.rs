@@ -12,8 +12,9 @@ use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
 use super::upstream::{Upstream, convert_upstream};
 use super::{ClientTls, Config, Limits};
-use crate::policy::{EvaluationOrder, Policy, Routines, Settings};
+use crate::policy::{EvaluationOrder, Policy, Routines, SecondReading, Settings};
 use crate::session::Mode;
+use crate::sql::HAS_SECOND_READING;
 use crate::tenant::TenantType;
 
 /// The port of this project's examples; PgBouncer's too.
@@ -134,6 +135,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     };
     let tenant = convert_tenant(top.section("tenant"), tenant_type, has_client_ca);
     let (settings, routines) = convert_lists(top);
+    let second_reading = convert_second_reading(top.section("reading"));
     let limits = convert_limits(top.section("limits"));
     let login = convert_login(
         top,
@@ -160,6 +162,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             settings,
             routines,
             limits: reading,
+            second_reading,
             catalog: None,
             evaluation_order,
         }),
@@ -263,6 +266,24 @@ fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     let allowed = lower(routines.list("allow")).into_iter().collect();
     routines.finish();
     (settings, Routines { allowed })
+}
+
+/// `[reading] second`. A binary without PostgreSQL's grammar cannot promise what it would give.
+fn convert_second_reading(mut reading: Section<'_, '_>) -> SecondReading {
+    let words = [("off", SecondReading::Off), ("required", SecondReading::Required)];
+    let standard = if HAS_SECOND_READING { SecondReading::Required } else { SecondReading::Off };
+    let text = reading.text("second");
+    let chosen = text.as_ref().and_then(|text| reading.choose("second", text, &words));
+    if let (Some(SecondReading::Required), Some(text), false) = (chosen, &text, HAS_SECOND_READING)
+    {
+        reading.report(
+            text.place,
+            "`second` is \"required\", but this binary was built without PostgreSQL's grammar: \
+             build it with --features postgres-grammar, or say \"off\"",
+        );
+    }
+    reading.finish();
+    chosen.unwrap_or(standard)
 }
 
 fn convert_limits(mut limits: Section<'_, '_>) -> Limits {

@@ -44,6 +44,8 @@ pub struct Policy {
     pub evaluation_order: EvaluationOrder,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
+    /// Whether PostgreSQL's own grammar reads every statement too.
+    pub second_reading: SecondReading,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
 }
@@ -72,6 +74,15 @@ pub enum EvaluationOrder {
     Advise,
     /// Refused, unless a fence (OFFSET 0, MATERIALIZED) stands between.
     Refuse,
+}
+
+/// Whether every statement is read a second time, by PostgreSQL's own grammar (`[reading] second`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondReading {
+    /// The first reading alone decides.
+    Off,
+    /// Both must agree; what only PostgreSQL's grammar reads is planned from that reading.
+    Required,
 }
 
 /// Limits on a statement's text, applied to bytes and tokens before any parser sees it.

@@ -8,6 +8,9 @@ mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
+#[cfg(feature = "postgres-grammar")]
+mod postgres;
+mod second;
 mod span;
 mod statement;
 mod token;
@@ -15,6 +18,7 @@ mod utility;
 
 pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
+pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{
     Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,

@@ -158,12 +158,12 @@ pub enum Operand {
 /// # Errors
 /// If any part of the text cannot be read with certainty.
 pub fn read(text: &str, limits: &ReadingLimits) -> Result<Vec<Statement>, NotUnderstood> {
-    let lexemes = tokenize(text, limits)?;
-    lexemes
-        .split(|lexeme| lexeme.token == Token::SemiColon)
-        .filter(|part| !part.is_empty())
-        .map(statement)
-        .collect()
+    statements(&tokenize(text, limits)?)
+}
+
+/// The statements that these tokens are.
+pub(super) fn statements(lexemes: &[Lexeme]) -> Result<Vec<Statement>, NotUnderstood> {
+    lexemes.split(Lexeme::is_semicolon).filter(|part| !part.is_empty()).map(statement).collect()
 }
 
 /// Whether these tokens begin a query or a write.

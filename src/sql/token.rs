@@ -62,11 +62,13 @@ impl Lexeme {
             Token::EscapedStringLiteral(text) => {
                 u32::try_from(text.len().saturating_add("E''".len())) != Ok(written)
             }
-            Token::UnicodeStringLiteral(text) => {
-                u32::try_from(text.len().saturating_add("U&''".len())) != Ok(written)
-            }
             _ => false,
         }
+    }
+
+    /// Whether it ends a statement.
+    pub(crate) fn is_semicolon(&self) -> bool {
+        self.token == Token::SemiColon
     }
 
     fn is_quoted_word(&self) -> bool {
@@ -97,10 +99,7 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
         match token.token {
             Token::EOF => {}
             Token::Whitespace(Whitespace::Space | Whitespace::Newline | Whitespace::Tab) => {
-                if !slice(text, span)
-                    .bytes()
-                    .all(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c))
-                {
+                if !slice(text, span).bytes().all(is_space) {
                     return Err(NotUnderstood::new("a space that PostgreSQL does not know", span));
                 }
             }
@@ -110,6 +109,7 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
             token_kind => lexemes.push(Lexeme { token: token_kind, place: token.span, span }),
         }
     }
+    let lexemes = joined(text, lexemes);
     measure(&lexemes, limits, whole)?;
     for pair in lexemes.windows(2) {
         if let [first, second] = pair {
@@ -128,6 +128,11 @@ fn slice(text: &str, span: Span) -> &str {
         return "";
     };
     text.get(start..end).unwrap_or("")
+}
+
+/// PostgreSQL's lexer: `space` (`\v` since version 16).
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
 /// Turns the tokenizer's lines and columns (in characters) into bytes. Asked in rising order.
@@ -304,6 +309,28 @@ fn alone(text: &str, lexeme: &Lexeme) -> Result<(), NotUnderstood> {
     Err(NotUnderstood::new(reason, lexeme.span))
 }
 
+/// Makes one constant of plain string constants with nothing between but space that holds a newline
+/// (documentation, 4.1.2.1). Others stay apart, and are refused.
+fn joined(text: &str, lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
+    let mut joined: Vec<Lexeme> = Vec::with_capacity(lexemes.len());
+    for lexeme in lexemes {
+        if let Token::SingleQuotedString(more) = &lexeme.token
+            && let Some(Lexeme { token: Token::SingleQuotedString(first), place, span }) =
+                joined.last_mut()
+        {
+            let between = slice(text, Span { start: span.end, end: lexeme.span.start });
+            if between.contains(['\n', '\r']) && between.bytes().all(is_space) {
+                first.push_str(more);
+                place.end = lexeme.place.end;
+                span.end = lexeme.span.end;
+                continue;
+            }
+        }
+        joined.push(lexeme);
+    }
+    joined
+}
+
 /// Two tokens that PostgreSQL reads otherwise because they stand beside each other.
 fn neighbours(text: &str, first: &Lexeme, second: &Lexeme) -> Result<(), NotUnderstood> {
     let adjacent = first.span.end == second.span.start;
@@ -431,7 +458,12 @@ mod tests {
             "SELECT 123abc",
             "SELECT $2FROM t",
             "SELECT id FROM U&\"org\\005Fproducts\"",
-            "SELECT 'a'\n'b'",
+            "SELECT 'a' 'b'",
+            "SELECT 'a' -- x\n'b'",
+            "SELECT 'a'/*\n*/'b'",
+            "SELECT E'a'\n'b'",
+            "SELECT 'a'\nE'b'",
+            "SELECT U&'a'\n'b'",
             "SELECT a == b",
             "SELECT *\u{a0}FROM t",
             "SELECT a \u{2003}",
@@ -448,9 +480,19 @@ mod tests {
             "SELECT count(*)*2",
             "SELECT 1.5e3",
             "SELECT a <> -1",
+            "SELECT 'a' \n\t 'b'\r'c'",
         ] {
             assert_eq!(reason(read), None, "{read}");
         }
+    }
+
+    #[test]
+    fn a_constant_goes_on_behind_a_newline() {
+        let text = "SELECT 'a''b' \n 'c', 1";
+        let lexemes = tokenize(text, &ReadingLimits::default()).unwrap();
+        let parts: Vec<&str> = lexemes.iter().map(|l| slice(text, l.span)).collect();
+        assert_eq!(parts, ["SELECT", "'a''b' \n 'c'", ",", "1"]);
+        assert_eq!(lexemes.get(1).and_then(Lexeme::string), Some("a'bc"));
     }
 
     #[test]

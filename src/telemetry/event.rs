@@ -138,9 +138,12 @@ pub struct TextPlanned<'a> {
 }
 
 impl TextPlanned<'_> {
-    /// Counts it, and notes in the ledger which guarded tables it uses.
+    /// Counts it, and whether its readings disagree, and notes in the ledger which guarded tables it uses.
     pub fn emit(&self, telemetry: &Telemetry) {
         telemetry.handles().analysis.observe(self.took.as_secs_f64());
+        if let Some(disagreement) = self.plan.disagreement() {
+            telemetry.count_disagreement(disagreement);
+        }
         let statements = self.plan.statements().iter();
         telemetry.note_text(statements.flat_map(StatementPlan::guarded_tables));
     }

@@ -13,9 +13,10 @@ use super::catalog::CatalogMetrics;
 use super::config::ConfigMetrics;
 use super::ledger::Ledger;
 use super::pace::Pace;
-use crate::analyze::{Kind, Outcome};
+use crate::analyze::{Disagreement, Kind, Outcome};
 use crate::policy::Policy;
 use crate::session::{Decision, Mode};
+use crate::sql::HAS_SECOND_READING;
 
 /// Distinct guarded names that get a metric label of their own; a prefix pattern guards whatever
 /// name a client thinks of, so without a limit a client could fill the memory of both ends.
@@ -48,6 +49,7 @@ struct Inner {
     violations: IntCounterVec,
     advice: IntCounterVec,
     unjudged: IntCounterVec,
+    disagreements: IntCounterVec,
     refused_connections: IntCounterVec,
     ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
@@ -115,8 +117,19 @@ impl Telemetry {
             "Sessions that had begun and ended, by who ended them.",
             &["by"],
         )?;
+        let disagreements = vector(
+            "orgguard_reading_disagreements_total",
+            "Texts refused because PostgreSQL's grammar does not read them as the guard does.",
+            &["cause"],
+        )?;
+        // A counter that is not there yet cannot be watched.
+        for cause in Disagreement::CAUSES {
+            disagreements.get_metric_with_label_values(&[cause])?;
+        }
+        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
         let build = Opts::new("orgguard_build_info", "The version that runs.")
-            .const_label("version", env!("CARGO_PKG_VERSION"));
+            .const_label("version", env!("CARGO_PKG_VERSION"))
+            .const_label("grammar", grammar);
         let build = IntGauge::with_opts(build)?;
         build.set(1);
         registry.register(Box::new(build))?;
@@ -133,6 +146,7 @@ impl Telemetry {
                 violations,
                 advice,
                 unjudged,
+                disagreements,
                 refused_connections,
                 ended,
                 tables: Mutex::default(),
@@ -262,6 +276,10 @@ impl Telemetry {
 
     pub(super) fn count_unjudged(&self, reason: &str) {
         increment(&self.inner.unjudged, &[reason]);
+    }
+
+    pub(super) fn count_disagreement(&self, disagreement: Disagreement) {
+        increment(&self.inner.disagreements, &[disagreement.name()]);
     }
 
     pub(super) fn count_refused_connection(&self, reason: &str) {

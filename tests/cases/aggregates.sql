@@ -53,8 +53,7 @@ SELECT status, customer_id, count(*) FROM org_orders WHERE organization_id = '11
 SELECT status, count(*) FROM org_orders WHERE deleted_at IS NULL GROUP BY CUBE (status, organization_id);
 
 --@ case: every aggregate filtered, no GROUP BY
---@ verdict: refuse unbound-tenant, visible-deleted
---@ note: equal to RLS; FILTER is not counted as a filter of rows
+--@ verdict: admit
 SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL), max(total) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) FROM org_orders;
 
 --@ case: one of two aggregates filtered
@@ -132,3 +131,67 @@ SELECT json_agg(json_build_object('sku', sku, 'price', price) ORDER BY sku) FROM
 --@ case: json built from a loose table
 --@ verdict: refuse unbound-tenant
 SELECT json_object_agg(id, name) FROM org_products WHERE deleted_at IS NULL;
+
+--@ case: every aggregate filters for itself
+--@ verdict: admit
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL), coalesce(max(name) FILTER (WHERE deleted_at IS NULL AND stock > 1 AND organization_id = '11111111-1111-4111-8111-111111111111'), 'none') FROM org_products;
+
+--@ case: one aggregate does not filter
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL), count(*) FROM org_products;
+
+--@ case: one aggregate filters by the tenant alone
+--@ verdict: refuse visible-deleted
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL), max(name) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111') FROM org_products;
+
+--@ case: one aggregate filters by another tenant
+--@ verdict: refuse foreign-tenant
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL), max(name) FILTER (WHERE organization_id = '22222222-2222-4222-8222-222222222222' AND deleted_at IS NULL) FROM org_products;
+
+--@ case: the aggregates filter, the groups show
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT sku, count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) FROM org_products GROUP BY sku;
+
+--@ case: the aggregates filter, HAVING does not
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) FROM org_products HAVING count(*) > 10;
+
+--@ case: the aggregates filter, ORDER BY does not
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) FROM org_products ORDER BY (SELECT count(*) FROM org_notes);
+
+--@ case: a window function with FILTER is no aggregate
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) OVER () FROM org_products;
+
+--@ case: the aggregates of a join filter one side
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT count(*) FILTER (WHERE p.organization_id = '11111111-1111-4111-8111-111111111111' AND p.deleted_at IS NULL) FROM org_products p JOIN org_order_items i ON i.product_id = p.id;
+
+--@ case: the aggregates of a join filter both sides
+--@ verdict: admit
+SELECT count(*) FILTER (WHERE p.organization_id = '11111111-1111-4111-8111-111111111111' AND p.deleted_at IS NULL AND i.organization_id = p.organization_id AND i.deleted_at IS NULL) FROM org_products p JOIN org_order_items i ON i.product_id = p.id;
+
+--@ case: an aggregate of the outer query filters nothing inside
+--@ verdict: refuse unbound-tenant
+SELECT m.organization_id, (SELECT count(*) FILTER (WHERE m.organization_id = '11111111-1111-4111-8111-111111111111') FROM org_notes n WHERE n.organization_id = m.organization_id AND n.deleted_at IS NULL LIMIT 1) FROM memberships m GROUP BY m.organization_id;
+
+--@ case: filtered aggregates in a subquery
+--@ verdict: admit
+SELECT code FROM plans WHERE id < (SELECT count(*) FILTER (WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) FROM org_products);
+
+--@ case: HAVING on a key of GROUPING SETS
+--@ verdict: admit
+SELECT organization_id, sku, count(*) FROM org_products WHERE deleted_at IS NULL GROUP BY GROUPING SETS ((organization_id, sku), (organization_id), ()) HAVING organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: HAVING on a key of ROLLUP
+--@ verdict: admit
+SELECT organization_id, sku, count(*) FROM org_products WHERE deleted_at IS NULL GROUP BY ROLLUP (organization_id, sku) HAVING organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: HAVING on a key of GROUPING SETS, or its NULL
+--@ verdict: refuse unbound-tenant
+SELECT organization_id, count(*) FROM org_products WHERE deleted_at IS NULL GROUP BY GROUPING SETS ((organization_id), ()) HAVING organization_id = '11111111-1111-4111-8111-111111111111' OR organization_id IS NULL;
+
+--@ case: HAVING IS NULL on a key of GROUPING SETS
+--@ verdict: refuse visible-deleted
+SELECT organization_id, count(*) FROM org_products GROUP BY GROUPING SETS ((organization_id, deleted_at), (organization_id)) HAVING organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;

@@ -310,3 +310,33 @@ SELECT number FROM org_orders WHERE deleted_at IS NULL ORDER BY id FOR UPDATE SK
 --@ case: a locked queue of one tenant
 --@ verdict: admit
 SELECT number FROM org_orders WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND status = 'open' ORDER BY id LIMIT 2 FOR UPDATE SKIP LOCKED;
+
+--@ case: a uuid in the other case
+--@ verdict: admit
+SELECT name FROM org_products WHERE organization_id = upper('11111111-1111-4111-8111-111111111111')::uuid AND deleted_at IS NULL;
+
+--@ case: another uuid in the other case
+--@ verdict: refuse foreign-tenant
+SELECT name FROM org_products WHERE organization_id = CAST(lower('22222222-2222-4222-8222-222222222222') AS uuid) AND deleted_at IS NULL;
+
+--@ case: the tenant column's text in the other case
+--@ verdict: refuse unbound-tenant
+SELECT name FROM org_products WHERE upper(organization_id::text) = upper('11111111-1111-4111-8111-111111111111') AND deleted_at IS NULL;
+
+--@ case: a text with code points
+--@ verdict: admit
+SELECT name FROM org_products WHERE organization_id = U&'\0031\+000031111111-1111-4111-8111-111111111111'::uuid AND deleted_at IS NULL;
+
+--@ case: another tenant in code points
+--@ verdict: refuse foreign-tenant
+SELECT name FROM org_products WHERE organization_id = U&'\00322222222-2222-4222-8222-222222222222' AND deleted_at IS NULL;
+
+--@ case: a text that goes on in the next line
+--@ verdict: admit
+SELECT name FROM org_products WHERE organization_id = '11111111'
+  '-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: another tenant that goes on in the next line
+--@ verdict: refuse foreign-tenant
+SELECT name FROM org_products WHERE organization_id = '22222222'
+  '-2222-4222-8222-222222222222' AND deleted_at IS NULL;

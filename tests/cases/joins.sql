@@ -116,3 +116,39 @@ SELECT label FROM org_tags NATURAL JOIN memberships WHERE organization_id = '222
 --@ case: a function in FROM beside a bound table
 --@ verdict: admit
 SELECT t.label, g FROM org_tags t, generate_series(1, 2) g WHERE t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL;
+
+--@ case: NATURAL of two tables with soft delete
+--@ verdict: admit
+SELECT * FROM org_products NATURAL JOIN org_notes WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: NATURAL of two tables, not bound
+--@ verdict: refuse unbound-tenant
+SELECT * FROM org_products NATURAL JOIN org_notes WHERE deleted_at IS NULL;
+
+--@ case: NATURAL of two tables without soft delete
+--@ verdict: admit
+SELECT key FROM org_settings NATURAL JOIN org_product_tags WHERE organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: NATURAL LEFT of two tables
+--@ verdict: admit
+SELECT s.key, t.tag_id FROM org_settings s NATURAL LEFT JOIN org_product_tags t WHERE organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: NATURAL RIGHT, the left column bound
+--@ verdict: refuse unbound-tenant
+SELECT s.key, t.tag_id FROM org_settings s NATURAL RIGHT JOIN org_product_tags t WHERE s.organization_id = '11111111-1111-4111-8111-111111111111' OR s.key IS NULL;
+
+--@ case: NATURAL FULL of two tables
+--@ verdict: admit
+SELECT s.key, t.tag_id FROM org_settings s NATURAL FULL JOIN org_product_tags t WHERE organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: NATURAL with a table of unknown columns
+--@ verdict: refuse unbound-tenant
+SELECT key FROM org_settings NATURAL JOIN memberships WHERE organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: NATURAL behind USING
+--@ verdict: refuse unbound-tenant
+SELECT key FROM (org_settings JOIN org_product_tags USING (organization_id)) NATURAL RIGHT JOIN memberships WHERE organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: USING behind NATURAL
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT s.key FROM (org_settings s NATURAL JOIN org_product_tags t) JOIN org_tags g ON g.id = t.tag_id WHERE s.organization_id = '11111111-1111-4111-8111-111111111111';

@@ -188,8 +188,7 @@ SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-1111
 SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND label <> $a$ x $a$ OR true OR label = $a$ $a$;
 
 --@ case: a literal continued on the next line
---@ verdict: refuse not-understood
---@ note: equal to RLS; the second reading of PostgreSQL's own grammar will read it
+--@ verdict: admit
 SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-'
 '8111-111111111111' AND deleted_at IS NULL;
 

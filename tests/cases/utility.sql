@@ -337,3 +337,15 @@ CREATE PUBLICATION everything FOR ALL TABLES;
 --@ case: a materialized view refreshed
 --@ verdict: refuse opaque-sql
 REFRESH MATERIALIZED VIEW CONCURRENTLY totals;
+
+--@ case: EXPLAIN of CREATE TABLE AS
+--@ verdict: refuse unbound-tenant, visible-deleted
+EXPLAIN (COSTS OFF) CREATE TABLE kept AS SELECT * FROM org_notes;
+
+--@ case: EXPLAIN of a view
+--@ verdict: refuse guarded-ddl
+EXPLAIN (COSTS OFF) CREATE MATERIALIZED VIEW kept AS SELECT * FROM org_notes;
+
+--@ case: EXPLAIN of CREATE TABLE AS over shared tables
+--@ verdict: admit
+EXPLAIN ANALYZE CREATE TABLE kept AS SELECT * FROM plans;

@@ -1,8 +1,7 @@
 -- Literals and parameters: which value a reference is bound to.
 
 --@ case: computed from the tenant
---@ verdict: refuse unbound-tenant
---@ note: equal to RLS; only constants, parameters and the session's setting prove
+--@ verdict: admit
 SELECT label FROM org_tags WHERE organization_id = upper('11111111-1111-4111-8111-111111111111')::uuid AND deleted_at IS NULL;
 
 --@ case: braces
@@ -239,3 +238,8 @@ SELECT name FROM org_products WHERE organization_id = ANY (ARRAY['11111111-1111-
 --@ case: an index may be named like a guarded table
 --@ verdict: admit
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS org_units_name ON orgunits (name);
+
+--@ case: a parameter in the other case
+--@ verdict: admit
+--@ bind: 11111111-1111-4111-8111-111111111111 -> admit | 22222222-2222-4222-8222-222222222222 -> refuse foreign-tenant
+SELECT name FROM org_products WHERE organization_id = upper($1)::uuid AND deleted_at IS NULL;

@@ -7,7 +7,8 @@ use orgguard::analyze::{
     Argument, Arguments, Effect, Form, NewValue, Plan, SessionTenant, Verdict,
 };
 use orgguard::policy::{
-    EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, Settings, TableOverride, Tables,
+    EvaluationOrder, Pattern, Policy, ReadingLimits, Routines, SecondReading, Settings,
+    TableOverride, Tables,
 };
 use orgguard::tenant::{Tenant, TenantType};
 
@@ -135,6 +136,11 @@ pub(crate) fn policy(case: &Case) -> Policy {
     Policy { evaluation_order, ..standard_policy() }
 }
 
+/// Both readings where the binary has both.
+pub(crate) const fn standard_reading() -> SecondReading {
+    if orgguard::sql::HAS_SECOND_READING { SecondReading::Required } else { SecondReading::Off }
+}
+
 /// The policy of the case schema.
 pub(crate) fn standard_policy() -> Policy {
     Policy {
@@ -167,6 +173,7 @@ pub(crate) fn standard_policy() -> Policy {
         },
         routines: Routines::default(),
         limits: ReadingLimits::default(),
+        second_reading: standard_reading(),
         catalog: None,
         evaluation_order: EvaluationOrder::Ignore,
     }

@@ -4,7 +4,7 @@ use super::super::graph::{Arm, ArmColumn, ContextId, Fact, Term};
 use super::join::Level;
 use super::{Builder, Clause, Scope};
 use crate::policy::Routine;
-use crate::sql::model::{Block, Constant, Expr, Grouping, Item, Window};
+use crate::sql::model::{Block, Call, Constant, Expr, Grouping, Item, Window};
 
 impl Builder<'_> {
     pub(super) fn block(
@@ -42,10 +42,23 @@ impl Builder<'_> {
         }
         if let Some(having) = having {
             let facts = self.predicate(having, true, &scope, context);
-            if let (Grouping::Keys(_), Some(keys)) = (grouping, keys.first()) {
-                let facts = facts.into_iter().filter(|fact| is_about(fact, keys)).collect();
-                self.graph.add_facts(context, facts);
-            }
+            let facts: Vec<Fact> = match (grouping, keys.first()) {
+                (Grouping::Keys(_), Some(keys)) => {
+                    facts.into_iter().filter(|fact| is_about(fact, keys)).collect()
+                }
+                // A key is NULL in the groups of the sets without it: an equality keeps those out,
+                // IS NULL does not.
+                (Grouping::Sets(exprs), _) => {
+                    let keys = self.set_keys(exprs, &scope);
+                    let kept = |fact: &Fact| is_strict(fact) && is_about(fact, &keys);
+                    facts.into_iter().filter(kept).collect()
+                }
+                (Grouping::Keys(_) | Grouping::None, _) => Vec::new(),
+            };
+            self.graph.add_facts(context, facts);
+        }
+        if let (Grouping::None, None, None, []) = (grouping, having, distinct_on, order_by) {
+            self.filtered_aggregates(items, &scope, context);
         }
         if let Some(exprs) = distinct_on {
             keys.push(self.distinct_keys(exprs, items, &columns, &scope, context));
@@ -148,6 +161,19 @@ impl Builder<'_> {
         keys
     }
 
+    /// The columns of GROUPING SETS, ROLLUP and CUBE.
+    fn set_keys(&mut self, exprs: &[Expr], scope: &Scope<'_>) -> Vec<Term> {
+        let mut keys = Vec::new();
+        let mut next: Vec<&Expr> = exprs.iter().collect();
+        while let Some(expr) = next.pop() {
+            match expr {
+                Expr::Column(_) => keys.extend(self.term(expr, scope)),
+                other => other.parts(&mut |part| next.push(part), &mut |_| {}),
+            }
+        }
+        keys
+    }
+
     /// DISTINCT ON keys, of which a bare name means an item's label before it means a column
     /// (documentation, SELECT, "DISTINCT Clause": interpreted as ORDER BY is).
     fn distinct_keys(
@@ -179,19 +205,21 @@ impl Builder<'_> {
 
     /// Whether an expression may hold an aggregate, other than as a window function.
     fn may_aggregate(&self, expr: &Expr) -> bool {
-        let own = match expr {
-            Expr::Call(call) => {
-                let schema = call.qualifier.last().map(|schema| &*schema.text);
-                call.over.is_none()
-                    && (AGGREGATES.contains(&&*call.name.text)
-                        || self.policy.routines.class(schema, &call.name.text) == Routine::Unknown
-                        || self.policy.routines.allowed.contains(&call.name.text))
-            }
+        let mut found = match expr {
+            Expr::Call(call) => self.may_be_aggregate(call),
             _ => false,
         };
-        let mut found = own;
         expr.parts(&mut |part| found = found || self.may_aggregate(part), &mut |_| {});
         found
+    }
+
+    /// Whether a call may be an aggregate: one of PostgreSQL's own, or one of which nothing is known.
+    pub(super) fn may_be_aggregate(&self, call: &Call) -> bool {
+        let schema = call.qualifier.last().map(|schema| &*schema.text);
+        call.over.is_none()
+            && (is_aggregate(&call.name.text)
+                || self.policy.routines.class(schema, &call.name.text) == Routine::Unknown
+                || self.policy.routines.allowed.contains(&call.name.text))
     }
 }
 
@@ -204,6 +232,15 @@ fn ordinal(digits: &str, columns: &[ArmColumn]) -> Option<Term> {
     match before.last()? {
         ArmColumn::One { term, name: _ } => *term,
         ArmColumn::Rest(_) => None,
+    }
+}
+
+/// Whether a fact is false of a NULL.
+fn is_strict(fact: &Fact) -> bool {
+    match fact {
+        Fact::Equal(..) | Fact::Member(..) => true,
+        Fact::Null(_) => false,
+        Fact::Any(arms) => arms.iter().all(|arm| arm.iter().all(is_strict)),
     }
 }
 
@@ -234,6 +271,11 @@ fn over<'q>(expr: &'q Expr, windows: &'q [Window], partitions: &mut Vec<Vec<&'q 
         partitions.push(named.chain(&window.partition).collect());
     }
     expr.parts(&mut |part| over(part, windows, partitions), &mut |_| {});
+}
+
+/// Whether PostgreSQL itself has an aggregate of this name.
+pub(super) fn is_aggregate(name: &str) -> bool {
+    AGGREGATES.contains(&name)
 }
 
 /// Aggregates of `pg_catalog` (`pg_proc.prokind = 'a'`).

@@ -108,26 +108,28 @@ impl Builder<'_> {
             self.tree(right, &before.clone().join(left_level.clone()), outer);
         let mut using = Vec::new();
         let mut merged = Vec::new();
-        if let JoinCondition::Using(columns) = condition {
-            for column in columns {
-                let l = self.resolve_bare(&column.text, &left_level.scope(None));
-                let r = self.resolve_bare(&column.text, &right_level.scope(None));
-                let visible = match kind {
-                    JoinKind::Inner | JoinKind::Left => l,
-                    JoinKind::Right => r,
-                    JoinKind::Full => Some(self.merged(&column.text)),
-                };
-                if let (Some(l), Some(r)) = (l, r) {
-                    using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
-                }
-                merged.push((column.text.clone(), visible));
+        for column in self.merged_columns(condition, &left_level, &right_level) {
+            let l = self.resolve_bare(&column, &left_level.scope(None));
+            let r = self.resolve_bare(&column, &right_level.scope(None));
+            let visible = match kind {
+                JoinKind::Inner | JoinKind::Left => l,
+                JoinKind::Right => r,
+                JoinKind::Full => Some(self.merged(&column)),
+            };
+            if let (Some(l), Some(r)) = (l, r) {
+                using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
             }
+            merged.push((column, visible));
         }
         let left_references = left_level.references.clone();
         let right_references = right_level.references.clone();
         let mut level = left_level.join(right_level);
+        if matches!(condition, JoinCondition::Natural) {
+            // What was merged below may be merged again, with a column that is not known.
+            level.natural = true;
+            level.merged.clear();
+        }
         level.merged.extend(merged);
-        level.natural = level.natural || matches!(condition, JoinCondition::Natural);
         let on = match condition {
             JoinCondition::On(on) => Some(on),
             JoinCondition::None | JoinCondition::Using(_) | JoinCondition::Natural => None,
@@ -168,23 +170,6 @@ impl Builder<'_> {
             level: level.clone(),
         };
         (Tree::Join(Box::new(node)), level)
-    }
-
-    /// The column that FULL JOIN … USING makes of both sides': of neither, and of whichever has a row.
-    fn merged(&mut self, name: &str) -> ColumnId {
-        let context = self.graph.context(None, Vec::new());
-        let reference = self.graph.reference(Reference {
-            alias: "".into(),
-            aliased: true,
-            table: "".into(),
-            schema: None,
-            span: Span::default(),
-            source: GraphSource::Unknown,
-            context,
-            aliases: Vec::new(),
-            columns: None,
-        });
-        self.graph.column(reference, name)
     }
 
     /// One relation. Its context has no parent yet: the placement gives it one.

@@ -4,6 +4,7 @@
     reason = "over our own model, a wildcard arm says that nothing is known: it never proves"
 )]
 
+mod aggregate;
 mod block;
 mod call;
 mod early;
@@ -14,6 +15,7 @@ mod predicate;
 mod query;
 mod relation;
 mod strict;
+mod using;
 mod write;
 
 pub(super) use call::sole_call;
@@ -21,6 +23,7 @@ pub(super) use call::sole_call;
 use super::graph::{
     ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
+use super::reader::Reader;
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
@@ -42,9 +45,10 @@ pub(super) struct Built {
 }
 
 /// Builds the graph of a query or write.
-pub(super) fn build(query: &Query, policy: &Policy) -> Built {
+pub(super) fn build(query: &Query, policy: &Policy, reader: Reader) -> Built {
     let mut builder = Builder {
         policy,
+        reader,
         graph: Graph::default(),
         violations: Vec::new(),
         advice: Vec::new(),
@@ -62,6 +66,7 @@ pub(super) fn build(query: &Query, policy: &Policy) -> Built {
 
 struct Builder<'p> {
     policy: &'p Policy,
+    reader: Reader,
     graph: Graph,
     violations: Vec<Violation>,
     advice: Vec<Advice>,
@@ -153,11 +158,11 @@ impl Builder<'_> {
     /// An unqualified name is a column of the innermost level that has one. A level with two is an
     /// error to PostgreSQL, so one that surely has it decides, whatever others may have.
     fn resolve_bare(&mut self, name: &str, scope: &Scope<'_>) -> Option<ColumnId> {
-        if scope.natural {
-            return None;
-        }
         if let Some((_, merged)) = scope.merged.iter().rev().find(|(own, _)| **own == *name) {
             return *merged;
+        }
+        if scope.natural {
+            return None;
         }
         let mut sure = None;
         let mut maybe = false;

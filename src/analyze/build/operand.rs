@@ -3,7 +3,7 @@
 
 use super::super::graph::{Cast, Operand};
 use super::{Builder, sole_value};
-use crate::sql::model::{Constant, Expr, TypeName};
+use crate::sql::model::{Call, Constant, Expr, TypeName};
 use crate::tenant::TenantType;
 
 impl Builder<'_> {
@@ -42,6 +42,16 @@ impl Builder<'_> {
                 Expr::Call(call) => self.setting_operand(call),
                 _ => None,
             },
+            // A uuid is the same in either case.
+            Expr::Call(call) if self.policy.tenant_type == TenantType::Uuid && is_case(call) => {
+                match call.arguments.as_slice() {
+                    [Expr::Parameter(number)] => {
+                        Some(Operand::Parameter { number: *number, cast: Cast::ViaText })
+                    }
+                    [text @ Expr::Constant(Constant::Text(_) | Constant::Null)] => self.value(text),
+                    _ => None,
+                }
+            }
             Expr::Call(call) => self.setting_operand(call),
             Expr::Subquery(query) => self.cast(sole_value(query)?),
             other => self.value(other),
@@ -110,4 +120,10 @@ impl Builder<'_> {
             _ => None,
         }
     }
+}
+
+/// `upper(…)` or `lower(…)` of `pg_catalog`.
+fn is_case(call: &Call) -> bool {
+    let own = call.qualifier.iter().all(|schema| &*schema.text == "pg_catalog");
+    own && matches!(&*call.name.text, "upper" | "lower") && call.over.is_none()
 }

@@ -191,7 +191,7 @@ impl Builder<'_> {
     }
 
     fn read_definition(&self, text: &str) -> Option<Arc<Query>> {
-        let statements = crate::sql::read(text, &self.policy.limits).ok()?;
+        let statements = self.reader.read(text, &self.policy.limits).ok()?;
         let mut statements = statements.into_iter();
         match (statements.next()?.body, statements.next()) {
             (StatementBody::Query(query), None) if !matches!(query.body, Body::Write(_)) => {
@@ -240,6 +240,7 @@ impl Builder<'_> {
     fn apart(&self, query: &Query) -> (Builder<'_>, OutputId) {
         let mut builder = Builder {
             policy: self.policy,
+            reader: self.reader,
             graph: Graph::default(),
             violations: Vec::new(),
             advice: Vec::new(),
@@ -265,7 +266,7 @@ impl Builder<'_> {
 
     /// Whether the statements of a routine in SQL surely have nothing to do with a guarded table.
     pub(super) fn is_clear_body(&self, body: &str) -> bool {
-        let Ok(statements) = crate::sql::read(body, &self.policy.limits) else {
+        let Ok(statements) = self.reader.read(body, &self.policy.limits) else {
             return false;
         };
         self.view_depth < VIEW_DEPTH

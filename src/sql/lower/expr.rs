@@ -308,11 +308,9 @@ impl Lowering<'_> {
         let escaped = self.lexeme_at(span.start).is_none_or(|(_, lexeme)| lexeme.is_escaped());
         Ok(Expr::Constant(match value {
             Value::Number(digits, false) => Constant::Number(digits.into()),
-            // Escapes are decoded by rules of their own: such a text is a constant, but not one
-            // whose value is believed.
-            Value::EscapedStringLiteral(_) | Value::UnicodeStringLiteral(_) if escaped => {
-                Constant::Other
-            }
+            // Escapes of E'…' are decoded by rules of their own: such a text is a constant, but not
+            // one whose value is believed. Those of U&'…' are just code points (UESCAPE is refused).
+            Value::EscapedStringLiteral(_) if escaped => Constant::Other,
             Value::SingleQuotedString(text)
             | Value::EscapedStringLiteral(text)
             | Value::UnicodeStringLiteral(text) => Constant::Text(text.into()),

@@ -141,7 +141,8 @@ fn explain(cursor: &mut Cursor<'_>) -> Read {
     }
     // Wrappers do not nest: what explains, prepares or declares is not explained itself.
     let rest = cursor.rest();
-    let wraps = rest.first().is_some_and(|first| first.is("execute") || first.is("declare"));
+    let wraps =
+        ["execute", "declare", "create"].iter().any(|w| rest.first().is_some_and(|f| f.is(w)));
     let inner = if wraps { Box::new(statement(rest)?) } else { query(rest, cursor)? };
     Ok(StatementBody::Explain { costs_off, statement: inner })
 }

@@ -40,7 +40,9 @@ pub(super) fn set(cursor: &mut Cursor<'_>) -> Read {
     } else if cursor.peek().is_some_and(|l| l.is("authorization")) {
         cursor.take("authorization");
         special("session_authorization")
-    } else if cursor.take("xml") {
+    } else if cursor.lexemes.get(cursor.at.saturating_add(1)).is_some_and(|l| l.is("option"))
+        && cursor.take("xml")
+    {
         return Ok(StatementBody::Set { local, name: special("xmloption"), values: Vec::new() });
     } else {
         let name = setting_name(cursor)?;

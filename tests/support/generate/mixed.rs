@@ -1,23 +1,7 @@
-//! Statements made at random, most of them almost bound: joins of every kind, derived tables,
-//! CTEs, subqueries, set operations and writes over the case schema.
+//! Statements most of whose references are almost bound: joins of every kind, derived tables, CTEs,
+//! subqueries, set operations and writes.
 
-const A: &str = "11111111-1111-4111-8111-111111111111";
-const B: &str = "22222222-2222-4222-8222-222222222222";
-
-/// A generator of pseudo-random statements; the same seed gives the same ones.
-pub(crate) struct Generator {
-    state: u64,
-    names: u32,
-}
-
-/// Tables with their own uuid columns beside `id`, and a text.
-const TABLES: &[(&str, &[&str], &str)] = &[
-    ("org_products", &["id", "supplier_id"], "name"),
-    ("org_customers", &["id", "parent_id"], "name"),
-    ("org_orders", &["id", "customer_id", "partner_id"], "status"),
-    ("org_order_items", &["id", "order_id", "product_id"], "remark"),
-    ("org_notes", &["id", "subject_id"], "body"),
-];
+use super::{A, B, Generator, TABLES};
 
 /// A relation in scope.
 #[derive(Clone)]
@@ -29,36 +13,7 @@ struct Relation {
 }
 
 impl Generator {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, names: 0 }
-    }
-
-    fn next(&mut self) -> u64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        self.state
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
-
-    fn alias(&mut self) -> String {
-        self.names += 1;
-        format!("t{}", self.names)
-    }
-
-    /// One statement.
-    pub(crate) fn statement(&mut self) -> String {
+    pub(super) fn mixed(&mut self) -> String {
         self.names = 0;
         match self.below(10) {
             0 => self.update(),
