@@ -93,6 +93,7 @@ fn events_are_counted_with_bounded_labels() {
         let event = ViolationFound {
             violation: &violation,
             mode: Mode::Enforce,
+            exemption: None,
             session: &session,
             position: 1,
             statement,

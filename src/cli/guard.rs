@@ -15,7 +15,7 @@ use super::READER_STACK;
 use crate::catalog::Policies;
 use crate::config::{Config, Invalid, Overrides};
 use crate::serve::{self, Admin, Live, Readiness, Reload};
-use crate::telemetry::{Telemetry, keep_ledger, take_up, write_ledger};
+use crate::telemetry::{Telemetry, keep_history, keep_ledger, take_up, write_ledger};
 
 /// The guard could not be started, or stopped with an error.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,13 @@ impl Guard {
                 policies: policies.clone(),
                 live: live.clone(),
             };
-            admin_task = Some(tokio::spawn(admin.serve(listener)));
+            let telemetry = telemetry.clone();
+            admin_task = Some(tokio::spawn(async move {
+                tokio::select! {
+                    served = admin.serve(listener) => served,
+                    () = keep_history(telemetry) => Ok(()),
+                }
+            }));
         }
         let reload_task = file.map(|(file, overrides)| {
             let (live, policies) = (live.clone(), policies.clone());

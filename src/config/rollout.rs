@@ -147,6 +147,11 @@ fn convert_exemption(section: &mut Section<'_, '_>, place: Place) -> Option<Exem
         }
         time
     });
+    if let Some(name) = &name
+        && *name.value == *Exemption::MIGRATIONS
+    {
+        section.report(name.place, "this name is that of [migrations]");
+    }
     let written = section.has("rules") || section.has("fingerprints");
     let exemption = Exemption {
         name: name.as_ref().map_or("", |name| &name.value).into(),

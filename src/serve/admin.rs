@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::live::Live;
 use super::state::ConfigState;
+use super::status;
 use crate::catalog::{Health, Policies};
 use crate::config::{Endpoint, Upstream};
 use crate::telemetry::Telemetry;
@@ -86,12 +87,15 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Answers `/metrics`, `/healthz`, `/readyz`, `/violations` and `/config` until the task is dropped.
+    /// Answers `/metrics`, `/healthz`, `/readyz`, `/violations`, `/config` and the status page `/`
+    /// until the task is dropped.
     ///
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let routes = Router::new()
+            .route("/", get(status::page))
+            .route("/status", get(status::status))
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
@@ -102,7 +106,7 @@ impl Admin {
     }
 
     /// Why clients could not work now, if they could not.
-    async fn not_ready(&self) -> Option<String> {
+    pub(super) async fn not_ready(&self) -> Option<String> {
         match self.readiness.stage() {
             Stage::Starting => return Some("not listening yet".to_owned()),
             Stage::Draining => return Some("draining".to_owned()),
@@ -173,7 +177,7 @@ async fn config(State(admin): State<Admin>) -> Response {
     json(&ConfigState::new(&current.config, Some(current.since), SystemTime::now(), uses))
 }
 
-fn json(value: &impl serde::Serialize) -> Response {
+pub(super) fn json(value: &impl serde::Serialize) -> Response {
     match serde_json::to_string(value) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),

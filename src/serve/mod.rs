@@ -8,6 +8,7 @@ mod plans;
 mod reload;
 mod roll;
 mod state;
+mod status;
 mod tls;
 mod workers;
 

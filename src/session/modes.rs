@@ -106,7 +106,8 @@ impl Modes {
     #[must_use]
     pub fn of(&self, who: Who<'_>, generation: u64) -> SessionModes {
         let own = if self.migrations.iter().any(|role| **role == *who.role) {
-            Own { generation, base: Mode::Audit, rollouts: Vec::new(), exemptions: Vec::new() }
+            let exemptions = vec![Arc::new(Exemption::of_migrations())];
+            Own { generation, base: Mode::Audit, rollouts: Vec::new(), exemptions }
         } else {
             let rollouts = self.rollouts.iter().filter(|rollout| rollout.concerns(who));
             let exemptions = self.exemptions.iter().filter(|exemption| exemption.concerns(who));
@@ -202,6 +203,20 @@ impl Rollout {
 }
 
 impl Exemption {
+    /// The name under which violations of migrations are counted.
+    pub const MIGRATIONS: &str = "migrations";
+
+    fn of_migrations() -> Self {
+        Self {
+            name: Self::MIGRATIONS.into(),
+            rules: Vec::new(),
+            tables: Vec::new(),
+            roles: Vec::new(),
+            databases: Vec::new(),
+            fingerprints: Vec::new(),
+        }
+    }
+
     fn concerns(&self, who: Who<'_>) -> bool {
         is_one_of(&self.roles, who.role) && is_one_of(&self.databases, who.database)
     }

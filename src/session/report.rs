@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::event::Event;
 use super::judge::Missing;
 use super::mode::Decision;
-use super::modes::{Judged, SessionModes};
+use super::modes::SessionModes;
 use super::planned::Planned;
 use super::refusal::Refusal;
 use super::registry::StatementRef;
@@ -25,7 +25,8 @@ pub(super) fn tell(
             continue;
         }
         let fingerprint = text.and_then(|text| text.fingerprint());
-        let Judged { mode, exemption } = modes.judge(violation, fingerprint);
+        let judged = modes.judge(violation, fingerprint);
+        let (mode, exemption) = (judged.deciding(), judged.exemption);
         let (text, violation) = (text.cloned(), violation.clone());
         out.events.push(Event::Violation { text, violation, mode, exemption });
     }

@@ -11,6 +11,7 @@ use prometheus::{
 use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
 use super::config::ConfigMetrics;
+use super::history::{History, Sample, Totals};
 use super::ledger::Ledger;
 use super::pace::Pace;
 use crate::analyze::{Disagreement, Kind, Outcome};
@@ -55,6 +56,7 @@ struct Inner {
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
     ledger: Ledger,
+    history: History,
     handles: Handles,
     catalog: CatalogMetrics,
 }
@@ -152,6 +154,7 @@ impl Telemetry {
                 tables: Mutex::default(),
                 pace: Pace::default(),
                 ledger: Ledger::new(SystemTime::now()),
+                history: History::default(),
                 handles,
                 catalog: CatalogMetrics::default(),
             }),
@@ -239,6 +242,44 @@ impl Telemetry {
             *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
         }
         judged
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        const HOLDS: usize = Outcome::Holds as usize;
+        const NOT_UNDERSTOOD: usize = Outcome::NotUnderstood as usize;
+        const FORWARD: usize = Decision::Forward as usize;
+        let mut totals = Totals::default();
+        for (at, cell) in self.inner.statement_cells.iter().enumerate() {
+            let decision = at.checked_rem(DECISIONS);
+            let outcome = at.checked_div(DECISIONS).and_then(|row| row.checked_rem(OUTCOMES));
+            let count = match (decision, outcome) {
+                (Some(FORWARD), Some(HOLDS)) => &mut totals.holds,
+                (Some(FORWARD), Some(NOT_UNDERSTOOD)) => &mut totals.not_understood,
+                (Some(FORWARD), _) => &mut totals.violates,
+                _ => &mut totals.refused,
+            };
+            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+        }
+        totals
+    }
+
+    /// Takes a sample of the totals for [`Telemetry::history`].
+    pub fn sample(&self) {
+        self.inner.history.sample(self.totals(), SystemTime::now());
+    }
+
+    /// The totals of the last hour, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Sample> {
+        self.inner.history.samples()
+    }
+
+    /// Client connections open now.
+    #[must_use]
+    pub fn connections(&self) -> i64 {
+        self.inner.handles.connections.get()
     }
 
     pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {

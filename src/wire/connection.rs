@@ -370,13 +370,19 @@ impl Teller<'_> {
             detail: "a startup parameter that is not let through".into(),
             hint: "".into(),
         };
-        self.violation(&violation, self.connection.rules.mode, None);
+        self.violation(&violation, (self.connection.rules.mode, None), None);
     }
 
-    fn violation(&self, violation: &Violation, mode: Mode, text: Option<&str>) {
+    fn violation(
+        &self,
+        violation: &Violation,
+        (mode, exemption): (Mode, Option<&str>),
+        text: Option<&str>,
+    ) {
         ViolationFound {
             violation,
             mode,
+            exemption,
             session: &self.labels,
             position: text.map_or(1, |text| violation.span.position(text)),
             statement: text.unwrap_or_default(),
@@ -395,7 +401,9 @@ impl Teller<'_> {
                 if let Some(exemption) = exemption {
                     ExemptionUsed { exemption }.emit(telemetry);
                 }
-                self.violation(violation, *mode, text.as_ref().map(|text| text.text()));
+                let exemption = exemption.as_ref().map(|exemption| &*exemption.name);
+                let text = text.as_ref().map(|text| text.text());
+                self.violation(violation, (*mode, exemption), text);
             }
             Event::Advice { text, advice } => {
                 let text = text.as_ref().map_or("", |text| text.text());

@@ -1,5 +1,4 @@
 mod draw;
-mod sum;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -7,10 +6,9 @@ use std::time::SystemTime;
 use super::arguments::{ReportArguments, ReportFormat};
 use super::fetch::{fetch, is_url};
 use super::{could_not_run, print};
-use crate::telemetry::{Account, NoAccount};
+use crate::telemetry::{Account, NoAccount, Readiness, Report};
 
 use draw::{json, markdown, text};
-use sum::{Readiness, Report};
 
 /// The path under which the admin port gives the ledger.
 const PATH: &str = "/violations";
