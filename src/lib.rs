@@ -5,7 +5,7 @@
 //! kept by `tests/tidy.rs`:
 //!
 //! * pure rooms (no await, no log, no clock, no socket): [`tenant`], [`policy`], [`sql`],
-//!   [`analyze`], [`session`];
+//!   [`analyze`], [`mod@rewrite`], [`session`];
 //! * rooms with I/O: [`wire`], [`serve`], [`catalog`], [`doctor`], [`telemetry`],
 //!   [`config`], [`cli`].
 #![cfg_attr(
@@ -29,6 +29,7 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod policy;
+pub mod rewrite;
 pub mod serve;
 pub mod session;
 pub mod sql;

@@ -81,9 +81,10 @@ fn every_key_is_in_the_commented_file() {
                  [[guard.table]]\nname = \"a\"\nx = 1\n[tenant]\nx = 1\n[session]\nx = 1\n\
                  [routines]\nx = 1\n[limits]\nx = 1\n[client_tls]\ncertificate = \"a\"\n\
                  key = \"b\"\nx = 1\n[upstream_tls]\nmode = \"off\"\nx = 1\n\
-                 [login]\nmode = \"relay\"\nx = 1\n[catalog]\ndsn = \"host=h user=u dbname=d\"\nx = 1\n";
+                 [login]\nmode = \"relay\"\nx = 1\n[catalog]\ndsn = \"host=h user=u dbname=d\"\nx = 1\n\
+                 [rewrite]\nx = 1\n";
     let problems = problems(probe);
-    assert_eq!(problems.len(), 12, "{problems:?}");
+    assert_eq!(problems.len(), 13, "{problems:?}");
     for Problem { message, .. } in problems {
         let (_, known) = message.split_once("known there: ").unwrap();
         for key in known.split(", ") {
@@ -195,17 +196,26 @@ fn each_problem_says_what_would_be_right() {
 }
 
 #[test]
-fn a_mode_must_be_written_and_rewrite_comes_later() {
+fn a_mode_must_be_written() {
     for (text, part) in [
         ("", "`mode` is missing"),
         ("mode = 1", "must be a string"),
-        ("mode = \"log\"", "\"audit\" or \"enforce\""),
-        ("mode = \"rewrite\"", "not available before part 4"),
+        ("mode = \"log\"", "\"audit\" or \"enforce\" or \"rewrite\""),
     ] {
         let problems = problems(text);
         assert_eq!(problems.len(), 1, "{problems:?}");
         assert!(problems.iter().all(|problem| problem.message.contains(part)), "{problems:?}");
     }
+}
+
+#[test]
+fn rewriting_is_a_mode_with_a_section_of_its_own() {
+    let text = "mode = \"rewrite\"\n[rewrite]\ndry_run = true\nsoft_delete = true";
+    let config = config::parse(text, &Overrides::default()).unwrap();
+    assert_eq!(config.mode, Mode::Rewrite);
+    assert!(config.dry_run && config.policy.soft_deletes);
+    let bare = config::parse("mode = \"rewrite\"", &Overrides::default()).unwrap();
+    assert!(!bare.dry_run && !bare.policy.soft_deletes);
 }
 
 #[test]
@@ -235,7 +245,7 @@ fn the_command_line_takes_the_place_of_the_file() {
     assert_eq!(config.upstream.to_string(), "[::1]:5433");
     assert_eq!(config.admin.unwrap().port(), 7001);
 
-    let overrides = Overrides { mode: Some("rewrite".to_owned()), ..Overrides::default() };
+    let overrides = Overrides { mode: Some("off".to_owned()), ..Overrides::default() };
     let problems = config::parse("mode = \"enforce\"", &overrides).unwrap_err();
     assert_eq!(problems.first().unwrap().place, Place::Option("--mode"));
     assert_eq!(config::standard(&Overrides::default()).unwrap().mode, Mode::Enforce);
@@ -248,4 +258,32 @@ fn a_file_that_is_not_there_is_one_clear_line() {
     let text = invalid.to_string();
     assert!(text.starts_with("no/such/file.toml: could not be read: "), "{text}");
     assert_eq!(text.lines().count(), 1);
+}
+
+/// A binary without PostgreSQL's grammar does not promise what only that can give.
+#[test]
+fn a_second_reading_is_required_only_where_there_is_one() {
+    use orgguard::policy::SecondReading;
+    use orgguard::sql::HAS_SECOND_READING;
+
+    let config = |text: &str| {
+        let text = format!("mode = \"enforce\"\n{text}[guard]\ntables = [\"org_*\"]\n");
+        config::parse(&text, &Overrides::default())
+    };
+    let standard = if HAS_SECOND_READING { SecondReading::Required } else { SecondReading::Off };
+    assert_eq!(config("").unwrap().policy.second_reading, standard);
+    let off = config("[reading]\nsecond = \"off\"\n").unwrap();
+    assert_eq!(off.policy.second_reading, SecondReading::Off);
+    match config("[reading]\nsecond = \"required\"\n") {
+        Ok(config) => {
+            assert!(HAS_SECOND_READING);
+            assert_eq!(config.policy.second_reading, SecondReading::Required);
+        }
+        Err(problems) => {
+            assert!(!HAS_SECOND_READING);
+            let problem = problems.first().unwrap();
+            assert_eq!(problem.place, Place::Line(3));
+            assert!(problem.message.contains("--features postgres-grammar"), "{problem:?}");
+        }
+    }
 }

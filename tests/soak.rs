@@ -3,7 +3,7 @@
 //! All drivers of docs/clients.md, psql and pgbench, two organizations, every form of telling the
 //! tenant, at once; with errors, cancels, COPY, cursors, prepared statements and connections that
 //! end in the middle. `ORGGUARD_SOAK_MINUTES` says how long; without it, ten seconds.
-//! `ORGGUARD_SOAK_PROGRAM` may name another build of the guard.
+//! `ORGGUARD_GUARD` may name another build of the guard, for example that of a release.
 //!
 //! First the same clients run for a while as a warm-up: the allocator gets its pages, the cache of
 //! plans fills. Then memory, file descriptors, connections and remembered names are noted, and held
@@ -108,10 +108,7 @@ impl Soak {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(make_tables(&server, &[SCRATCH]));
         let folder = support::folder("soak");
-        let program = std::env::var("ORGGUARD_SOAK_PROGRAM");
-        let program = program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_orgguard"));
-        let guard =
-            GuardProcess::start_program(program, &server, &folder, "soak", "enforce", TENANT);
+        let guard = GuardProcess::start(&server, &folder, "soak", "enforce", TENANT);
         Self { guard, server, node, python, folder }
     }
 

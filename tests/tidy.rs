@@ -17,12 +17,26 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("policy", &["tenant"]),
     ("sql", &["policy"]),
     ("analyze", &["tenant", "policy", "sql"]),
-    ("session", &["tenant", "policy", "sql", "analyze"]),
-    ("config", &["tenant", "policy", "sql", "analyze", "session"]),
-    ("telemetry", &["tenant", "policy", "sql", "analyze", "session"]),
+    ("rewrite", &["tenant", "policy", "sql", "analyze"]),
+    ("session", &["tenant", "policy", "sql", "analyze", "rewrite"]),
+    ("config", &["tenant", "policy", "sql", "analyze", "rewrite", "session"]),
+    ("telemetry", &["tenant", "policy", "sql", "analyze", "rewrite", "session"]),
     ("catalog", &["tenant", "policy", "config", "telemetry"]),
     ("doctor", &["tenant", "policy"]),
-    ("wire", &["tenant", "policy", "sql", "analyze", "session", "config", "telemetry", "catalog"]),
+    (
+        "wire",
+        &[
+            "tenant",
+            "policy",
+            "sql",
+            "analyze",
+            "rewrite",
+            "session",
+            "config",
+            "telemetry",
+            "catalog",
+        ],
+    ),
     (
         "serve",
         &[
@@ -30,6 +44,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "policy",
             "sql",
             "analyze",
+            "rewrite",
             "session",
             "config",
             "telemetry",
@@ -44,6 +59,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "policy",
             "sql",
             "analyze",
+            "rewrite",
             "session",
             "config",
             "telemetry",
@@ -56,7 +72,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without I/O, and what would be I/O.
-const PURE: &[&str] = &["tenant", "policy", "sql", "analyze", "session"];
+const PURE: &[&str] = &["tenant", "policy", "sql", "analyze", "rewrite", "session"];
 const IMPURE: &[&str] = &[
     "tokio::",
     "async fn",

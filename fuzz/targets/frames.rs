@@ -5,6 +5,7 @@ use std::sync::Arc;
 use orgguard::session::{Mode, SessionModes, SessionRules};
 use orgguard::wire::{Exchange, startup_packet};
 
+use super::server::row;
 use super::{A, Bytes, Plain, SHOP};
 
 const MESSAGE_BYTES: usize = 4096;
@@ -42,6 +43,9 @@ pub(crate) fn run(data: &[u8]) {
 /// AuthenticationOk and ReadyForQuery.
 const LOGIN: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 
+/// CommandComplete and ReadyForQuery.
+const TAIL: &[u8] = b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I";
+
 fn exchange(
     audit: bool,
     logged_in: bool,
@@ -53,15 +57,26 @@ fn exchange(
         modes: SessionModes::uniform(if audit { Mode::Audit } else { Mode::Enforce }),
         tenant: SHOP.tenant.clone(),
         tenant_type: SHOP.policy.tenant_type,
-        statements: 8,
+        dry_run: false,
         settings: SHOP.policy.settings.clone(),
+        statements: 8,
     };
     let mut exchange = Exchange::new(Arc::new(rules), Some(A), MESSAGE_BYTES);
     if logged_in {
         exchange.server(LOGIN, &Plain);
+        if !audit {
+            let row = row(true, Some(A));
+            let length = u32::try_from(row.len() + 4).expect("a short row").to_be_bytes();
+            let answer = [b"T\0\0\0\x06\0\0D", &length[..], &row, TAIL].concat();
+            exchange.server(&answer, &Plain);
+            exchange.to_server();
+            assert_eq!(exchange.to_client(), LOGIN, "no login");
+        }
     }
     for (client, part) in parts {
-        for piece in part.chunks(cut) {
+        // What the client waits with goes on after each piece of the server: where something waits,
+        // those are not for the guard to cut.
+        for piece in part.chunks(if *client || audit { cut } else { usize::MAX }) {
             if *client {
                 exchange.client(piece, &Plain);
             } else {

@@ -172,6 +172,42 @@ struct Setting {
 #[derive(Debug)]
 struct Failure;
 
+/// What the settings are that the guard asks for at login, beside the tenant's own.
+const AT_LOGIN: [&str; 11] = [
+    "",
+    "",
+    "none",
+    "\"$user\", public",
+    "on",
+    "origin",
+    "on",
+    "UTF8",
+    "safe_encoding",
+    "off",
+    "off",
+];
+
+/// The row that answers a question of the guard's own.
+pub(crate) fn row(login: bool, tenant: Option<&str>) -> Vec<u8> {
+    let mut columns: Vec<Option<&str>> = Vec::new();
+    if login {
+        columns.extend(AT_LOGIN.map(Some));
+    }
+    columns.push(tenant);
+    let mut body = vec![0, u8::try_from(columns.len()).expect("few columns")];
+    for column in columns {
+        match column {
+            Some(value) => {
+                let length = u32::try_from(value.len()).expect("a short value");
+                body.extend_from_slice(&length.to_be_bytes());
+                body.extend_from_slice(value.as_bytes());
+            }
+            None => body.extend_from_slice(&[0xff; 4]),
+        }
+    }
+    body
+}
+
 /// The server.
 pub(crate) struct Server {
     inbox: VecDeque<u8>,
@@ -306,6 +342,19 @@ impl Server {
         let asked = text(&mut body);
         self.statements.remove(&b""[..]);
         self.portals.remove(&b""[..]);
+        if asked.starts_with(b"SELECT pg_catalog.current_setting(") {
+            let login = asked.windows(16).any(|it| it == b"orgguard.session");
+            let tenant = self.now.local.or(self.now.session).map(|org| match org {
+                Org::A => A,
+                Org::B => B,
+            });
+            assert!(self.block != Block::Failed, "a question to a failed block");
+            self.say(b'T', b"\0\0");
+            self.say(b'D', &row(login, tenant));
+            self.say(b'C', b"SELECT 1\0");
+            self.end_implicit(true);
+            return;
+        }
         let known = TEXTS.iter().find(|(text, _)| text.as_bytes() == asked);
         let failing = std::mem::take(&mut self.fail_next);
         let Some((_, steps)) = known.filter(|_| !failing) else {

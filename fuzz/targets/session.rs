@@ -57,8 +57,9 @@ pub(crate) fn run(data: &[u8]) {
         modes: SessionModes::uniform(Mode::Enforce),
         tenant: TenantRules { rebinding, ..SHOP.tenant.clone() },
         tenant_type: SHOP.policy.tenant_type,
-        statements: 16,
+        dry_run: false,
         settings: SHOP.policy.settings.clone(),
+        statements: 16,
     };
     let text = startup.map(|_| A);
     let mut play = Play {
@@ -71,7 +72,9 @@ pub(crate) fn run(data: &[u8]) {
     };
     play.server.fixed = rebinding == Rebinding::Never && startup.is_some();
     play.exchange.server(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", &Plain);
-    play.exchange.to_client();
+    // What it asks before the client's turn comes.
+    play.settle();
+    play.got.clear();
     while !bytes.is_empty() {
         play.act(&mut bytes);
     }

@@ -17,6 +17,8 @@ pub(super) struct Graph {
     pub(super) outputs: Vec<Output>,
     pub(super) operands: Vec<Operand>,
     pub(super) obligations: Vec<Obligation>,
+    /// References that stand in a view's definition, not in the text.
+    pub(super) viewed: Vec<ReferenceId>,
 }
 
 /// One use of a relation.

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use super::arguments::Arguments;
 use super::build::{Built, build};
+use super::copy::CopyPlan;
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
+use super::gap::Gap;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::reader::Reader;
@@ -111,6 +115,7 @@ pub struct StatementPlan {
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
     pub(super) may_set_tenant: bool,
+    copy: Option<Arc<CopyPlan>>,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -147,7 +152,7 @@ impl StatementPlan {
     /// Whether it has anything to do with a guarded table.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        !self.graph.obligations.is_empty()
+        !self.graph.obligations.is_empty() || self.copy.is_some()
     }
 
     /// The guarded tables that owe a proof; one may come more than once.
@@ -165,6 +170,12 @@ impl StatementPlan {
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// How the rows that it copies into a guarded table are judged, if it does.
+    #[must_use]
+    pub const fn copy(&self) -> Option<&Arc<CopyPlan>> {
+        self.copy.as_ref()
     }
 
     /// Whether a predicate or a written value is the tenant's setting.
@@ -199,8 +210,19 @@ impl StatementPlan {
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
         }
+        // At Parse, the tenant may still come.
+        if let (Some(copy), Arguments::Values(_)) = (&self.copy, arguments) {
+            verdict.violations.extend(copy.settle(tenant));
+        }
         verdict.violations.sort_by_key(|violation| violation.span.start);
         verdict
+    }
+
+    /// What the text lacks for its proofs, whatever the tenant and the values; `None` if no more
+    /// predicates would make it hold.
+    #[must_use]
+    pub fn gaps(&self) -> Option<Vec<Gap>> {
+        super::gap::gaps(&self.graph, &self.provable, &self.violations)
     }
 
     /// The advice of a statement that holds by what is enough.
@@ -255,6 +277,7 @@ pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> Stateme
         shortcut: None,
         unknown_relation: false,
         may_set_tenant: false,
+        copy: None,
     }
 }
 
@@ -263,7 +286,7 @@ pub(super) fn plan_statement(
     policy: &Policy,
     reader: Reader,
 ) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained, is_view } =
+    let Outline { kind, effect, mut violations, query, explained, is_view, copy } =
         statement::outline(statement, policy, reader);
     let mut graph = Graph::default();
     let mut unknown_relation = false;
@@ -318,7 +341,8 @@ pub(super) fn plan_statement(
             Obligation::Kept { value, .. } => solver.is_written(value, &solution),
         })
         .collect::<Vec<_>>();
-    let shortcut = if violations.is_empty() && !graph.obligations.is_empty() {
+    let settled = reader != Reader::Compared && violations.is_empty();
+    let shortcut = if settled && !graph.obligations.is_empty() {
         shortcut::find(&graph, &provable)
     } else {
         None
@@ -335,6 +359,7 @@ pub(super) fn plan_statement(
         shortcut,
         unknown_relation,
         may_set_tenant,
+        copy: copy.map(Arc::new),
     }
 }
 

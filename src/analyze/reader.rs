@@ -11,6 +11,8 @@ pub(super) enum Reader {
     Either,
     /// PostgreSQL's grammar.
     Grammar,
+    /// PostgreSQL's grammar, for a plan that is compared with another and then thrown away.
+    Compared,
 }
 
 impl Reader {
@@ -22,7 +24,7 @@ impl Reader {
         match self {
             Self::First => sql::read(text, limits),
             Self::Either => sql::read(text, limits).or_else(|_| sql::read_by_grammar(text, limits)),
-            Self::Grammar => sql::read_by_grammar(text, limits),
+            Self::Grammar | Self::Compared => sql::read_by_grammar(text, limits),
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::build::sole_call;
+use super::copy::CopyPlan;
 use super::effect::{Effect, NewValue};
 use super::plan::{Kind, plan_statement};
 use super::reader::Reader;
@@ -27,6 +28,8 @@ pub(super) struct Outline<'s> {
     pub(super) explained: Option<Span>,
     /// Whether the query is kept as a view, for every tenant.
     pub(super) is_view: bool,
+    /// How the rows of a COPY into a guarded table are read.
+    pub(super) copy: Option<CopyPlan>,
 }
 
 pub(super) fn outline<'s>(
@@ -41,6 +44,7 @@ pub(super) fn outline<'s>(
         query: None,
         explained: None,
         is_view: false,
+        copy: None,
     };
     match &statement.body {
         StatementBody::Query(query) => {
@@ -99,6 +103,13 @@ pub(super) fn outline<'s>(
         StatementBody::DiscardAll => {
             outline.kind = Kind::Setting;
             outline.effect = Effect::DiscardAll;
+        }
+        StatementBody::CopyFrom(copy) => {
+            outline.kind = Kind::Copy;
+            match CopyPlan::of(copy, policy) {
+                Ok(plan) => outline.copy = plan,
+                Err(violation) => outline.violations.push(violation),
+            }
         }
         StatementBody::Utility(utility) => {
             outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
@@ -164,12 +175,17 @@ fn prepared<'s>(
 /// The token sweep: no identifier that the model does not account for may name a guarded relation.
 /// What it finds in a query was hidden from the parser; in a utility statement it is its object.
 fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
-    let found = statement.unaccounted.iter().find(|name| policy.tables.guard(&name.text).is_some());
+    let target = match &statement.body {
+        StatementBody::CopyFrom(copy) if policy.copy_from => Some(copy.table.span),
+        _ => None,
+    };
+    let mut names = statement.unaccounted.iter().filter(|name| Some(name.span) != target);
+    let found = names.find(|name| policy.tables.guard(&name.text).is_some());
     let Some(Name { text, span }) = found else {
         return Vec::new();
     };
     let (rule, detail, hint) = match &statement.body {
-        StatementBody::Utility(Utility::CopyTable) => (
+        StatementBody::Utility(Utility::CopyTable) | StatementBody::CopyFrom(_) => (
             Rule::GuardedCopy,
             "COPY of a guarded table takes or gives rows of every tenant",
             "copy a query that is bound to one tenant: COPY (SELECT …) TO STDOUT",

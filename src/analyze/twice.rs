@@ -89,7 +89,7 @@ fn plan_twice(readings: Readings, policy: &Policy) -> Planned {
     }
     let place = first.first().map_or(Span::default(), |statement| statement.span);
     let first = Planned::all(&first, policy, Reader::Either);
-    let second = Planned::all(&second, policy, Reader::Grammar);
+    let second = Planned::all(&second, policy, Reader::Compared);
     match agree::difference(&first.statements, &second.statements) {
         None => first,
         Some(difference) => {

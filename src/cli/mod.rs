@@ -35,6 +35,11 @@ const COULD_NOT_RUN: u8 = 2;
 #[must_use]
 pub fn run() -> ExitCode {
     let Arguments { command } = Arguments::parse();
+    // A panic's own words may hold a part of a statement; its place does not.
+    std::panic::set_hook(Box::new(|panic| match panic.location() {
+        Some(place) => say_error(&format_args!("a mistake in orgguard, at {place}")),
+        None => say_error(&"a mistake in orgguard"),
+    }));
     let task = move || match command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),

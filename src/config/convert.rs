@@ -114,16 +114,9 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             ],
         )
         .unwrap_or(TenantType::Uuid);
-    let evaluation_order = guard
-        .choice(
-            "evaluation_order",
-            &[
-                ("ignore", EvaluationOrder::Ignore),
-                ("advise", EvaluationOrder::Advise),
-                ("refuse", EvaluationOrder::Refuse),
-            ],
-        )
-        .unwrap_or_default();
+    let evaluation_order = evaluation_order(&mut guard);
+    let copy_from =
+        guard.choice("copy_from", &[("refuse", false), ("judge", true)]).unwrap_or(false);
     let reading = convert_reading(guard.section("reading"));
     guard.finish();
     let client_tls = convert_tls(top);
@@ -146,10 +139,13 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let ledger = convert_ledger(top.section("ledger"));
     let stages = convert_stages(top, mode);
 
+    let (dry_run, soft_deletes) = convert_rewrite(top, mode);
+
     let tenant = tenant?;
     Some(Config {
         mode: mode?,
         stages,
+        dry_run,
         listen: listen_address?,
         upstream: upstream_sound.then_some(upstream.value)?,
         admin: admin_address?,
@@ -159,12 +155,14 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             tenant_setting: tenant.rules.setting.clone(),
             tenant_setters: tenant.setters,
             tenant_comment: tenant.comment,
+            copy_from,
             settings,
             routines,
             limits: reading,
             second_reading,
             catalog: None,
             evaluation_order,
+            soft_deletes,
         }),
         tenant: tenant.rules,
         limits,
@@ -208,18 +206,13 @@ fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode
         if !written {
             top.report(
                 Place::File,
-                r#"`mode` is missing: write mode = "audit" (log only) or mode = "enforce" (refuse)"#,
+                r#"`mode` is missing: write mode = "audit" (log only) mode = "enforce" (refuse) or mode = "rewrite" (repair, or refuse)"#,
             );
         }
         return None;
     };
     let words = [("audit", Mode::Audit), ("enforce", Mode::Enforce), ("rewrite", Mode::Rewrite)];
     let mode = top.choose("mode", &text, &words)?;
-    if mode == Mode::Rewrite {
-        let message = r#"mode "rewrite" is not available before part 4: use "audit" or "enforce""#;
-        top.report(text.place, message);
-        return None;
-    }
     Some(mode)
 }
 
@@ -248,6 +241,28 @@ fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<S
         top.report(text.place, format!("`{key}` must be HOST:PORT, not {:?}", text.value));
     }
     found
+}
+
+fn evaluation_order(guard: &mut Section<'_, '_>) -> EvaluationOrder {
+    guard
+        .choice(
+            "evaluation_order",
+            &[
+                ("ignore", EvaluationOrder::Ignore),
+                ("advise", EvaluationOrder::Advise),
+                ("refuse", EvaluationOrder::Refuse),
+            ],
+        )
+        .unwrap_or_default()
+}
+
+/// `[rewrite]`: whether rewriting is only told of, and whether DELETE is a soft deletion.
+fn convert_rewrite(top: &mut Section<'_, '_>, mode: Option<Mode>) -> (bool, bool) {
+    let mut rewrite = top.section("rewrite");
+    let dry_run = rewrite.flag("dry_run").unwrap_or(false);
+    let soft_deletes = rewrite.flag("soft_delete").unwrap_or(false);
+    rewrite.finish();
+    (dry_run, soft_deletes && mode == Some(Mode::Rewrite))
 }
 
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {

@@ -102,6 +102,9 @@ pub(super) fn convert_reading(mut reading: Section<'_, '_>) -> ReadingLimits {
         comment_nesting: reading
             .number("comment_nesting", 1..=100)
             .unwrap_or(standard.comment_nesting),
+        copy_row_bytes: reading
+            .number("copy_row_bytes", 1_024..=1 << 30)
+            .unwrap_or(standard.copy_row_bytes),
     };
     reading.finish();
     limits

@@ -32,6 +32,8 @@ pub struct Config {
     pub mode: Mode,
     /// Where it is another one: staged rollout, exemptions, migrations.
     pub stages: Stages,
+    /// In rewrite mode: tell what would be rewritten, and refuse it.
+    pub dry_run: bool,
     /// Where clients connect.
     pub listen: SocketAddr,
     /// The database servers.

@@ -42,6 +42,12 @@ pub struct Policy {
     pub routines: Routines,
     /// What is thought of expressions that PostgreSQL may run before the tenant predicate.
     pub evaluation_order: EvaluationOrder,
+    /// In rewrite mode: DELETE from a table with soft deletion sets its column instead
+    /// (`[rewrite] soft_delete`).
+    pub soft_deletes: bool,
+    /// COPY FROM into a guarded table is judged row by row; else it is refused
+    /// (`[guard] copy_from`).
+    pub copy_from: bool,
     /// Limits on what is read at all.
     pub limits: ReadingLimits,
     /// Whether PostgreSQL's own grammar reads every statement too.
@@ -101,6 +107,8 @@ pub struct ReadingLimits {
     pub set_operations: usize,
     /// Comments open at once: PostgreSQL takes quadratic time in this number.
     pub comment_nesting: usize,
+    /// Bytes in one row of COPY data that is judged.
+    pub copy_row_bytes: usize,
 }
 
 impl Default for ReadingLimits {
@@ -112,6 +120,7 @@ impl Default for ReadingLimits {
             nesting: 100,
             set_operations: 100,
             comment_nesting: 32,
+            copy_row_bytes: 8 << 20,
         }
     }
 }

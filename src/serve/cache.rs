@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::analyze;
 use crate::catalog::{Policies, Published};
-use crate::session::Planned;
+use crate::session::{Mode, Planned};
 use crate::telemetry::{PlanCached, Telemetry, TextPlanned, normalize};
 
 /// Parts of the cache, each with a lock of its own.
@@ -24,6 +24,8 @@ pub(super) struct PlanCache {
     telemetry: Telemetry,
     hasher: RandomState,
     shards: Vec<Mutex<Shard>>,
+    /// Whether texts are rewritten.
+    rewrites: bool,
     /// Tells it from other caches of the process.
     number: u64,
     /// Bytes of text that one thread keeps at hand.
@@ -115,6 +117,7 @@ impl PlanCache {
         telemetry: Telemetry,
         bytes: usize,
         threads: usize,
+        mode: Mode,
     ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         // Half of it is shared; the threads divide the other half.
@@ -126,6 +129,7 @@ impl PlanCache {
             telemetry,
             hasher: RandomState::new(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            rewrites: mode == Mode::Rewrite,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             near_bytes,
         }
@@ -218,8 +222,11 @@ impl PlanCache {
         let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
-        let fingerprint = normalize(text).fingerprint;
-        let planned = Planned::new(text.into(), plan, generation).with_fingerprint(fingerprint);
+        let mut planned = Planned::new(text.into(), plan, generation)
+            .with_fingerprint(normalize(text).fingerprint);
+        if self.rewrites {
+            planned = planned.with_rewrite(&policy);
+        }
         let planned = Arc::new(planned);
         TextPlanned { plan: planned.plan(), took: start.elapsed() }.emit(&self.telemetry);
         if let Some(shard) = shard {

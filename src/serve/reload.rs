@@ -11,6 +11,7 @@ use super::live::Live;
 use crate::catalog::Policies;
 use crate::config::{self, Config, Invalid, Overrides};
 use crate::policy::{Policy, Routines};
+use crate::session::Mode;
 use crate::telemetry::{ConfigReloaded, ExemptionExpired, ReloadResult, Telemetry};
 
 /// How often the file is looked at: a mounted ConfigMap changes without a signal.
@@ -138,8 +139,9 @@ fn changed_for_good(old: &Config, new: &Config) -> Vec<&'static str> {
 /// change of it alone is not seen: it needs a restart all the same.
 fn fixed(config: &Config) -> Vec<(&'static str, String)> {
     let Config {
-        mode: _,
+        mode,
         stages: _,
+        dry_run,
         listen,
         upstream,
         admin,
@@ -153,6 +155,9 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ledger,
     } = config;
     vec![
+        // Plans are made with or without what a text is to be changed into.
+        ("mode, to or from rewrite", format!("{}", *mode == Mode::Rewrite)),
+        ("rewrite.dry_run", format!("{dry_run}")),
         ("listen", format!("{listen:?}")),
         ("upstream", format!("{upstream:?}")),
         ("admin", format!("{admin:?}")),

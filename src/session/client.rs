@@ -1,18 +1,55 @@
 use std::sync::Arc;
 
+use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
-use super::message::{FromClient, Status, Target};
-use super::mode::Decision;
+use super::message::{FromClient, RawBind, Status, Target};
+use super::mode::{Decision, Mode};
 use super::pipeline::Entry;
 use super::planned::{Planned, Planner};
 use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready};
-use super::registry::{Portal, Prepared, Side, StatementRef, name};
-use super::report::{absent, refusal, several, tell, text_of, too_many};
+use super::registry::{Injected, Portal, Prepared, Sent, Side, StatementRef, name};
+use super::replace::{Replaced, bind_message, judge_constant, parse_message, query_message};
+use super::report::{
+    absent, refusal, several, tell, tell_replaced, text_of, too_many, too_many_values,
+};
 use super::{ClientStep, Output, Session, Span};
 use crate::analyze::{
     Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
 };
+use crate::rewrite::tenant_text;
+use crate::tenant::Tenant;
+
+/// The verdicts on a simple query string.
+#[derive(Debug, Default)]
+struct JudgedString {
+    statements: Vec<(Kind, Verdict)>,
+    missing: Option<Missing>,
+    /// The tenant under which each statement runs, in rewrite mode.
+    tenants: Vec<Option<Tenant>>,
+}
+
+impl JudgedString {
+    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
+        self.statements.iter().map(|(_, verdict)| verdict)
+    }
+}
+
+/// The verdict on the text of a Parse: whether some tenant and some values make it hold.
+pub(super) fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
+    let statements = planned.plan().statements();
+    let mut verdict = Verdict::default();
+    let mut kind = Kind::Select;
+    for statement in statements {
+        kind = statement.kind();
+        let one = statement.settle(SessionTenant::Any, Arguments::Unknown);
+        verdict.violations.extend(one.violations);
+    }
+    if let [_, second, ..] = statements {
+        verdict.violations.push(several(second.span()));
+    }
+    (kind, verdict)
+}
 
 impl Session {
     /// Takes the client's next message.
@@ -40,18 +77,18 @@ impl Session {
         }
         match message {
             FromClient::Query(text) => match planner.plan_bytes(text) {
-                Some(planned) => self.query(&planned, out),
+                Some(planned) => self.query(&planned, planner, out),
                 None => ClientStep::Wait,
             },
             FromClient::Parse { name, text, types } => match planner.plan_bytes(text) {
-                Some(planned) => self.parse(name, &planned, types, out),
+                Some(planned) => self.parse(name, &planned, types, planner, out),
                 None => ClientStep::Wait,
             },
-            FromClient::Bind { portal, statement, values } => {
+            FromClient::Bind { portal, statement, values, raw } => {
                 let Some(prepared) = self.current(statement, planner) else {
                     return ClientStep::Wait;
                 };
-                self.bind(portal, prepared, values, out)
+                self.bind((portal, statement), prepared, values, raw, out)
             }
             FromClient::Execute(portal) => self.execute(portal, out),
             FromClient::FunctionCall => self.function_call(out),
@@ -118,9 +155,10 @@ impl Session {
             // The server fails the COPY at such a message, and does not run it; since 14 it ends the
             // session as well, which helps nobody.
             self.copy_in = false;
+            self.copy = None;
             self.skipping = !matches!(self.pipeline.head(), Some(Entry::Query(..)));
             self.pipeline.push(Entry::CopyEnd);
-            return Some(ClientStep::Instead(gate::substitute(), FAILING_COPY));
+            return Some(ClientStep::Instead(gate::substitute(), FAILING_COPY.into()));
         }
         if waits && (self.pipeline.awaits_ready() || self.pipeline.is_full()) {
             return Some(ClientStep::Wait);
@@ -155,6 +193,12 @@ impl Session {
                 }
             }
             FromClient::CopyDone | FromClient::CopyFail => {
+                if matches!(message, FromClient::CopyFail) {
+                    self.copy = None;
+                }
+                if let Some(step) = self.end_copy(out) {
+                    return step;
+                }
                 if !self.pipeline.is_empty() {
                     self.pipeline.push(Entry::CopyEnd);
                 }
@@ -170,56 +214,99 @@ impl Session {
             | FromClient::Terminate
             | FromClient::Password => {}
         }
-        debug_assert!(out.to_client.is_empty(), "a harmless message is not answered");
         ClientStep::Forward(permit)
     }
 
-    fn query(&mut self, planned: &Arc<Planned>, out: &mut Output) -> ClientStep {
-        let statements = planned.plan().statements();
-        // Where the string is refused, nothing of it happens.
-        let scope = self.predicted.clone();
-        let names = (statements.len() > 1).then(|| self.registry.predictions());
-        let mut judged = Vec::with_capacity(statements.len());
-        let mut missing = None;
-        for (at, statement) in statements.iter().enumerate() {
-            let court = self.court_of(Some(planned));
-            let judgement = court.judge(statement, Arguments::Values(&[]));
-            missing = missing.or(judgement.missing);
-            judged.push((statement.kind(), judgement.verdict));
-            if names.is_some() {
-                self.predict(planned, at);
+    fn query(
+        &mut self,
+        planned: &Arc<Planned>,
+        planner: &dyn Planner,
+        out: &mut Output,
+    ) -> ClientStep {
+        let own = Sent::Own(Arc::clone(planned));
+        let judged = self.judge_string(&own);
+        match self.replaced_query(planned, &judged.tenants, planner) {
+            Replaced::No => {}
+            Replaced::Wait => return ClientStep::Wait,
+            Replaced::Yes(replacement) => {
+                let sent = Sent::Instead(Arc::clone(&replacement));
+                let again = self.judge_string(&sent);
+                if let Ruling::Forward(permit) =
+                    self.decide(Some(planned), again.verdicts(), again.missing)
+                {
+                    self.tell_rewritten(&replacement, out);
+                    if !self.rules.dry_run {
+                        for (kind, verdict) in &judged.statements {
+                            tell_replaced(*kind, verdict, planned, out);
+                        }
+                        self.sent_query(sent);
+                        let message = query_message(replacement.sent.text());
+                        return ClientStep::Instead(permit, message.into());
+                    }
+                }
             }
         }
-        let ruling = self.decide(Some(planned), judged.iter().map(|(_, verdict)| verdict), missing);
+        let ruling = self.decide(Some(planned), judged.verdicts(), judged.missing);
         let told = ruling.decision();
-        for (kind, verdict) in &judged {
+        for (kind, verdict) in &judged.statements {
             tell(*kind, verdict, Some(planned), (&self.modes, told), out);
         }
         match ruling {
             Ruling::Forward(permit) => {
-                if names.is_none() {
-                    self.predict(planned, 0);
-                }
-                self.predicted.assume_ready();
-                self.pipeline.push(Entry::Query(Arc::clone(planned), 0));
+                self.sent_query(own);
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
-                self.predicted = scope;
-                if let Some(names) = names {
-                    self.registry.restore(names);
-                }
                 let mut whole = Verdict::default();
-                for (_, verdict) in judged {
+                for (_, verdict) in judged.statements {
                     whole.violations.extend(verdict.violations);
                 }
-                self.refuse_query(refusal(&whole, Some(planned), missing), out)
+                self.refuse_query(refusal(&whole, Some(planned), judged.missing), out)
             }
         }
     }
 
-    fn predict(&mut self, planned: &Arc<Planned>, at: usize) {
-        let reference = StatementRef::Nth(Arc::clone(planned), at);
+    /// Judges the statements of a string, each after those before it. Nothing of it happens yet.
+    fn judge_string(&mut self, sent: &Sent) -> JudgedString {
+        let statements = sent.planned().plan().statements();
+        let before =
+            (statements.len() > 1).then(|| (self.predicted.clone(), self.registry.predictions()));
+        let mut judged = JudgedString::default();
+        for (at, statement) in statements.iter().enumerate() {
+            let court = self.court_of(Some(sent.own()));
+            if self.rules.mode == Mode::Rewrite {
+                judged.tenants.push(court.known().cloned());
+            }
+            let judgement = court.judge(statement, Arguments::Values(&[]));
+            judged.missing = judged.missing.or(judgement.missing);
+            let mut verdict = judgement.verdict;
+            if before.is_some() {
+                verdict.violations.extend(not_alone(statement));
+            }
+            judged.statements.push((statement.kind(), verdict));
+            if before.is_some() {
+                self.predict(sent, at);
+            }
+        }
+        if let Some((scope, names)) = before {
+            self.predicted = scope;
+            self.registry.restore(names);
+        }
+        judged
+    }
+
+    /// A string is on its way: what happens if its statements succeed.
+    fn sent_query(&mut self, sent: Sent) {
+        for at in 0..sent.planned().plan().statements().len() {
+            self.predict(&sent, at);
+        }
+        self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
+        self.predicted.assume_ready();
+        self.pipeline.push(Entry::Query(sent, 0));
+    }
+
+    fn predict(&mut self, sent: &Sent, at: usize) {
+        let reference = StatementRef::Nth(sent.clone(), at);
         self.world(Side::Predicted).ran(&reference, None, None);
     }
 
@@ -228,31 +315,33 @@ impl Session {
         given: &[u8],
         planned: &Arc<Planned>,
         types: &[u32],
+        planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
-        let statements = planned.plan().statements();
-        let mut verdict = Verdict::default();
-        let mut kind = Kind::Select;
-        for statement in statements {
-            kind = statement.kind();
-            let one = statement.settle(SessionTenant::Any, Arguments::Unknown);
-            verdict.violations.extend(one.violations);
-        }
-        if let [_, second, ..] = statements {
-            verdict.violations.push(several(second.span()));
-        }
         if self.registry.is_full() && gate::refuses(self.rules.mode) {
             return self.refuse_extended(too_many(), out);
         }
+        match self.replaced_parse(planned, types.len(), planner) {
+            Replaced::No => {}
+            Replaced::Wait => return ClientStep::Wait,
+            Replaced::Yes(replacement) => {
+                let (_, verdict) = judge_parse(&replacement.sent);
+                if let Ruling::Forward(permit) =
+                    gate::decide(&self.modes, Some(planned), std::iter::once(&verdict))
+                {
+                    self.tell_rewritten(&replacement, out);
+                    if !self.rules.dry_run {
+                        let message = parse_message(given, replacement.sent.text(), types);
+                        self.sent_parse(given, Sent::Instead(replacement), types);
+                        return ClientStep::Instead(permit, message.into());
+                    }
+                }
+            }
+        }
+        let (kind, verdict) = judge_parse(planned);
         match gate::decide(&self.modes, Some(planned), std::iter::once(&verdict)) {
             Ruling::Forward(permit) => {
-                let prepared = Arc::new(Prepared {
-                    statement: StatementRef::Nth(Arc::clone(planned), 0),
-                    types: types.to_vec(),
-                });
-                let given = name(given);
-                self.registry.put_statement(Side::Predicted, given, Arc::clone(&prepared));
-                self.pipeline.push(Entry::Parse(given.into(), prepared));
+                self.sent_parse(given, Sent::Own(Arc::clone(planned)), types);
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
@@ -262,6 +351,19 @@ impl Session {
         }
     }
 
+    /// A Parse is on its way.
+    fn sent_parse(&mut self, given: &[u8], sent: Sent, types: &[u32]) {
+        let injected = match sent.replacement().map(|it| &it.injected) {
+            Some(Injected::Parameter(number)) => Some(*number),
+            Some(Injected::Nothing | Injected::Constant(_)) | None => None,
+        };
+        let statement = StatementRef::Nth(sent, 0);
+        let prepared = Arc::new(Prepared { statement, types: types.to_vec(), injected });
+        let given = name(given);
+        self.registry.put_statement(Side::Predicted, given, Arc::clone(&prepared));
+        self.pipeline.push(Entry::Parse(given.into(), prepared));
+    }
+
     /// The prepared statement of a name, planned anew if the policy has changed since its Parse;
     /// the outer `None` if the new plan is still to come.
     fn current(&self, given: &[u8], planner: &dyn Planner) -> Option<Option<Arc<Prepared>>> {
@@ -269,9 +371,10 @@ impl Session {
             return Some(None);
         };
         match &prepared.statement {
-            StatementRef::Nth(planned, at) if !planner.is_current(planned) => {
-                let statement = StatementRef::Nth(planner.plan(planned.text())?, *at);
-                Some(Some(Arc::new(Prepared { statement, types: prepared.types.clone() })))
+            StatementRef::Nth(sent, at) if !planner.is_current(sent.planned()) => {
+                let statement = StatementRef::Nth(sent.renewed(planner)?, *at);
+                let (types, injected) = (prepared.types.clone(), prepared.injected);
+                Some(Some(Arc::new(Prepared { statement, types, injected })))
             }
             StatementRef::Nth(..) | StatementRef::Inner(_) => Some(Some(Arc::clone(prepared))),
         }
@@ -279,16 +382,16 @@ impl Session {
 
     fn bind(
         &mut self,
-        portal: &[u8],
+        (portal, statement): (&[u8], &[u8]),
         prepared: Option<Arc<Prepared>>,
         values: &[Form<'_>],
+        raw: &RawBind<'_>,
         out: &mut Output,
     ) -> ClientStep {
-        let portal = name(portal);
         let Some(prepared) = prepared else {
             return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
-                    self.pipeline.push(Entry::Bind(portal.into(), None));
+                    self.pipeline.push(Entry::Bind(name(portal).into(), None));
                     ClientStep::Forward(permit)
                 }
                 Ruling::Refuse => self.refuse_extended(absent(Missing::Statement), out),
@@ -297,36 +400,58 @@ impl Session {
         if self.registry.is_full() && gate::refuses(self.rules.mode) {
             return self.refuse_extended(too_many(), out);
         }
+        let more = match self.one_more(&prepared, values.len()) {
+            Ok(more) => more,
+            Err(refused) => return self.refuse_extended(*refused, out),
+        };
+        let more_text = more.as_ref().map(tenant_text);
+        let more_form = more_text.as_ref().map(|text| Form::Text(text.as_bytes()));
         let types = prepared.types.iter().copied().chain(std::iter::repeat(0));
         let arguments: Vec<Argument<'_>> = values
             .iter()
+            .copied()
+            .chain(more_form)
             .zip(types)
-            .map(|(form, type_oid)| Argument { type_oid, form: *form })
+            .map(|(form, type_oid)| Argument { type_oid, form })
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
         let text = text_of(&prepared.statement);
         let court = self.court_of(text.map(|text| &**text));
-        let judgement = plan.map_or_else(Judgement::default, |plan| court.judge(plan, arguments));
-        let Judgement { verdict, missing } = judgement;
+        let Judgement { mut verdict, missing } =
+            plan.map_or_else(Judgement::default, |plan| court.judge(plan, arguments));
+        judge_constant(&court, &prepared, &mut verdict);
+        if let Some(replacement) = prepared.statement.replacement() {
+            verdict = replacement.translate(verdict);
+        }
         let ruling = self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing);
         if let Some(plan) = plan {
-            let told = ruling.decision();
+            let replaced = prepared.statement.replacement().is_some();
+            let told = match ruling.decision() {
+                Decision::Forward if replaced => Decision::Replace,
+                decision @ (Decision::Forward | Decision::Refuse | Decision::Replace) => decision,
+            };
             tell(plan.kind(), &verdict, text, (&self.modes, told), out);
         }
-        match ruling {
-            Ruling::Forward(permit) => {
-                let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
-                let tenant = self.predicted.tenant().clone();
-                let bound = Portal::new(prepared.statement.clone(), tenant, bound, false);
-                let bound = Arc::new(bound);
-                self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));
-                self.pipeline.push(Entry::Bind(portal.into(), Some(bound)));
-                ClientStep::Forward(permit)
-            }
-            Ruling::Refuse => {
-                self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
-            }
+        let Ruling::Forward(permit) = ruling else {
+            return self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out);
+        };
+        let message = match more {
+            None => None,
+            Some(tenant) => match bind_message(portal, statement, raw, &tenant) {
+                Some(message) => Some(message),
+                None => return self.refuse_extended(too_many_values(), out),
+            },
+        };
+        let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
+        let tenant = self.predicted.tenant().clone();
+        let bound = Arc::new(Portal::new(prepared.statement.clone(), tenant, bound, false));
+        let portal = name(portal);
+        self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));
+        self.pipeline.push(Entry::Bind(portal.into(), Some(bound)));
+        match message {
+            None => ClientStep::Forward(permit),
+            Some(message) => ClientStep::Instead(permit, message.into()),
         }
     }
 
@@ -356,6 +481,7 @@ impl Session {
                     self.predicted.doubt();
                 }
                 self.group_ran = true;
+                self.begin_copy(&portal.statement);
                 self.pipeline.push(Entry::Execute(Some(portal)));
                 ClientStep::Forward(permit)
             }
@@ -408,7 +534,7 @@ impl Session {
             return ClientStep::Drop;
         }
         self.pipeline.push(Entry::FailingQuery(Box::new(refusal)));
-        ClientStep::Instead(gate::substitute(), FAILING_QUERY)
+        ClientStep::Instead(gate::substitute(), FAILING_QUERY.into())
     }
 
     /// Refuses a message of the extended protocol: what follows is skipped to Sync.
@@ -416,7 +542,7 @@ impl Session {
         self.skipping = true;
         if self.predicted.in_block() || self.group_ran {
             self.pipeline.push(Entry::FailingParse(Box::new(refusal)));
-            return ClientStep::Instead(gate::substitute(), FAILING_PARSE);
+            return ClientStep::Instead(gate::substitute(), FAILING_PARSE.into());
         }
         if self.pipeline.is_empty() {
             refusal.error_response(&mut out.to_client);

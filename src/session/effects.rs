@@ -114,6 +114,7 @@ impl World<'_> {
                 let prepared = Prepared {
                     statement: StatementRef::Inner(Arc::clone(statement)),
                     types: types.clone(),
+                    injected: injected(reference),
                 };
                 self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }
@@ -204,5 +205,13 @@ impl World<'_> {
                 .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::is_guarded));
         }
         statement.is_guarded()
+    }
+}
+
+/// The parameter that a rewritten PREPARE has put into its statement.
+fn injected(reference: &StatementRef) -> Option<u16> {
+    match reference {
+        StatementRef::Nth(sent, at) => sent.replacement()?.own.rewrite()?.prepared(*at),
+        StatementRef::Inner(_) => None,
     }
 }

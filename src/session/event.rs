@@ -4,6 +4,7 @@ use super::mode::{Decision, Mode};
 use super::modes::Exemption;
 use super::planned::Planned;
 use crate::analyze::{Advice, Kind, Outcome, Violation};
+use crate::rewrite::Injection;
 
 /// What a session has to tell. The session never logs: its driver does.
 #[derive(Debug)]
@@ -34,6 +35,15 @@ pub enum Event {
         text: Option<Arc<Planned>>,
         /// The flaw.
         advice: Advice,
+    },
+    /// A condition or value was put into a statement.
+    Rewritten {
+        /// The client's own text.
+        text: Arc<Planned>,
+        /// What was put in, and why.
+        injection: Injection,
+        /// Whether it was sent so; else it was refused (`dry_run`).
+        sent: bool,
     },
     /// A statement that may have changed the catalogue has taken effect. What the server says of
     /// it has not been passed on yet.

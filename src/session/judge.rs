@@ -6,7 +6,7 @@ use crate::analyze::{
     Violation,
 };
 use crate::sql::Span;
-use crate::tenant::TenantType;
+use crate::tenant::{Tenant, TenantType};
 
 /// What a statement needs that the session does not have. The server would say the same, but is
 /// not asked: what the registry does not know has not been judged.
@@ -37,15 +37,19 @@ pub(super) struct Court<'a> {
 }
 
 impl Court<'_> {
-    fn tenant(&self) -> SessionTenant<'_> {
-        let tenant = match (self.scope.tenant(), &self.comment) {
+    /// The session's tenant, or the statement's.
+    pub(super) fn own_tenant(&self) -> &Setting {
+        match (self.scope.tenant(), &self.comment) {
             (tenant, None) => tenant,
             (Setting::Unset, Some(comment)) => comment,
             (tenant, Some(comment)) if tenant == comment => tenant,
             // A comment takes the place of nothing that is better known.
             (_, Some(_)) => &Setting::Unknown,
-        };
-        match tenant {
+        }
+    }
+
+    fn tenant(&self) -> SessionTenant<'_> {
+        match self.own_tenant() {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
             // A value that is no tenant is no leave to choose one.
             Setting::Unknown | Setting::Unsure => SessionTenant::Required,
@@ -53,6 +57,14 @@ impl Court<'_> {
                 UnknownTenant::Refuse => SessionTenant::Required,
                 UnknownTenant::Structural => SessionTenant::Any,
             },
+        }
+    }
+
+    /// The tenant, if it is known.
+    pub(super) fn known(&self) -> Option<&Tenant> {
+        match self.tenant() {
+            SessionTenant::Known(tenant) => Some(tenant),
+            SessionTenant::Required | SessionTenant::Any => None,
         }
     }
 

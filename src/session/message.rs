@@ -23,6 +23,8 @@ pub enum FromClient<'a> {
         statement: &'a [u8],
         /// The values, `$1` first.
         values: Vec<Form<'a>>,
+        /// The same as they came.
+        raw: RawBind<'a>,
     },
     /// `D`.
     Describe(Target, &'a [u8]),
@@ -46,6 +48,19 @@ pub enum FromClient<'a> {
     Terminate,
     /// `p`: an answer to an authentication request.
     Password,
+}
+
+/// The parts of a Bind behind its names, as they are on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct RawBind<'a> {
+    /// The format codes of the values: none, one for all, or one for each.
+    pub formats: &'a [u8],
+    /// How many values there are.
+    pub count: u16,
+    /// The values with their lengths.
+    pub values: &'a [u8],
+    /// The format codes of the results, with their count.
+    pub results: &'a [u8],
 }
 
 /// What Describe and Close speak of.
@@ -84,8 +99,8 @@ pub enum FromServer<'a> {
     CopyIn,
     /// `W`: COPY in both directions, for replication.
     CopyBoth,
-    /// `E`.
-    Error,
+    /// `E`, with its fields; empty if they were not looked at.
+    Error(&'a [u8]),
     /// `Z`.
     Ready(Status),
     /// `S`: the value of a setting.

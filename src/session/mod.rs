@@ -12,6 +12,7 @@
 //! place, and its error is replaced on the way back. Else the refusal is the guard's alone.
 
 mod client;
+mod copy;
 mod effects;
 mod event;
 mod gate;
@@ -24,17 +25,19 @@ mod planned;
 mod readback;
 mod refusal;
 mod registry;
+mod replace;
 mod report;
 mod schema;
 mod server;
 mod source;
 mod tenant;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use event::Event;
 pub use gate::Permit;
-pub use message::{FromClient, FromServer, Status, Target};
+pub use message::{FromClient, FromServer, RawBind, Status, Target};
 pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use modes::{Exemption, Modes, Rollout, SessionModes, Who};
 pub use planned::{Planned, Planner};
@@ -42,6 +45,7 @@ pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
 pub use source::{Capture, CertificateField, Client, Names, TenantSource};
 
+use self::copy::Copying;
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
@@ -68,6 +72,8 @@ pub struct SessionRules {
     pub settings: Settings,
     /// Prepared statements and portals remembered.
     pub statements: usize,
+    /// In rewrite mode: tell what would be rewritten, and refuse it.
+    pub dry_run: bool,
 }
 
 /// Bytes and events that a step makes; the caller owns the buffers and empties them.
@@ -87,7 +93,7 @@ pub enum ClientStep {
     /// Send it upstream, unchanged.
     Forward(Permit),
     /// Send these bytes upstream instead.
-    Instead(Permit, &'static [u8]),
+    Instead(Permit, Cow<'static, [u8]>),
     /// Forget it.
     Drop,
     /// Keep it, read no more from the client, and offer it again after the server's next message,
@@ -131,6 +137,10 @@ pub struct Session {
     schema_touched: bool,
     /// The server reads COPY data and the client has not ended it.
     copy_in: bool,
+    /// The COPY whose rows are being judged.
+    copy: Option<Box<Copying>>,
+    /// The server was made to fail a COPY: its error is replaced by this.
+    copy_refused: Option<Box<Refusal>>,
     /// Audit only: the conversation is not followed any more.
     lost: bool,
     /// ReadyForQuery messages after login.
@@ -160,6 +170,8 @@ impl Session {
             group_ran: false,
             schema_touched: false,
             copy_in: false,
+            copy: None,
+            copy_refused: None,
             lost: false,
             groups: 0,
         }
@@ -219,7 +231,7 @@ impl Session {
     fn court_of(&self, text: Option<&Planned>) -> Court<'_> {
         let comment = match text.map(|text| text.plan().comment()) {
             None | Some(Comment::None) => None,
-            Some(Comment::Value(value)) => Some(Setting::read(value, self.rules.tenant_type)),
+            Some(Comment::Value(value)) => Some(source::read(value, self.rules.tenant_type)),
             Some(Comment::Unclear) => Some(Setting::Unknown),
         };
         Court { comment, ..self.court() }

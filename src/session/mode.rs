@@ -33,6 +33,8 @@ pub enum Decision {
     Forward,
     /// Answered by the guard; the server never sees it.
     Refuse,
+    /// Sent on rewritten.
+    Replace,
 }
 
 impl Decision {
@@ -42,6 +44,7 @@ impl Decision {
         match self {
             Self::Forward => "forward",
             Self::Refuse => "refuse",
+            Self::Replace => "replace",
         }
     }
 }

@@ -2,10 +2,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::message::Target;
-use super::planned::Planned;
 use super::readback::ReadBack;
 use super::refusal::Refusal;
-use super::registry::{Name, Portal, Prepared};
+use super::registry::{Name, Portal, Prepared, Replacement, Sent};
 
 /// A client message whose answer is outstanding, or an answer that the guard owes.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ pub(super) enum Entry {
     /// Sync.
     Sync,
     /// A simple query string and how many of its statements are complete.
-    Query(Arc<Planned>, usize),
+    Query(Sent, usize),
     /// FunctionCall, in audit.
     FunctionCall,
     /// CopyDone or CopyFail: has no answer of its own.
@@ -51,6 +50,28 @@ impl Entry {
                 | Self::FailingQuery(_)
                 | Self::ReadBack(_)
         )
+    }
+
+    /// What was sent instead of the text that it speaks of.
+    pub(super) fn replacement(&self) -> Option<&Replacement> {
+        let statement = match self {
+            Self::Query(sent, _) => return sent.replacement().map(|it| &**it),
+            Self::Parse(_, prepared) => &prepared.statement,
+            Self::Bind(_, Some(portal)) | Self::Execute(Some(portal)) => &portal.statement,
+            Self::Bind(_, None)
+            | Self::Execute(None)
+            | Self::DescribeStatement(_)
+            | Self::DescribePortal
+            | Self::Close(..)
+            | Self::Sync
+            | Self::FunctionCall
+            | Self::CopyEnd
+            | Self::Refused(_)
+            | Self::FailingParse(_)
+            | Self::FailingQuery(_)
+            | Self::ReadBack(_) => return None,
+        };
+        statement.replacement()
     }
 
     /// Whether an error of the server leaves it to wait for its ReadyForQuery, instead of making

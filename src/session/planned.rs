@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use super::modes::SessionModes;
 use crate::analyze::{Plan, StatementPlan};
+use crate::policy::Policy;
+use crate::rewrite::{Rewrite, rewrite};
 
 /// A text and its plan.
 #[derive(Debug)]
@@ -10,25 +12,40 @@ pub struct Planned {
     plan: Plan,
     generation: u64,
     fingerprint: Option<u64>,
+    rewrite: Option<Rewrite>,
 }
 
 impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation, fingerprint: None }
+        Self { text, plan, generation, fingerprint: None, rewrite: None }
     }
 
     /// The same with the fingerprint of the text's shape, which exemptions may name.
     #[must_use]
-    pub fn with_fingerprint(self, fingerprint: u64) -> Self {
-        Self { fingerprint: Some(fingerprint), ..self }
+    pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
     }
 
     /// The fingerprint of the text's shape, if it was given.
     #[must_use]
     pub const fn fingerprint(&self) -> Option<u64> {
         self.fingerprint
+    }
+
+    /// The same, with what the text is to be changed into in rewrite mode.
+    #[must_use]
+    pub fn with_rewrite(mut self, policy: &Policy) -> Self {
+        self.rewrite = rewrite(&self.text, &self.plan, policy);
+        self
+    }
+
+    /// What the text is to be changed into, if it lacks anything.
+    #[must_use]
+    pub const fn rewrite(&self) -> Option<&Rewrite> {
+        self.rewrite.as_ref()
     }
 
     /// The text.

@@ -100,7 +100,7 @@ impl Session {
                 ServerStep::Swallow
             }
             FromServer::RowDescription | FromServer::CommandComplete(_) => ServerStep::Swallow,
-            FromServer::Error => {
+            FromServer::Error(_) => {
                 asked.failed = true;
                 ServerStep::Swallow
             }
@@ -189,7 +189,7 @@ impl Session {
         let rules = &self.rules.tenant;
         let value = value.and_then(Option::as_deref).unwrap_or_default();
         let value = Setting::read(value, self.rules.tenant_type);
-        let allowed = self.confirmed.learn(value, status, rules.rebinding);
+        let allowed = self.confirmed.learn(&value, status, rules.rebinding);
         (!allowed).then(|| rules.setting.as_deref().unwrap_or_default().to_owned())
     }
 

@@ -13,6 +13,9 @@ pub(super) const FAILING_PARSE: &[u8] = b"P\0\0\0\x2corgguard\0orgguard refused 
 /// Ends a COPY FROM STDIN in which the client sent something else.
 pub(super) const FAILING_COPY: &[u8] = b"f\0\0\0\x28unexpected message during COPY data\0";
 
+/// Ends a COPY FROM STDIN with a row that may not be written.
+pub(super) const REFUSED_COPY: &[u8] = b"f\0\0\0\x1borgguard refused a row\0";
+
 /// How many violations beside the first are told.
 const OTHERS: usize = 10;
 
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn made_messages_are_framed() {
-        for message in [FAILING_QUERY, FAILING_PARSE, FAILING_COPY] {
+        for message in [FAILING_QUERY, FAILING_PARSE, FAILING_COPY, REFUSED_COPY] {
             let length = u32::from_be_bytes(message[1..5].try_into().unwrap());
             assert_eq!(length as usize + 1, message.len(), "{:?}", message.first());
         }

@@ -6,6 +6,8 @@ use super::planned::Planned;
 use super::tenant::Setting;
 use crate::analyze::{NewValue, StatementPlan};
 use crate::policy::NAME_BYTES;
+use crate::rewrite::PlaceMap;
+use crate::tenant::Tenant;
 
 /// A name as the server keeps it. Protocol names are keys of 63 bytes whatever their encoding
 /// (`prepare.c`, `portalmem.c`); SQL identifiers come cut already.
@@ -16,11 +18,44 @@ pub(super) fn name(bytes: &[u8]) -> &[u8] {
     bytes.get(..NAME_BYTES).unwrap_or(bytes)
 }
 
+/// A text that was sent.
+#[derive(Clone, Debug)]
+pub(super) enum Sent {
+    /// As the client wrote it.
+    Own(Arc<Planned>),
+    /// Rewritten.
+    Instead(Arc<Replacement>),
+}
+
+/// A rewritten text.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    /// What the client wrote.
+    pub(super) own: Arc<Planned>,
+    /// What was sent.
+    pub(super) sent: Arc<Planned>,
+    /// Where the one is in the other.
+    pub(super) map: PlaceMap,
+    /// How the tenant comes into a prepared statement.
+    pub(super) injected: Injected,
+}
+
+/// How the tenant comes into a prepared statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Injected {
+    /// Not at all, or in each statement for itself.
+    Nothing,
+    /// As a parameter of this number.
+    Parameter(u16),
+    /// As a constant: under another tenant it is another statement.
+    Constant(Tenant),
+}
+
 /// One statement of a text.
 #[derive(Clone, Debug)]
 pub(super) enum StatementRef {
     /// The statement at this place of a text.
-    Nth(Arc<Planned>, usize),
+    Nth(Sent, usize),
     /// The statement inside an SQL-level PREPARE of a text.
     Inner(Arc<StatementPlan>),
 }
@@ -29,8 +64,16 @@ impl StatementRef {
     /// The plan; `None` for a text without statements.
     pub(super) fn plan(&self) -> Option<&StatementPlan> {
         match self {
-            Self::Nth(planned, at) => planned.plan().statements().get(*at),
+            Self::Nth(planned, at) => planned.planned().plan().statements().get(*at),
             Self::Inner(statement) => Some(statement),
+        }
+    }
+
+    /// What was sent instead of its text.
+    pub(super) fn replacement(&self) -> Option<&Replacement> {
+        match self {
+            Self::Nth(sent, _) => sent.replacement().map(|it| &**it),
+            Self::Inner(_) => None,
         }
     }
 }
@@ -41,6 +84,8 @@ pub(super) struct Prepared {
     pub(super) statement: StatementRef,
     /// The types of its parameters, as far as they are known; 0 is not known.
     pub(super) types: Vec<u32>,
+    /// The number of the parameter that it has and its client does not know of.
+    pub(super) injected: Option<u16>,
 }
 
 /// A portal or cursor.
@@ -260,7 +305,8 @@ impl Registry {
         if old.types == types {
             return;
         }
-        let new = Arc::new(Prepared { statement: old.statement.clone(), types });
+        let new =
+            Arc::new(Prepared { statement: old.statement.clone(), types, injected: old.injected });
         if let Some(Some(predicted)) = self.statements.predicted.get_mut(name)
             && Arc::ptr_eq(predicted, &old)
         {

@@ -35,6 +35,16 @@ pub(super) fn tell(
     }
 }
 
+/// Tells of one statement that was sent rewritten. What it lacked is told as what was put in.
+pub(super) fn tell_replaced(kind: Kind, verdict: &Verdict, text: &Arc<Planned>, out: &mut Output) {
+    let advice = Verdict { violations: Vec::new(), advice: verdict.advice.clone() };
+    let outcome = verdict.outcome();
+    out.events.push(Event::Judged { kind, outcome, decision: Decision::Replace });
+    for advice in advice.advice {
+        out.events.push(Event::Advice { text: Some(Arc::clone(text)), advice });
+    }
+}
+
 /// The refusal of a verdict, or of what was missing to give one.
 pub(super) fn refusal(
     verdict: &Verdict,
@@ -61,6 +71,19 @@ pub(super) fn too_many() -> Refusal {
     Refusal::plain("54000", "orgguard: too many prepared statements and portals in one session")
 }
 
+/// What row-level security says of DO UPDATE on a row that it hides.
+pub(super) fn hidden_row() -> Refusal {
+    Refusal::plain(
+        "42501",
+        "orgguard: ON CONFLICT DO UPDATE met a row that is another tenant's or soft-deleted",
+    )
+}
+
+/// A Bind has as many values as there can be, and the tenant would be one more.
+pub(super) fn too_many_values() -> Refusal {
+    Refusal::plain("54000", "orgguard: no parameter is left for the tenant")
+}
+
 /// Parse takes one statement only, as on the server.
 pub(super) fn several(span: Span) -> Violation {
     Violation {
@@ -73,9 +96,9 @@ pub(super) fn several(span: Span) -> Violation {
 }
 
 /// The text that a statement stands in; `None` if its spans are of another one.
-pub(super) const fn text_of(statement: &StatementRef) -> Option<&Arc<Planned>> {
+pub(super) fn text_of(statement: &StatementRef) -> Option<&Arc<Planned>> {
     match statement {
-        StatementRef::Nth(planned, _) => Some(planned),
+        StatementRef::Nth(sent, _) => Some(sent.own()),
         StatementRef::Inner(_) => None,
     }
 }

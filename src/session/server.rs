@@ -2,11 +2,15 @@ use std::sync::Arc;
 
 use super::gate;
 use super::message::{FromServer, Status, Target};
+use super::mode::Mode;
 use super::pipeline::Entry;
 use super::registry::{Portal, Side, StatementRef};
+use super::replace::{complete_message, moved_error, parameters_message};
+use super::report::hidden_row;
 use super::{Event, Output, ServerStep, Session, schema};
 use crate::analyze::{Kind, StatementPlan};
 use crate::policy::SettingClass;
+use crate::rewrite::is_hidden_row;
 
 impl Session {
     /// Takes the server's next message.
@@ -27,13 +31,29 @@ impl Session {
             FromServer::ParseComplete => self.parse_complete(),
             FromServer::BindComplete => self.bind_complete(),
             FromServer::CloseComplete => self.close_complete(),
-            FromServer::ParameterDescription(types) => self.parameter_description(types),
+            FromServer::ParameterDescription(types) => {
+                match self.parameter_description(types, out) {
+                    Ok(ServerStep::Forward) => Ok(()),
+                    Ok(other) => return other,
+                    Err(reason) => Err(reason),
+                }
+            }
             FromServer::RowDescription | FromServer::NoData => self.described(),
-            FromServer::CommandComplete(tag) => self.command_complete(tag, out),
+            FromServer::CommandComplete(tag) => {
+                let own = self.own_tag(tag);
+                match (self.command_complete(tag, out), own) {
+                    (Ok(()), Some(own)) => {
+                        out.to_client.extend_from_slice(&complete_message(&own));
+                        self.emit_due(out);
+                        return ServerStep::Swallow;
+                    }
+                    (step, _) => step,
+                }
+            }
             FromServer::EmptyQuery => self.empty_query(),
             FromServer::PortalSuspended => self.portal_suspended(),
             FromServer::CopyIn => self.copy_in(),
-            FromServer::Error => return self.error(out),
+            FromServer::Error(fields) => return self.error(fields, out),
             FromServer::Ready(_) => Ok(()),
             FromServer::Parameter { name, value } => self.parameter(name, value),
             FromServer::CopyBoth | FromServer::NegotiateVersion | FromServer::Row(_) => {
@@ -76,7 +96,7 @@ impl Session {
             | FromServer::PortalSuspended
             | FromServer::CopyIn
             | FromServer::CopyBoth
-            | FromServer::Error
+            | FromServer::Error(_)
             | FromServer::NegotiateVersion
             | FromServer::Other => {}
         }
@@ -128,13 +148,23 @@ impl Session {
         }
     }
 
-    fn parameter_description(&mut self, types: &[u32]) -> Result<(), &'static str> {
-        match self.pipeline.head() {
-            Some(Entry::DescribeStatement(name)) => {
-                self.registry.learn_types(name, types.to_vec());
-                Ok(())
+    /// The client is told of its own parameters alone.
+    fn parameter_description(
+        &mut self,
+        types: &[u32],
+        out: &mut Output,
+    ) -> Result<ServerStep, &'static str> {
+        let Some(Entry::DescribeStatement(name)) = self.pipeline.head() else {
+            return Err("ParameterDescription out of turn");
+        };
+        self.registry.learn_types(name, types.to_vec());
+        let injected = self.registry.confirmed_statement(name).and_then(|found| found.injected);
+        match (injected, types.split_last()) {
+            (Some(number), Some((_, own))) if usize::from(number) == types.len() => {
+                out.to_client.extend_from_slice(&parameters_message(own));
+                Ok(ServerStep::Swallow)
             }
-            _ => Err("ParameterDescription out of turn"),
+            (_, _) => Ok(ServerStep::Forward),
         }
     }
 
@@ -160,6 +190,17 @@ impl Session {
         Ok(())
     }
 
+    /// The tag that a client expects of a DELETE that was sent as an UPDATE.
+    fn own_tag(&self, tag: &[u8]) -> Option<Vec<u8>> {
+        let count = tag.strip_prefix(b"UPDATE ")?;
+        let head = self.pipeline.head()?;
+        let own = &head.replacement()?.own;
+        // Only a string has several statements.
+        let at = if let Entry::Query(_, done) = head { *done } else { 0 };
+        let own = own.plan().statements().get(at)?;
+        (own.kind() == Kind::Delete).then(|| [b"DELETE ", count].concat())
+    }
+
     /// The catalogue may have changed; only what is committed is seen by others.
     fn tell_schema(&self, out: &mut Output) {
         if self.schema_touched {
@@ -169,10 +210,10 @@ impl Session {
 
     fn complete(&mut self, tag: &[u8]) -> Result<(), &'static str> {
         let reference = match self.pipeline.head_mut() {
-            Some(Entry::Query(planned, done)) => {
+            Some(Entry::Query(sent, done)) => {
                 let at = *done;
                 *done = done.saturating_add(1);
-                StatementRef::Nth(Arc::clone(planned), at)
+                StatementRef::Nth(sent.clone(), at)
             }
             Some(Entry::Execute(_)) => {
                 if let Some(Entry::Execute(Some(portal))) = self.pipeline.pop() {
@@ -247,7 +288,7 @@ impl Session {
         }
     }
 
-    fn error(&mut self, out: &mut Output) -> ServerStep {
+    fn error(&mut self, fields: &[u8], out: &mut Output) -> ServerStep {
         self.copy_in = false;
         self.confirmed.fail();
         match self.pipeline.head() {
@@ -260,10 +301,31 @@ impl Session {
                 refusal.error_response(&mut out.to_client);
                 ServerStep::Swallow
             }
-            _ => {
+            _ if self.rules.mode == Mode::Rewrite && is_hidden_row(fields) => {
+                self.skipping = self.pipeline.skip() || self.skipping;
+                self.copy = None;
+                hidden_row().error_response(&mut out.to_client);
+                ServerStep::Swallow
+            }
+            head => {
+                let moved = head.and_then(Entry::replacement).and_then(|replacement| {
+                    moved_error(fields, &|position| replacement.position(position))
+                });
                 // What the client sends up to Sync is skipped by the server, and has no answer.
                 self.skipping = self.pipeline.skip() || self.skipping;
-                ServerStep::Forward
+                self.copy = None;
+                let refused = self.copy_refused.take().map(|refusal| {
+                    let mut bytes = Vec::new();
+                    refusal.error_response(&mut bytes);
+                    bytes
+                });
+                match refused.or(moved) {
+                    Some(instead) => {
+                        out.to_client.extend_from_slice(&instead);
+                        ServerStep::Swallow
+                    }
+                    None => ServerStep::Forward,
+                }
             }
         }
     }
@@ -275,6 +337,7 @@ impl Session {
             return if lost { ServerStep::End } else { ServerStep::Forward };
         }
         self.copy_in = false;
+        self.copy_refused = None;
         self.groups = self.groups.wrapping_add(1);
         self.confirmed.ready(status);
         if status == Status::Idle {
@@ -323,9 +386,9 @@ impl Session {
                         self.world(Side::Predicted).ran(&portal.statement, bound, None);
                     }
                 }
-                Entry::Query(planned, done) => {
-                    for at in *done..planned.plan().statements().len() {
-                        let reference = StatementRef::Nth(Arc::clone(planned), at);
+                Entry::Query(sent, done) => {
+                    for at in *done..sent.planned().plan().statements().len() {
+                        let reference = StatementRef::Nth(sent.clone(), at);
                         self.world(Side::Predicted).ran(&reference, None, None);
                     }
                     self.predicted.assume_ready();

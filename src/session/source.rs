@@ -82,11 +82,9 @@ impl Names {
 }
 
 /// A name that has the form of a tenant's is no other source's business, whatever stands in it.
-fn read(text: &str, tenant_type: TenantType) -> Setting {
-    match Setting::read(text, tenant_type) {
-        Setting::Unset => Setting::Unknown,
-        setting => setting,
-    }
+pub(super) fn read(text: &str, tenant_type: TenantType) -> Setting {
+    let setting = Setting::read(text, tenant_type);
+    if setting == Setting::Unset { Setting::Unknown } else { setting }
 }
 
 impl TenantSource {

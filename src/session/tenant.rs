@@ -135,10 +135,8 @@ impl Scope {
     }
 
     pub(super) fn set(&mut self, local: bool, value: Setting) {
-        let value = match value {
-            Setting::Unsure if !self.asks => Setting::Unknown,
-            value => value,
-        };
+        let unsure = value == Setting::Unsure && !self.asks;
+        let value = if unsure { Setting::Unknown } else { value };
         if self.first == Setting::Unset && value != Setting::Unsure {
             self.first = value.clone();
         }
@@ -184,7 +182,7 @@ impl Scope {
     /// The server has told the value in force. Whether `rebinding` allows what it is.
     pub(super) fn learn(
         &mut self,
-        value: Setting,
+        value: &Setting,
         status: super::Status,
         rebinding: Rebinding,
     ) -> bool {
@@ -201,12 +199,12 @@ impl Scope {
                 if self.first == Setting::Unset {
                     self.first = value.clone();
                 }
-                self.first == value
+                self.first == *value
             }
             // Between transactions there is only the value that the session began with.
-            Rebinding::Transaction if status == super::Status::Idle => value == self.startup,
+            Rebinding::Transaction if status == super::Status::Idle => *value == self.startup,
             Rebinding::Transaction => {
-                !self.touched || expected.is_none_or(|expected| expected == value)
+                !self.touched || expected.is_none_or(|expected| expected == *value)
             }
         }
     }

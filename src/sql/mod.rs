@@ -8,6 +8,7 @@ mod keyword;
 mod lower;
 pub mod model;
 mod not_understood;
+mod piece;
 #[cfg(feature = "postgres-grammar")]
 mod postgres;
 mod second;
@@ -18,8 +19,9 @@ mod utility;
 
 pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
+pub use piece::{Piece, PieceKind, pieces};
 pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
 pub use span::Span;
 pub use statement::{
-    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
+    CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
 };

@@ -89,8 +89,21 @@ pub enum StatementBody {
     Show,
     /// DISCARD ALL.
     DiscardAll,
+    /// COPY table FROM STDIN of which every option was read.
+    CopyFrom(CopyFrom),
     /// Any other utility statement.
     Utility(Utility),
+}
+
+/// COPY table (columns) FROM STDIN (options).
+#[derive(Debug)]
+pub struct CopyFrom {
+    /// The table, without its schema.
+    pub table: Name,
+    /// The columns named; empty if none are.
+    pub columns: Vec<Name>,
+    /// The options in lower case and their values, in the names of the form in parentheses.
+    pub options: Vec<(Box<str>, Option<Box<str>>)>,
 }
 
 /// A utility statement around a query.
@@ -203,7 +216,7 @@ pub(super) fn statement(lexemes: &[Lexeme]) -> Result<Statement, NotUnderstood> 
         | StatementBody::Prepare { statement, .. }
         | StatementBody::Declare { statement, .. }
         | StatementBody::Wrapped { statement, .. } => statement.span.start,
-        StatementBody::Utility(_) => span.end,
+        StatementBody::Utility(_) | StatementBody::CopyFrom(_) => span.end,
         StatementBody::Query(_)
         | StatementBody::Execute { .. }
         | StatementBody::Deallocate(_)

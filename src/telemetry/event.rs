@@ -7,6 +7,7 @@ use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
 use crate::analyze::{Advice, Kind, Outcome, Plan, StatementPlan, Violation};
+use crate::rewrite::Injection;
 use crate::session::{Decision, Mode};
 
 /// What a log says about the session an event belongs to.
@@ -129,6 +130,49 @@ impl AdviceGiven<'_> {
             fingerprint = format_args!("{:016x}", normal.fingerprint),
             suppressed,
             "advice"
+        );
+    }
+}
+
+/// A condition or value was put into a statement.
+#[derive(Clone, Copy, Debug)]
+pub struct StatementRewritten<'a> {
+    /// What was put in, and why.
+    pub injection: &'a Injection,
+    /// Whether it was sent so; else it would have been (`dry_run`).
+    pub sent: bool,
+    /// The session.
+    pub session: &'a SessionLabels,
+    /// Where in the statement the table stands: 1-based, in characters.
+    pub position: usize,
+    /// The client's whole text. Its literals are removed here, before anything is logged.
+    pub statement: &'a str,
+}
+
+impl StatementRewritten<'_> {
+    /// Counts it, and logs it unless the same statement was logged a moment ago.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let Injection { rule, table, span: _ } = self.injection;
+        telemetry.count_rewrite(rule.name(), table, self.sent);
+        let normal = normalize(self.statement);
+        let key = ["rewrite", rule.name(), table];
+        let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
+            return;
+        };
+        tracing::info!(
+            target: "orgguard::rewrite",
+            rule = rule.name(),
+            table = &**table,
+            sent = self.sent,
+            position = self.position,
+            role = &*self.session.role,
+            database = &*self.session.database,
+            application_name = &*self.session.application_name,
+            client = %self.session.client,
+            statement = &*normal.text,
+            fingerprint = format_args!("{:016x}", normal.fingerprint),
+            suppressed,
+            "rewrite"
         );
     }
 }

@@ -22,7 +22,9 @@ pub struct Totals {
     pub violates: u64,
     /// Could not be read, and was forwarded.
     pub not_understood: u64,
-    /// Not forwarded as it was.
+    /// Sent on rewritten.
+    pub rewritten: u64,
+    /// Not forwarded.
     pub refused: u64,
 }
 

@@ -30,10 +30,10 @@ const OTHER_TABLE: &str = "other";
 const ANALYSIS_BUCKETS: [f64; 11] =
     [0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 1.0];
 
-/// Cells of the statement counter: two decisions, three outcomes, and room for the kinds.
+/// Cells of the statement counter: three decisions, three outcomes, and room for the kinds.
 const KINDS: usize = 16;
 const OUTCOMES: usize = 3;
-const DECISIONS: usize = 2;
+const DECISIONS: usize = 3;
 
 /// Where events go: the metrics of one process and the pace of its violation log. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +49,7 @@ struct Inner {
     statement_cells: Vec<OnceLock<IntCounter>>,
     violations: IntCounterVec,
     advice: IntCounterVec,
+    rewrites: IntCounterVec,
     unjudged: IntCounterVec,
     disagreements: IntCounterVec,
     refused_connections: IntCounterVec,
@@ -104,6 +105,12 @@ impl Telemetry {
             &["rule", "table", "mode"],
         )?;
         let advice = vector("orgguard_advice_total", "Weaker flaws admitted.", &["rule"])?;
+        let rewrites = vector(
+            "orgguard_rewrites_total",
+            "Conditions and values put into statements, by the rule that they keep and the table; \
+             once for each text sent.",
+            &["rule", "table", "sent"],
+        )?;
         let unjudged = vector(
             "orgguard_unjudged_messages_total",
             "Messages that passed in audit mode without a verdict.",
@@ -147,6 +154,7 @@ impl Telemetry {
                 statement_cells: std::iter::repeat_with(OnceLock::new).take(cells).collect(),
                 violations,
                 advice,
+                rewrites,
                 unjudged,
                 disagreements,
                 refused_connections,
@@ -250,6 +258,7 @@ impl Telemetry {
         const HOLDS: usize = Outcome::Holds as usize;
         const NOT_UNDERSTOOD: usize = Outcome::NotUnderstood as usize;
         const FORWARD: usize = Decision::Forward as usize;
+        const REPLACE: usize = Decision::Replace as usize;
         let mut totals = Totals::default();
         for (at, cell) in self.inner.statement_cells.iter().enumerate() {
             let decision = at.checked_rem(DECISIONS);
@@ -258,6 +267,7 @@ impl Telemetry {
                 (Some(FORWARD), Some(HOLDS)) => &mut totals.holds,
                 (Some(FORWARD), Some(NOT_UNDERSTOOD)) => &mut totals.not_understood,
                 (Some(FORWARD), _) => &mut totals.violates,
+                (Some(REPLACE), _) => &mut totals.rewritten,
                 _ => &mut totals.refused,
             };
             *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
@@ -313,6 +323,11 @@ impl Telemetry {
 
     pub(super) fn count_advice(&self, rule: &str) {
         increment(&self.inner.advice, &[rule]);
+    }
+
+    pub(super) fn count_rewrite(&self, rule: &str, table: &str, sent: bool) {
+        let sent = if sent { "yes" } else { "no" };
+        increment(&self.inner.rewrites, &[rule, &*self.table_label(Some(table)), sent]);
     }
 
     pub(super) fn count_unjudged(&self, reason: &str) {

@@ -21,7 +21,8 @@ pub use config::{ConfigReloaded, ExemptionExpired, ExemptionUsed, ReloadResult};
 pub use event::{
     AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
-    SessionEnded, SessionLabels, StatementJudged, TextPlanned, UnjudgedReason, ViolationFound,
+    SessionEnded, SessionLabels, StatementJudged, StatementRewritten, TextPlanned, UnjudgedReason,
+    ViolationFound,
 };
 pub use history::{Sample, Totals, keep_history};
 pub use keep::{keep_ledger, take_up, write_ledger};

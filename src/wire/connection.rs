@@ -26,8 +26,8 @@ use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fa
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
-    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, Telemetry,
-    ViolationFound,
+    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten,
+    Telemetry, ViolationFound,
 };
 
 /// For handing a cancel request to the server.
@@ -415,6 +415,14 @@ impl Teller<'_> {
                 }
                 .emit(telemetry);
             }
+            Event::Rewritten { text, injection, sent } => StatementRewritten {
+                injection,
+                sent: *sent,
+                session: &self.labels,
+                position: injection.span.position(text.text()),
+                statement: text.text(),
+            }
+            .emit(telemetry),
             // Before a byte of the server's answer goes on: whoever acts on that answer plans
             // under a catalogue that has seen the change.
             Event::SchemaChanged => self.connection.policies.mark_stale(),

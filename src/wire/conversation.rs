@@ -19,6 +19,8 @@ pub(super) struct Conversation {
     /// What is left of a client's message that is not gathered, and whether it is forgotten.
     client_rest: usize,
     client_dropped: bool,
+    /// The data of the client's message is judged, and so many bytes of its header are left.
+    client_copy: Option<usize>,
     /// The beginning of a message of the server.
     server_held: Vec<u8>,
     /// What is left of a server's message, and whether it is forgotten.
@@ -64,6 +66,7 @@ impl Conversation {
             client_held: Vec::new(),
             client_rest: 0,
             client_dropped: false,
+            client_copy: None,
             server_held: Vec::new(),
             server_rest: 0,
             server_dropped: false,
@@ -220,11 +223,12 @@ impl Conversation {
             }
             if self.client_rest > 0 {
                 let now = self.client_rest.min(rest.len());
-                if let Some(part) = rest.get(..now)
-                    && !self.client_dropped
-                    && !self.audit
-                {
-                    self.to_server.extend_from_slice(part);
+                match rest.get(..now) {
+                    Some(part) if self.client_copy.is_some() => self.copy_data(part),
+                    Some(part) if !self.client_dropped && !self.audit => {
+                        self.to_server.extend_from_slice(part);
+                    }
+                    Some(_) | None => {}
                 }
                 self.client_rest = self.client_rest.saturating_sub(now);
                 at = at.saturating_add(now);
@@ -249,6 +253,8 @@ impl Conversation {
                         }
                         ClientStep::End => self.finish(),
                     }
+                    let judged = !self.client_dropped && self.session.judges_copy();
+                    self.client_copy = judged.then_some(HEADER);
                     self.client_rest = total;
                 }
                 Next::Whole { kind, body, frame } => {
@@ -261,6 +267,27 @@ impl Conversation {
             }
         }
         at
+    }
+
+    /// Takes a part of a message of COPY data that is judged. What passes goes on in a message of its
+    /// own: the server takes the data as one stream, however it is cut.
+    fn copy_data(&mut self, part: &[u8]) {
+        let header = self.client_copy.unwrap_or_default();
+        self.client_copy = Some(header.saturating_sub(part.len()));
+        let data = part.get(header..).unwrap_or_default();
+        if data.is_empty() {
+            return;
+        }
+        match self.session.copy_data(data, &mut self.output) {
+            ClientStep::Forward(permit) => {
+                let length = u32::try_from(data.len().saturating_add(4)).unwrap_or(u32::MAX);
+                let message = [&b"d"[..], &length.to_be_bytes(), data].concat();
+                self.send(permit, &message);
+            }
+            ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
+            ClientStep::Drop | ClientStep::Wait => {}
+            ClientStep::End => self.finish(),
+        }
     }
 
     /// Takes one message; whether it has to wait.
@@ -281,7 +308,7 @@ impl Conversation {
         self.terminated |= matches!(message, FromClient::Terminate);
         match self.session.client(&message, planner, &mut self.output) {
             ClientStep::Forward(permit) => self.send(permit, frame),
-            ClientStep::Instead(permit, bytes) => self.send(permit, bytes),
+            ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
             ClientStep::Drop => {}
             ClientStep::Wait => return true,
             ClientStep::End => {
@@ -325,6 +352,9 @@ impl Conversation {
                 let taken = self.complete_held(rest);
                 at = at.saturating_add(taken);
                 given = at;
+                if self.is_between_server_messages() {
+                    self.say();
+                }
                 continue;
             }
             match self.server_message(rest) {
@@ -421,11 +451,14 @@ impl Conversation {
             self.server_rest = total.saturating_sub(now);
             return Taken::Passed(now);
         }
-        let gathered = own || decode::is_gathered(kind);
+        // A larger error is passed as it is.
+        let large = kind == b'E' && length > GATHERED_BYTES;
+        let gathered = own || (decode::is_gathered(kind) && !large);
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
         let body = match bytes.get(HEADER..total) {
+            _ if large => &[],
             Some(body) => body,
             None if gathered => return Taken::Needs(total),
             None => &[],

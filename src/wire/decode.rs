@@ -1,7 +1,7 @@
 //! Bodies of messages, read with every length in doubt. A message must be consumed whole.
 
 use crate::analyze::Form;
-use crate::session::{FromClient, FromServer, Status, Target};
+use crate::session::{FromClient, FromServer, RawBind, Status, Target};
 
 /// Why a body could not be read; a client is told no more than this.
 pub(super) type Malformed = &'static str;
@@ -57,6 +57,8 @@ fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
     if format_count > 1 && format_count != count {
         return Err("as many formats as values are needed");
     }
+    let all_formats = formats;
+    let rest = body.0;
     let mut formats = formats.chunks_exact(2).map(|format| match format {
         [0, 0] => Some(false),
         [0, 1] => Some(true),
@@ -74,14 +76,22 @@ fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
             (_, None) => return Err("unknown format of a value"),
         });
     }
-    let results = body.u16()?;
-    body.take(usize::from(results).saturating_mul(2))?;
-    Ok(FromClient::Bind { portal, statement, values })
+    let results = body.0;
+    let taken = rest.len().saturating_sub(results.len());
+    let raw = RawBind {
+        formats: all_formats,
+        count,
+        values: rest.get(..taken).unwrap_or_default(),
+        results,
+    };
+    let result_count = body.u16()?;
+    body.take(usize::from(result_count).saturating_mul(2))?;
+    Ok(FromClient::Bind { portal, statement, values, raw })
 }
 
 /// Whether a server's message must be there as a whole before it can be judged.
 pub(super) const fn is_gathered(kind: u8) -> bool {
-    matches!(kind, b'C' | b'K' | b'Z' | b't' | b'S')
+    matches!(kind, b'C' | b'E' | b'K' | b'Z' | b't' | b'S')
 }
 
 /// The largest of those: the types of 65,535 parameters.
@@ -100,7 +110,7 @@ pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed>
         b's' => FromServer::PortalSuspended,
         b'G' => FromServer::CopyIn,
         b'W' => FromServer::CopyBoth,
-        b'E' => FromServer::Error,
+        b'E' => FromServer::Error(body.0),
         b'v' => FromServer::NegotiateVersion,
         b'C' => FromServer::CommandComplete(body.text()?),
         b'Z' => FromServer::Ready(match body.take(1)? {

@@ -14,6 +14,8 @@ mod patience;
 mod plans;
 mod quota;
 mod relay;
+#[cfg(test)]
+mod rewrite_scripts;
 mod scram;
 mod socket;
 mod startup;

@@ -24,7 +24,10 @@ struct Plain {
 impl Planner for Plain {
     fn plan(&self, text: &str) -> Option<Arc<Planned>> {
         let plan = || analyze::plan(text, &self.config.policy);
-        (!self.late).then(|| Arc::new(Planned::new(text.into(), plan(), self.generation)))
+        (!self.late).then(|| {
+            let planned = Planned::new(text.into(), plan(), self.generation);
+            Arc::new(planned.with_rewrite(&self.config.policy))
+        })
     }
 
     fn is_current(&self, planned: &Planned) -> bool {
@@ -81,6 +84,7 @@ impl Script {
             tenant_type: config.policy.tenant_type,
             settings: config.policy.settings.clone(),
             statements: 100,
+            dry_run: false,
         };
         change(&mut rules);
         let identity = Identity { setting: None, role: "app".to_owned(), mark: "mark".to_owned() };
@@ -167,6 +171,11 @@ impl Script {
         );
     }
 
+    /// The policy becomes another, under which plans are at hand.
+    pub(super) fn change_policy(&mut self, change: impl FnOnce(&mut Policy)) {
+        change(Arc::make_mut(&mut self.planner.config.policy));
+    }
+
     /// The policy becomes another, under which plans are still to come.
     pub(super) fn renew(&mut self, change: impl FnOnce(&mut Policy)) {
         change(Arc::make_mut(&mut self.planner.config.policy));
@@ -200,6 +209,7 @@ impl Script {
         let violation = |event| match event {
             Event::Violation { violation, .. } => Some(violation.rule.name()),
             Event::Lost { .. } => Some("lost"),
+            Event::Rewritten { .. } => Some("rewritten"),
             Event::Judged { .. } | Event::Advice { .. } | Event::SchemaChanged => None,
         };
         self.conversation.events().filter_map(violation).collect()

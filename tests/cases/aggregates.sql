@@ -195,3 +195,23 @@ SELECT organization_id, count(*) FROM org_products WHERE deleted_at IS NULL GROU
 --@ case: HAVING IS NULL on a key of GROUPING SETS
 --@ verdict: refuse visible-deleted
 SELECT organization_id, count(*) FROM org_products GROUP BY GROUPING SETS ((organization_id, deleted_at), (organization_id)) HAVING organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: a frame that excludes current row
+--@ verdict: admit
+SELECT sku, sum(stock) OVER (ORDER BY sku ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW) FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: a frame that excludes group
+--@ verdict: admit
+SELECT sku, sum(stock) OVER (ORDER BY sku ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE GROUP) FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: a frame that excludes ties
+--@ verdict: admit
+SELECT sku, sum(stock) OVER (ORDER BY sku ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: a frame that excludes no others
+--@ verdict: admit
+SELECT sku, sum(stock) OVER (ORDER BY sku ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE NO OTHERS) FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: a frame that excludes, not bound
+--@ verdict: refuse unbound-tenant, visible-deleted
+SELECT sku, sum(stock) OVER (w ROWS UNBOUNDED PRECEDING EXCLUDE TIES) FROM org_products WINDOW w AS (ORDER BY sku);

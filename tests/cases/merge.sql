@@ -167,6 +167,7 @@ WITH m AS (MERGE INTO org_settings t USING (VALUES ('theme', 'A-r')) s(k, v) ON 
 WITH s AS (SELECT sku, stock FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) MERGE INTO org_products t USING s ON t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL AND t.sku = s.sku WHEN MATCHED THEN UPDATE SET stock = s.stock + 1;
 
 --@ case: the target is never a CTE
+--@ note: deleting a tag cascades into the junction
 --@ verdict: refuse unbound-tenant, visible-deleted
 WITH org_tags AS (SELECT 1 AS id) MERGE INTO org_tags t USING (VALUES ('sale')) s(label) ON t.label = s.label WHEN MATCHED THEN DELETE;
 

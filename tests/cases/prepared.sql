@@ -97,3 +97,8 @@ PREPARE tags (uuid) AS SELECT label FROM org_tags WHERE organization_id = $1 AND
 --@ verdict: refuse unbound-tenant, visible-deleted
 --@ string
 PREPARE one AS SELECT 1; PREPARE two AS TABLE org_notes;
+
+--@ case: EXECUTE with a value that is computed
+--@ verdict: refuse not-understood
+--@ string
+PREPARE tags (text) AS SELECT label FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND label = $1; EXECUTE tags (current_role)

@@ -335,3 +335,11 @@ SELECT (t).label FROM org_tags t WHERE (t).organization_id = '11111111-1111-4111
 --@ case: a subscript of a bound array
 --@ verdict: admit
 SELECT (ARRAY[label, 'x'])[1] FROM org_tags WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: fields and elements of values
+--@ verdict: admit
+SELECT (p).name, (ARRAY[p.name, p.sku])[1:2], (ROW(p.name, 1)).f1 FROM org_products p WHERE p.organization_id = '11111111-1111-4111-8111-111111111111' AND p.deleted_at IS NULL;
+
+--@ case: a field of a row binds nothing without a catalogue, where a column may have that name
+--@ verdict: refuse unbound-tenant
+SELECT (p).name FROM org_products p WHERE (p).organization_id = '11111111-1111-4111-8111-111111111111' AND p.deleted_at IS NULL;

@@ -31,6 +31,8 @@ pub(crate) struct Case {
     /// Judged under `evaluation_order = "refuse"`.
     pub(crate) strict: bool,
     pub(crate) note: Option<String>,
+    /// What is sent in rewrite mode, with `{A}` for the tenant; or `refuse`.
+    pub(crate) rewrite: Option<String>,
     pub(crate) sql: String,
 }
 
@@ -82,6 +84,7 @@ fn read(file: &Path) -> Vec<Case> {
                 string: false,
                 strict: false,
                 note: None,
+                rewrite: None,
                 sql: String::new(),
             });
             continue;
@@ -103,6 +106,7 @@ fn read(file: &Path) -> Vec<Case> {
             "string" => case.string = true,
             "strict" => case.strict = true,
             "note" => case.note = Some(value.to_owned()),
+            "rewrite" => case.rewrite = Some(value.to_owned()),
             other => panic!("{}:{number}: unknown directive {other}", file.display()),
         }
     }
@@ -167,6 +171,7 @@ pub(crate) fn standard_policy() -> Policy {
         tenant_setting: Some("app.organization_id".into()),
         tenant_setters: Vec::new(),
         tenant_comment: None,
+        copy_from: false,
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
@@ -176,6 +181,7 @@ pub(crate) fn standard_policy() -> Policy {
         second_reading: standard_reading(),
         catalog: None,
         evaluation_order: EvaluationOrder::Ignore,
+        soft_deletes: false,
     }
 }
 

@@ -105,6 +105,7 @@ pub(crate) struct GuardProcess {
 impl GuardProcess {
     /// Starts a guard of the standard configuration in this mode; `tenant` are the lines that end
     /// its section `[tenant]`, and may open more sections. Its log is `name`.log in `folder`.
+    /// `ORGGUARD_GUARD` may name another build of the guard, for example that of a release.
     pub(crate) fn start(
         server: &Throwaway,
         folder: &Path,
@@ -112,18 +113,8 @@ impl GuardProcess {
         mode: &str,
         tenant: &str,
     ) -> Self {
-        Self::start_program(env!("CARGO_BIN_EXE_orgguard"), server, folder, name, mode, tenant)
-    }
-
-    /// The same with another build of the guard.
-    pub(crate) fn start_program(
-        program: &str,
-        server: &Throwaway,
-        folder: &Path,
-        name: &str,
-        mode: &str,
-        tenant: &str,
-    ) -> Self {
+        let program = std::env::var("ORGGUARD_GUARD");
+        let program = program.as_deref().unwrap_or(env!("CARGO_BIN_EXE_orgguard"));
         fs::create_dir_all(folder).unwrap();
         let config = folder.join(format!("{name}.toml"));
         fs::write(&config, format!("{CONFIG}{tenant}\n")).unwrap();

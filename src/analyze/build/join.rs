@@ -231,6 +231,9 @@ impl Builder<'_> {
         if let Some(output) = output.and_then(|output| self.graph.outputs.get_mut(output)) {
             output.uses.push(reference);
         }
+        if self.inside_view.is_some() {
+            self.graph.viewed.push(reference);
+        }
         self.owe(reference, false);
         reference
     }

@@ -4,7 +4,7 @@ use super::super::graph::{
     ColumnId, ContextId, Fact, Operand, OutputId, Source as GraphSource, Term,
 };
 use super::{Builder, Clause, Scope, sole_value};
-use crate::sql::model::{Comparison, Expr, Query};
+use crate::sql::model::{Comparison, Constant, Expr, Query};
 use crate::tenant::TenantType;
 
 impl Builder<'_> {
@@ -23,10 +23,17 @@ impl Builder<'_> {
                 .flat_map(|part| self.predicate(part, positive, scope, context))
                 .collect(),
             (Expr::Or(parts), true) | (Expr::And(parts), false) => {
-                let arms: Vec<Vec<Fact>> = parts
-                    .iter()
-                    .map(|part| self.predicate(part, positive, scope, context))
-                    .collect();
+                // An arm that is never true says nothing of a row for which the whole is.
+                let mut arms: Vec<Vec<Fact>> = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let facts = self.predicate(part, positive, scope, context);
+                    if !(positive && never_true(part)) {
+                        arms.push(facts);
+                    }
+                }
+                if let [_] = arms.as_slice() {
+                    return arms.pop().unwrap_or_default();
+                }
                 if arms.iter().any(Vec::is_empty) { Vec::new() } else { vec![Fact::Any(arms)] }
             }
             (Expr::Not(inner), _) => self.predicate(inner, !positive, scope, context),
@@ -247,4 +254,21 @@ impl Builder<'_> {
             Some(_) | None => Vec::new(),
         }
     }
+}
+
+/// `pg_catalog.current_setting('…') IS NULL`: with one argument the function gives a value or fails
+/// (documentation, 9.28.1), so rewriting uses it to make a statement fail on a row.
+fn never_true(expr: &Expr) -> bool {
+    let Expr::IsNull { expr, negated: false } = expr else {
+        return false;
+    };
+    let Expr::Call(call) = &**expr else {
+        return false;
+    };
+    let own = matches!(call.qualifier.as_slice(), [schema] if &*schema.text == "pg_catalog");
+    own && &*call.name.text == "current_setting"
+        && matches!(call.arguments.as_slice(), [Expr::Constant(Constant::Text(_))])
+        && call.over.is_none()
+        && call.filter.is_none()
+        && call.inside.is_empty()
 }

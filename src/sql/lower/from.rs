@@ -5,6 +5,7 @@ use sqlparser::ast::{
 };
 
 use super::{Lowered, Lowering};
+use crate::sql::keyword::is_reserved_in_any_way;
 use crate::sql::model::{Expr, Join, JoinCondition, JoinKind, JoinTree, Name, Relation, Source};
 
 impl Lowering<'_> {
@@ -118,6 +119,14 @@ impl Lowering<'_> {
         name: &ast::ObjectName,
         sample: Option<TableSampleKind>,
     ) -> Lowered<Source> {
+        // `FROM current_schema` is a call.
+        if let [ast::ObjectNamePart::Identifier(only)] = name.0.as_slice() {
+            let word = only.value.to_ascii_lowercase();
+            self.absent(
+                only.quote_style.is_some() || !is_reserved_in_any_way(&word),
+                "a reserved word as a table",
+            )?;
+        }
         let (qualifier, name) = self.qualified(name)?;
         let mut arguments = Vec::new();
         match sample {

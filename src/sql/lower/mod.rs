@@ -84,7 +84,7 @@ const fn written(token: Token) -> TokenWithSpan {
 }
 
 /// Takes out what the parser does not read and the analysis does not need (`ONLY` before a table,
-/// locking clauses, OVERRIDING), and writes `TABLE t` out as `SELECT * FROM t`. Each starts with a word that
+/// locking clauses, OVERRIDING, EXCLUDE of a window's frame), and writes `TABLE t` out as `SELECT * FROM t`. Each starts with a word that
 /// PostgreSQL reserves, so nothing else can stand there. Gives the tokens for the parser, and which
 /// lexemes are accounted for already.
 fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
@@ -104,6 +104,16 @@ fn prepare(lexemes: &[Lexeme]) -> (Vec<TokenWithSpan>, Vec<bool>) {
         if lexeme.is("only") && !is_name && !after_rows {
             index = index.saturating_add(1);
             continue;
+        }
+        let ends_frame = before.is_some_and(|before| {
+            ["row", "preceding", "following"].iter().any(|word| before.is(word))
+        });
+        if ends_frame && !is_name {
+            let words = frame_exclusion(lexemes.get(index..).unwrap_or_default());
+            if words > 0 {
+                index = index.saturating_add(words);
+                continue;
+            }
         }
         if overrides(lexemes.get(index..).unwrap_or_default()) {
             index = index.saturating_add(3);
@@ -148,6 +158,26 @@ fn table_words(lexemes: &[Lexeme]) -> usize {
         count = count.saturating_add(1);
     }
     count
+}
+
+/// How many words EXCLUDE … at the end of a window's frame has; 0 if it does not stand here.
+fn frame_exclusion(lexemes: &[Lexeme]) -> usize {
+    let is_end = |lexeme: &Lexeme| lexeme.token == Token::RParen;
+    match lexemes {
+        [exclude, what, end, ..]
+            if exclude.is("exclude") && (what.is("group") || what.is("ties")) && is_end(end) =>
+        {
+            2
+        }
+        [exclude, one, two, end, ..]
+            if exclude.is("exclude")
+                && ((one.is("current") && two.is("row")) || (one.is("no") && two.is("others")))
+                && is_end(end) =>
+        {
+            3
+        }
+        _ => 0,
+    }
 }
 
 /// `OVERRIDING { SYSTEM | USER } VALUE` of INSERT, which changes no value that is written.

@@ -17,6 +17,14 @@ impl Lowering<'_> {
         nodes.into_iter().map(|node| self.expr(node)).collect()
     }
 
+    /// An expression that PostgreSQL only compares or folds, and never runs on a row: nothing of it
+    /// is in the model, so no query may be in it.
+    pub(super) fn unused(&mut self, node: Node<'_>) -> Lowered<()> {
+        let before = self.counts.queries;
+        self.optional(node)?;
+        self.absent(self.counts.queries == before, "a query where PostgreSQL takes none")
+    }
+
     /// An expression, if there is one.
     pub(super) fn optional(&mut self, node: Node<'_>) -> Lowered<Option<Expr>> {
         match node {
@@ -71,11 +79,7 @@ impl Lowering<'_> {
             Node::SQLValueFunction(_) => Ok(Expr::Opaque(Vec::new())),
             Node::RowExpr(row) => self.exprs(row.args()).map(Expr::Row),
             Node::A_ArrayExpr(array) => self.exprs(array.elements()).map(Expr::Array),
-            Node::A_Indirection(indirection) => {
-                let mut parts = vec![self.expr(indirection.arg())?];
-                self.subscripts(indirection.indirection(), &mut parts)?;
-                Ok(Expr::Opaque(parts))
-            }
+            Node::A_Indirection(indirection) => self.indirection(indirection),
             Node::CaseExpr(case) => self.case(case),
             Node::CollateClause(collate) => {
                 self.collation(collate)?;
@@ -315,7 +319,29 @@ impl Lowering<'_> {
         }
     }
 
-    /// `.field`, `[1]`, `[1:2]`, `.*`.
+    /// `(x).field`, `x[1]`, `(x).*`: a field may be a call, so each keeps its name.
+    fn indirection(&mut self, indirection: &nodes::A_Indirection) -> Lowered<Expr> {
+        let mut value = self.expr(indirection.arg())?;
+        for step in indirection.indirection() {
+            value = match step {
+                Node::String(field) => {
+                    let field = self.text(field.sval())?;
+                    Expr::Field { base: Box::new(value), name: self.places.loose(field) }
+                }
+                Node::A_Indices(indices) => {
+                    let mut parts = vec![value];
+                    parts.extend(self.optional(indices.lidx())?);
+                    parts.extend(self.optional(indices.uidx())?);
+                    Expr::Opaque(parts)
+                }
+                Node::A_Star(_) => Expr::Opaque(vec![value]),
+                _ => return self.refuse("a subscript that is not known"),
+            };
+        }
+        Ok(value)
+    }
+
+    /// What part of a column is assigned: `.field`, `[1]`, `[1:2]`.
     pub(super) fn subscripts(&mut self, list: &NodeList, parts: &mut Vec<Expr>) -> Lowered<()> {
         for step in list {
             match step {
@@ -327,7 +353,6 @@ impl Lowering<'_> {
                     parts.extend(self.optional(indices.lidx())?);
                     parts.extend(self.optional(indices.uidx())?);
                 }
-                Node::A_Star(_) => {}
                 _ => return self.refuse("a subscript that is not known"),
             }
         }

@@ -152,7 +152,7 @@ impl Lowering<'_> {
             self.loose_names(cycle.cycle_col_list())?;
             // Constants of any type, which the grammar fills in where they are not written.
             for value in [cycle.cycle_mark_value(), cycle.cycle_mark_default()] {
-                self.expr(value)?;
+                self.unused(value)?;
             }
             added.push(cycle.cycle_mark_column());
             added.push(cycle.cycle_path_column());

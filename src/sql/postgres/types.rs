@@ -8,7 +8,9 @@ impl Lowering<'_> {
     /// A type as far as a proof needs it: only types of `pg_catalog` without a modifier are told
     /// apart.
     pub(super) fn type_name(&mut self, name: &nodes::TypeName) -> Lowered<TypeName> {
-        let modifiers = self.exprs(name.typmods())?;
+        for modifier in name.typmods() {
+            self.unused(modifier)?;
+        }
         let bounds = self.exprs_of_bounds(name)?;
         let parts: Vec<&str> = name.names().iter().filter_map(|part| part.sval()).collect();
         // The grammar writes `pg_catalog` before the types that are words of its own.
@@ -19,7 +21,7 @@ impl Lowering<'_> {
         if written {
             self.places.dotted(&parts, name.location);
         }
-        if !modifiers.is_empty() || name.setof || name.pct_type {
+        if !name.typmods().is_empty() || name.setof || name.pct_type {
             return Ok(TypeName::Other);
         }
         let plain = plain(&parts);

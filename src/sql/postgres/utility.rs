@@ -11,7 +11,8 @@ use super::places::texts;
 use super::{Counts, Lowered, Lowering};
 use crate::sql::model::{Block, Grouping, Item, Name, Query};
 use crate::sql::statement::{
-    Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, statement as by_tokens,
+    CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper,
+    statement as by_tokens,
 };
 use crate::sql::token::Lexeme;
 use crate::sql::{NotUnderstood, Span};
@@ -232,6 +233,7 @@ fn fits(body: &StatementBody, node: Node<'_>) -> bool {
         (StatementBody::Utility(Utility::CopyTable), Node::CopyStmt(copy)) => {
             copy.relation().is_some() && copy.filename().is_none() && !copy.is_program
         }
+        (StatementBody::CopyFrom(own), Node::CopyStmt(copy)) => copy_fits(own, copy),
         (StatementBody::Utility(Utility::Plain), node) => is_plain(node),
         // Refused whatever it is.
         (StatementBody::Utility(Utility::Ddl(_) | Utility::Opaque(_) | Utility::Escape(_)), _) => {
@@ -239,6 +241,27 @@ fn fits(body: &StatementBody, node: Node<'_>) -> bool {
         }
         (_, _) => false,
     }
+}
+
+/// The table, the columns and every option are the same.
+fn copy_fits(own: &CopyFrom, copy: &nodes::CopyStmt) -> bool {
+    let table = copy.relation().and_then(|relation| relation.relname());
+    let columns: Vec<&str> = own.columns.iter().map(|name| &*name.text).collect();
+    let options: Vec<_> = copy.options().iter().collect();
+    copy.is_from
+        && !copy.is_program
+        && copy.filename().is_none()
+        && table == Some(&*own.table.text)
+        && texts(copy.attlist()).as_deref() == Some(columns.as_slice())
+        && options.len() == own.options.len()
+        && own.options.iter().zip(options).all(|((name, value), option)| {
+            let same = match (value, option.arg()) {
+                (Some(value), Node::Integer(number)) => **value == *number.ival.to_string(),
+                (Some(value), arg) => arg.as_str() == Some(&**value),
+                (None, arg) => arg.as_str().is_none(),
+            };
+            same && option.defname() == Some(&**name)
+        })
 }
 
 fn transaction_fits(control: &TransactionControl, node: Node<'_>) -> bool {

@@ -136,16 +136,14 @@ impl Lowering<'_> {
                     // Of an index with another equality nothing follows for the column.
                     Some(name) if own => arbiter.push(name),
                     Some(_) => {}
-                    None => {
-                        self.expr(element.expr())?;
-                    }
+                    None => self.unused(element.expr())?,
                 }
             }
             if let Some(constraint) = infer.conname() {
                 self.places.loose(constraint);
             }
             // The predicate of a partial index: whatever row conflicts is in it.
-            self.optional(infer.where_clause())?;
+            self.unused(infer.where_clause())?;
         }
         let update = match conflict.action {
             OnConflictAction::ONCONFLICT_NOTHING => None,

@@ -216,6 +216,13 @@ fn execute(cursor: &mut Cursor<'_>) -> Read {
     let mut arguments = Vec::new();
     if cursor.take_token(&Token::LParen) {
         loop {
+            // A word is a value of SET, but no constant here: `current_user` is computed.
+            let is_word = cursor.peek().is_some_and(|lexeme| {
+                lexeme.name().is_some() && !["true", "false", "null"].iter().any(|w| lexeme.is(w))
+            });
+            if is_word {
+                return Err(cursor.unread("EXECUTE with an argument that is not a constant"));
+            }
             arguments.push(setting::operand(cursor)?);
             if cursor.take_token(&Token::RParen) {
                 break;

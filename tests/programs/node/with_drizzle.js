@@ -39,7 +39,7 @@ await run({
   insertOfOrganization: () => db.insert(tags).values({ id: fresh(2), organizationId: tenant, name: 'bright' }).returning(),
   insertForAnother: () => db.insert(tags).values({ id: fresh(3), organizationId: '01900000-0000-7000-8000-00000000000c', name: 'planted' }),
   insertFromSelect: async () => changed(await db.insert(tags).select(
-    db.select({ id: sql`gen_random_uuid()`.as('id'), organizationId: products.organizationId, name: products.name }).from(products).where(eq(products.sku, 'LAMP')))),
+    db.select({ id: sql`md5(${products.id}::text)::uuid`.as('id'), organizationId: products.organizationId, name: products.name }).from(products).where(eq(products.sku, 'LAMP')))),
 
   upsert: () => db.insert(products).values({ id: fresh(4), sku: 'LAMP', name: 'Desk lamp', priceCents: 800 })
     .onConflictDoUpdate({ target: [products.organizationId, products.sku], set: { name: sql`excluded.name`, priceCents: 800 } })

@@ -351,7 +351,9 @@ impl Generator {
             return;
         }
         let Binding { tenant, live } = self.bind(item, bound);
-        if self.chance(25) && !tenant.contains("IS NOT DISTINCT") && !tenant.contains("IS TRUE") {
+        if self.chance(25)
+            && ["IS NOT DISTINCT", "IS TRUE", "EXISTS"].iter().all(|form| !tenant.contains(form))
+        {
             self.note("a strict predicate in WHERE");
             filters.push(tenant);
             on.push(live);
@@ -523,14 +525,13 @@ impl Generator {
 
     fn bound_set_operation(&mut self) -> String {
         self.note("set operation");
-        let operator = *self.pick(&[
-            "UNION",
-            "UNION ALL",
-            "INTERSECT",
-            "EXCEPT",
-            "EXCEPT ALL",
-            "INTERSECT ALL",
-        ]);
+        // A bound arm heals the other one through what INTERSECT and EXCEPT compare.
+        let operators: &[&str] = if self.flaw.is_some() {
+            &["UNION", "UNION ALL"]
+        } else {
+            &["UNION", "UNION ALL", "INTERSECT", "EXCEPT", "EXCEPT ALL", "INTERSECT ALL"]
+        };
+        let operator = *self.pick(operators);
         if self.chance(30) {
             self.note("set operation filtered outside");
             let u = self.alias();

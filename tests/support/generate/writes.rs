@@ -230,10 +230,9 @@ impl Generator {
         let item = self.open_item();
         let filter = self.bind(&item, &[]).both();
         format!(
-            "WITH w AS ({write}) SELECT w.k, {} FROM w JOIN {} ON {} = w.o WHERE {filter}",
+            "WITH w AS ({write}) SELECT w.k, {} FROM w CROSS JOIN {} WHERE {filter}",
             item.column(&item.text),
-            item.sql,
-            item.column(&item.tenant)
+            item.sql
         )
     }
 }
