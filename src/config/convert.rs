@@ -7,6 +7,7 @@ use super::guard::{convert_mask, convert_reading, convert_tables, lower};
 use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
+use super::rollout::convert_stages;
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
 use super::upstream::{Upstream, convert_upstream};
@@ -137,12 +138,14 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     );
     let catalog = convert_catalog(top);
     let ledger = convert_ledger(top.section("ledger"));
+    let stages = convert_stages(top, mode);
 
     let (dry_run, soft_deletes) = convert_rewrite(top, mode);
 
     let tenant = tenant?;
     Some(Config {
         mode: mode?,
+        stages,
         dry_run,
         listen: listen_address?,
         upstream: upstream_sound.then_some(upstream.value)?,

@@ -6,6 +6,7 @@ mod guard;
 mod ledger;
 mod login;
 mod problem;
+mod rollout;
 mod section;
 mod tenant;
 mod upstream;
@@ -21,6 +22,7 @@ use crate::session::{MaskErrors, Mode, TenantRules};
 pub use convert::{Overrides, load, parse, standard};
 pub use login::Login;
 pub use problem::{Invalid, Place, Problem};
+pub use rollout::{Exempted, Stages};
 pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
 
 /// A configuration that has been checked.
@@ -28,6 +30,8 @@ pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
 pub struct Config {
     /// What is done with verdicts; has no default.
     pub mode: Mode,
+    /// Where it is another one: staged rollout, exemptions, migrations.
+    pub stages: Stages,
     /// In rewrite mode: tell what would be rewritten, and refuse it.
     pub dry_run: bool,
     /// Where clients connect.

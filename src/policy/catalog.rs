@@ -136,6 +136,12 @@ impl Catalog {
         found
     }
 
+    /// The same relations and routines, guarded by other rules.
+    #[must_use]
+    pub fn guarded_by(self, tables: &Tables) -> Self {
+        Self::new(self.relations, self.routines, tables)
+    }
+
     /// The relation of this name, if there is one.
     #[must_use]
     pub fn relation(&self, name: &RelationName) -> Option<&CatalogRelation> {

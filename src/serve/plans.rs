@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -7,10 +8,11 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::cache::PlanCache;
+use super::live::Live;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::policy::{Overlay, Policy};
-use crate::session::{Mode, Planned, Planner};
+use crate::session::{Mode, Planned, Planner, SessionModes, SessionRules, Who};
 use crate::wire::Plans;
 
 /// How long a statement waits for a catalogue that knows what it names. Then the one at hand
@@ -24,9 +26,10 @@ const OWN_TEXT: usize = 16 << 10;
 /// The plans of one session: from the cache, where enforce waits for the catalogue if it must.
 pub(super) struct SessionPlans {
     cache: Arc<PlanCache>,
+    live: Live,
     /// Audit does not wait: its messages are under way already.
-    waits: bool,
-    rewrites: bool,
+    waits: AtomicBool,
+    owner: Mutex<Option<Owner>>,
     awaited: Mutex<Option<Awaited>>,
     own: Mutex<OwnPlans>,
 }
@@ -75,6 +78,14 @@ impl OwnPlans {
     }
 }
 
+/// Whose session it is.
+struct Owner {
+    role: Box<str>,
+    database: Box<str>,
+    application_name: Box<str>,
+    lot: u8,
+}
+
 /// A text whose plan was not given.
 struct Awaited {
     text: Box<str>,
@@ -91,13 +102,19 @@ enum Wait {
 }
 
 impl SessionPlans {
-    pub(super) fn new(cache: Arc<PlanCache>, mode: Mode) -> Self {
-        let waits = match mode {
-            Mode::Audit => false,
-            Mode::Enforce | Mode::Rewrite => true,
-        };
-        let rewrites = mode == Mode::Rewrite;
-        Self { cache, waits, rewrites, awaited: Mutex::new(None), own: Mutex::default() }
+    pub(super) fn new(cache: Arc<PlanCache>, live: Live) -> Self {
+        Self {
+            cache,
+            live,
+            waits: AtomicBool::new(true),
+            owner: Mutex::new(None),
+            awaited: Mutex::new(None),
+            own: Mutex::default(),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
     }
 
     fn policies(&self) -> &Policies {
@@ -106,7 +123,7 @@ impl SessionPlans {
 
     /// The plan at hand, or what to wait for.
     fn plan_or_wait(&self, text: &str, overlay: &Overlay) -> Result<Arc<Planned>, Wait> {
-        if self.waits && !self.policies().is_settled() {
+        if self.waits() && !self.policies().is_settled() {
             return Err(Wait::Settled);
         }
         let planned = self.plan_now(text, overlay);
@@ -114,7 +131,7 @@ impl SessionPlans {
             return Ok(planned);
         }
         let number = self.policies().ask();
-        if self.waits { Err(Wait::Answer(number)) } else { Ok(planned) }
+        if self.waits() { Err(Wait::Answer(number)) } else { Ok(planned) }
     }
 
     fn wait(&self, wait: &Wait) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -163,17 +180,45 @@ impl Planner for SessionPlans {
             return self.cache.plan(text);
         }
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.plan(text, overlay, &self.policies().current(), self.rewrites)
+        own.plan(text, overlay, &self.policies().current(), self.cache.rewrites())
+    }
+
+    fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
+        if !self.live.is_newer(generation) {
+            return None;
+        }
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Owner { role, database, application_name, lot } = owner.as_ref()?;
+        Some(self.live.modes(Who { role, database, application_name, lot: *lot }))
     }
 
     fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
         planned.generation() == self.policies().generation()
             && planned.overlay() == overlay.version()
-            && (!self.waits || self.policies().is_settled())
+            && (!self.waits() || self.policies().is_settled())
     }
 }
 
 impl Plans for SessionPlans {
+    fn begin(&self, who: Who<'_>, rules: &SessionRules) -> Arc<SessionRules> {
+        let Who { role, database, application_name, lot } = who;
+        let owner = Owner {
+            role: role.into(),
+            database: database.into(),
+            application_name: application_name.into(),
+            lot,
+        };
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner);
+        let modes = self.live.modes(who);
+        let mode = modes.session();
+        let waits = match mode {
+            Mode::Audit => false,
+            Mode::Enforce | Mode::Rewrite => true,
+        };
+        self.waits.store(waits, Ordering::Relaxed);
+        Arc::new(SessionRules { mode, modes, ..rules.clone() })
+    }
+
     fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Awaited { wait, .. }) = awaited.as_mut() else {

@@ -36,7 +36,7 @@ impl JudgedString {
 }
 
 /// The verdict on the text of a Parse: whether some tenant and some values make it hold.
-fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
+pub(super) fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
     let statements = planned.plan().statements();
     let mut verdict = Verdict::default();
     let mut kind = Kind::Select;
@@ -59,6 +59,9 @@ impl Session {
         planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
+        if let Some(newer) = planner.newer_modes(self.modes.generation()) {
+            self.modes = newer;
+        }
         let enforcing = gate::refuses(self.rules.mode);
         if enforcing {
             if let Some(step) = self.before(message, out) {
@@ -68,9 +71,9 @@ impl Session {
             if !self.lost {
                 self.lose("too many answers outstanding", out);
             }
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         } else if self.skipping && !matches!(message, FromClient::Sync) {
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         }
         match message {
             FromClient::Query(text) => match planner.plan_bytes(text, &self.overlay) {
@@ -232,7 +235,9 @@ impl Session {
             Replaced::Yes(replacement) => {
                 let sent = Sent::Instead(Arc::clone(&replacement));
                 let again = self.judge_string(&sent, planner);
-                if let Ruling::Forward(permit) = self.decide(again.verdicts(), again.missing) {
+                if let Ruling::Forward(permit) =
+                    self.decide(Some(planned), again.verdicts(), again.missing)
+                {
                     self.tell_rewritten(&replacement, out);
                     if !self.rules.dry_run {
                         for (kind, verdict) in &judged.statements {
@@ -245,10 +250,10 @@ impl Session {
                 }
             }
         }
-        let ruling = self.decide(judged.verdicts(), judged.missing);
+        let ruling = self.decide(Some(planned), judged.verdicts(), judged.missing);
         let told = ruling.decision();
         for (kind, verdict) in &judged.statements {
-            tell(*kind, verdict, Some(planned), told, out);
+            tell(*kind, verdict, Some(planned), (&self.modes, told), out);
         }
         match ruling {
             Ruling::Forward(permit) => {
@@ -329,7 +334,7 @@ impl Session {
             Replaced::Yes(replacement) => {
                 let (_, verdict) = judge_parse(&replacement.sent);
                 if let Ruling::Forward(permit) =
-                    gate::decide(self.rules.mode, std::iter::once(&verdict))
+                    gate::decide(&self.modes, Some(planned), std::iter::once(&verdict))
                 {
                     self.tell_rewritten(&replacement, out);
                     if !self.rules.dry_run {
@@ -341,13 +346,13 @@ impl Session {
             }
         }
         let (kind, verdict) = judge_parse(planned);
-        match gate::decide(self.rules.mode, std::iter::once(&verdict)) {
+        match gate::decide(&self.modes, Some(planned), std::iter::once(&verdict)) {
             Ruling::Forward(permit) => {
                 self.sent_parse(given, Sent::Own(Arc::clone(planned)), types);
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
-                tell(kind, &verdict, Some(planned), Decision::Refuse, out);
+                tell(kind, &verdict, Some(planned), (&self.modes, Decision::Refuse), out);
                 self.refuse_extended(refusal(&verdict, Some(planned), None), out)
             }
         }
@@ -375,7 +380,7 @@ impl Session {
         out: &mut Output,
     ) -> ClientStep {
         let Some(prepared) = prepared else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.pipeline.push(Entry::Bind(name(portal).into(), None));
                     ClientStep::Forward(permit)
@@ -413,14 +418,14 @@ impl Session {
         if let Some(replacement) = prepared.statement.replacement() {
             verdict = replacement.translate(verdict);
         }
-        let ruling = self.decide(std::iter::once(&verdict), missing);
+        let ruling = self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing);
         if let Some(plan) = plan {
             let replaced = prepared.statement.replacement().is_some();
             let told = match ruling.decision() {
                 Decision::Forward if replaced => Decision::Replace,
                 decision @ (Decision::Forward | Decision::Refuse | Decision::Replace) => decision,
             };
-            tell(plan.kind(), &verdict, text, told, out);
+            tell(plan.kind(), &verdict, text, (&self.modes, told), out);
         }
         let Ruling::Forward(permit) = ruling else {
             return self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out);
@@ -446,7 +451,7 @@ impl Session {
 
     fn execute(&mut self, given: &[u8], planner: &dyn Planner, out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.group_ran = true;
                     self.pipeline.push(Entry::Execute(None));
@@ -461,7 +466,7 @@ impl Session {
         let Judgement { mut verdict, missing } = self.court().judge_execute(&portal);
         verdict.violations.extend(overtaken);
         let text = text_of(&portal.statement);
-        match self.decide(std::iter::once(&verdict), missing) {
+        match self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
                 // Its effect happens at its first Execute only.
                 let again = portal.is_done()
@@ -484,7 +489,7 @@ impl Session {
             }
             Ruling::Refuse => {
                 if let Some(plan) = portal.statement.plan() {
-                    tell(plan.kind(), &verdict, text, Decision::Refuse, out);
+                    tell(plan.kind(), &verdict, text, (&self.modes, Decision::Refuse), out);
                 }
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
             }
@@ -499,9 +504,9 @@ impl Session {
             detail: "the FunctionCall message runs a function beside SQL".into(),
             hint: "call the function in a SELECT".into(),
         });
-        let ruling = gate::decide(self.rules.mode, std::iter::once(&verdict));
+        let ruling = gate::decide(&self.modes, None, std::iter::once(&verdict));
         let told = ruling.decision();
-        tell(Kind::NotUnderstood, &verdict, None, told, out);
+        tell(Kind::NotUnderstood, &verdict, None, (&self.modes, told), out);
         match ruling {
             Ruling::Forward(permit) => {
                 self.pipeline.push(Entry::FunctionCall);
@@ -513,11 +518,12 @@ impl Session {
 
     fn decide<'a>(
         &self,
+        text: Option<&Planned>,
         verdicts: impl Iterator<Item = &'a Verdict>,
         missing: Option<Missing>,
     ) -> Ruling {
-        match gate::decide(self.rules.mode, verdicts) {
-            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.rules.mode),
+        match gate::decide(&self.modes, text, verdicts) {
+            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.modes.whole()),
             ruling @ (Ruling::Forward(_) | Ruling::Refuse) => ruling,
         }
     }

@@ -20,6 +20,7 @@ mod judge;
 mod mask;
 mod message;
 mod mode;
+mod modes;
 mod pipeline;
 mod planned;
 mod readback;
@@ -40,6 +41,7 @@ pub use event::Event;
 pub use gate::Permit;
 pub use message::{FromClient, FromServer, RawBind, Status, Target};
 pub use mode::{Decision, MaskErrors, Mode, Rebinding, TenantRules, UnknownTenant};
+pub use modes::{Exemption, Modes, Rollout, SessionModes, Who};
 pub use planned::{Planned, Planner};
 pub use readback::{Identity, SESSION_SETTING};
 pub use refusal::{Refusal, fatal};
@@ -59,8 +61,11 @@ use crate::tenant::TenantType;
 /// What all sessions of a configuration go by.
 #[derive(Clone, Debug)]
 pub struct SessionRules {
-    /// What is done with verdicts.
+    /// What is done with the session as a whole: whether it is audited, or judged before it is
+    /// forwarded.
     pub mode: Mode,
+    /// What is done with each violation.
+    pub modes: SessionModes,
     /// How a session learns its tenant.
     pub tenant: TenantRules,
     /// The type of the tenant column.
@@ -119,6 +124,7 @@ pub enum ServerStep {
 #[derive(Debug)]
 pub struct Session {
     rules: Arc<SessionRules>,
+    modes: SessionModes,
     identity: Identity,
     confirmed: Scope,
     predicted: Scope,
@@ -160,6 +166,7 @@ impl Session {
         Self {
             registry: Registry::new(rules.statements),
             overlay: Overlay::default(),
+            modes: rules.modes.clone(),
             rules,
             identity,
             confirmed: scope.clone(),

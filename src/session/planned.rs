@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::modes::SessionModes;
 use crate::analyze::{Plan, StatementPlan};
 use crate::policy::{Overlay, Policy};
 use crate::rewrite::{Rewrite, rewrite};
@@ -11,6 +12,7 @@ pub struct Planned {
     plan: Plan,
     generation: u64,
     overlay: u64,
+    fingerprint: Option<u64>,
     rewrite: Option<Rewrite>,
 }
 
@@ -18,7 +20,7 @@ impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation, overlay: 0, rewrite: None }
+        Self { text, plan, generation, overlay: 0, fingerprint: None, rewrite: None }
     }
 
     /// The same, planned beside what a session knows on its own, of this version.
@@ -31,6 +33,19 @@ impl Planned {
     #[must_use]
     pub const fn overlay(&self) -> u64 {
         self.overlay
+    }
+
+    /// The same with the fingerprint of the text's shape, which exemptions may name.
+    #[must_use]
+    pub fn with_fingerprint(mut self, fingerprint: u64) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
+    }
+
+    /// The fingerprint of the text's shape, if it was given.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Option<u64> {
+        self.fingerprint
     }
 
     /// The same, with what the text is to be changed into in rewrite mode.
@@ -83,6 +98,12 @@ pub trait Planner {
 
     /// Whether a plan would be made in the same way now.
     fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool;
+
+    /// The session's modes under the newest configuration, if they are not of this generation.
+    fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
+        let _ = generation;
+        None
+    }
 
     /// The plan of a text that is not UTF-8: not understood.
     ///

@@ -197,6 +197,8 @@ impl Session {
     fn unreliable(&self, setting: &str, out: &mut Output) {
         out.events.push(Event::Violation {
             text: None,
+            mode: self.rules.mode,
+            exemption: None,
             violation: Violation {
                 rule: Rule::SessionEscape,
                 table: Some(setting.into()),

@@ -224,7 +224,7 @@ impl Session {
             }
             _ => return Err("CommandComplete out of turn"),
         };
-        if reference.plan().is_none() && gate::refuses(self.rules.mode) {
+        if reference.plan().is_none() && gate::refuses(self.modes.whole()) {
             // The server found another statement in the string than the guard has judged.
             return Err("the server ran more statements than were judged");
         }

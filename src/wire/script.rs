@@ -6,7 +6,9 @@ use super::conversation::Conversation;
 use crate::analyze;
 use crate::config::{Config, Overrides};
 use crate::policy::{Overlay, Policy};
-use crate::session::{Client, Event, Identity, Mode, Planned, Planner, Session, SessionRules};
+use crate::session::{
+    Client, Event, Identity, Mode, Planned, Planner, Session, SessionModes, SessionRules,
+};
 
 pub(super) const A: &str = "11111111-1111-4111-8111-111111111111";
 pub(super) const B: &str = "22222222-2222-4222-8222-222222222222";
@@ -80,6 +82,7 @@ impl Script {
         let config = crate::config::standard(&overrides).unwrap();
         let mut rules = SessionRules {
             mode,
+            modes: SessionModes::uniform(mode),
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
             settings: config.policy.settings.clone(),

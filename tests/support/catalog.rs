@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use orgguard::catalog::Policies;
 use orgguard::cli::{READER_STACK, Throwaway};
 use orgguard::config::{self, Overrides};
-use orgguard::serve::{self, Admin, Readiness};
+use orgguard::serve::{self, Admin, Live, Readiness};
 use orgguard::telemetry::Telemetry;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -91,6 +91,7 @@ impl Guard {
             readiness: readiness.clone(),
             upstream: config.upstream.clone(),
             policies: policies.clone(),
+            live: Live::of(&config),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin_address = listener.local_addr().unwrap();
