@@ -21,6 +21,7 @@ mod settle;
 mod shortcut;
 mod solve;
 mod statement;
+mod touched;
 mod twice;
 mod verdict;
 

@@ -27,6 +27,7 @@ pub(super) enum Command {
     Check(CheckArguments),
     Explain(ExplainArguments),
     Report(ReportArguments),
+    Config(ConfigArguments),
     Doctor(DoctorArguments),
     Demo(DemoArguments),
 }
@@ -39,7 +40,7 @@ pub(super) struct ServeArguments {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// Take the place of the configuration's mode: audit or enforce
+    /// Take the place of the configuration's mode: audit, enforce or rewrite
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
     /// Take the place of the configuration's listen
@@ -77,7 +78,8 @@ pub(super) struct CheckArguments {
     /// The configuration; without it the conventions org_*, organization_id, deleted_at
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Take the place of the configuration's mode; verdicts do not depend on it
+    /// Take the place of the configuration's mode; with rewrite, what a statement lacks is shown put
+    /// in, and it counts as admitted
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
     /// What the files hold; auto goes by their names: .csv, .json and .jsonl, .log (Drizzle), all
@@ -123,9 +125,43 @@ pub(super) struct ExplainArguments {
     /// The configuration; without it the conventions org_*, organization_id, deleted_at
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Take the place of the configuration's mode; rewrite also shows what would be sent
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+/// Look at configurations.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArguments {
+    #[command(subcommand)]
+    pub(super) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    Show(ConfigShowArguments),
+}
+
+/// Show what is guarded, which mode holds where, and which exemptions there are.
+#[derive(Debug, Args)]
+pub(super) struct ConfigShowArguments {
+    /// A configuration's file, or the admin port of a running guard, such as
+    /// http://127.0.0.1:9187
+    #[arg(value_name = "FILE|URL")]
+    pub(super) source: String,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
+    pub(super) format: ShowFormat,
+}
+
+/// How `config show` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowFormat {
+    Text,
+    Json,
 }
 
 /// Sum up what a guard saw: what enforce would refuse, who sends it, how to mend it, and whether
@@ -241,7 +277,8 @@ impl CheckArguments {
 impl ExplainArguments {
     /// The configuration to judge by.
     pub(super) fn config(&self) -> Result<Config, Invalid> {
-        config_or_standard(self.config.as_deref(), &Overrides::default())
+        let overrides = Overrides { mode: self.mode.clone(), ..Overrides::default() };
+        config_or_standard(self.config.as_deref(), &overrides)
     }
 }
 

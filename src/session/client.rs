@@ -36,7 +36,7 @@ impl JudgedString {
 }
 
 /// The verdict on the text of a Parse: whether some tenant and some values make it hold.
-fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
+pub(super) fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
     let statements = planned.plan().statements();
     let mut verdict = Verdict::default();
     let mut kind = Kind::Select;
@@ -59,6 +59,9 @@ impl Session {
         planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
+        if let Some(newer) = planner.newer_modes(self.modes.generation()) {
+            self.modes = newer;
+        }
         let enforcing = gate::refuses(self.rules.mode);
         if enforcing {
             if let Some(step) = self.before(message, out) {
@@ -68,26 +71,28 @@ impl Session {
             if !self.lost {
                 self.lose("too many answers outstanding", out);
             }
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         } else if self.skipping && !matches!(message, FromClient::Sync) {
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         }
         match message {
-            FromClient::Query(text) => match planner.plan_bytes(text) {
+            FromClient::Query(text) => match planner.plan_bytes(text, &self.overlay) {
                 Some(planned) => self.query(&planned, planner, out),
                 None => ClientStep::Wait,
             },
-            FromClient::Parse { name, text, types } => match planner.plan_bytes(text) {
-                Some(planned) => self.parse(name, &planned, types, planner, out),
-                None => ClientStep::Wait,
-            },
+            FromClient::Parse { name, text, types } => {
+                match planner.plan_bytes(text, &self.overlay) {
+                    Some(planned) => self.parse(name, &planned, types, planner, out),
+                    None => ClientStep::Wait,
+                }
+            }
             FromClient::Bind { portal, statement, values, raw } => {
                 let Some(prepared) = self.current(statement, planner) else {
                     return ClientStep::Wait;
                 };
-                self.bind((portal, statement), prepared, values, raw, out)
+                self.bind((portal, statement), prepared, (values, raw), planner, out)
             }
-            FromClient::Execute(portal) => self.execute(portal, out),
+            FromClient::Execute(portal) => self.execute(portal, planner, out),
             FromClient::FunctionCall => self.function_call(out),
             FromClient::Describe(..)
             | FromClient::Close(..)
@@ -220,15 +225,19 @@ impl Session {
         planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
+        for statement in planned.plan().statements() {
+            self.renew_inner(statement, planner);
+        }
         let own = Sent::Own(Arc::clone(planned));
-        let judged = self.judge_string(&own);
+        let judged = self.judge_string(&own, planner);
         match self.replaced_query(planned, &judged.tenants, planner) {
             Replaced::No => {}
-            Replaced::Wait => return ClientStep::Wait,
             Replaced::Yes(replacement) => {
                 let sent = Sent::Instead(Arc::clone(&replacement));
-                let again = self.judge_string(&sent);
-                if let Ruling::Forward(permit) = self.decide(again.verdicts(), again.missing) {
+                let again = self.judge_string(&sent, planner);
+                if let Ruling::Forward(permit) =
+                    self.decide(Some(planned), again.verdicts(), again.missing)
+                {
                     self.tell_rewritten(&replacement, out);
                     if !self.rules.dry_run {
                         for (kind, verdict) in &judged.statements {
@@ -241,10 +250,10 @@ impl Session {
                 }
             }
         }
-        let ruling = self.decide(judged.verdicts(), judged.missing);
+        let ruling = self.decide(Some(planned), judged.verdicts(), judged.missing);
         let told = ruling.decision();
         for (kind, verdict) in &judged.statements {
-            tell(*kind, verdict, Some(planned), told, out);
+            tell(*kind, verdict, Some(planned), (&self.modes, told), out);
         }
         match ruling {
             Ruling::Forward(permit) => {
@@ -262,7 +271,7 @@ impl Session {
     }
 
     /// Judges the statements of a string, each after those before it. Nothing of it happens yet.
-    fn judge_string(&mut self, sent: &Sent) -> JudgedString {
+    fn judge_string(&mut self, sent: &Sent, planner: &dyn Planner) -> JudgedString {
         let statements = sent.planned().plan().statements();
         let before =
             (statements.len() > 1).then(|| (self.predicted.clone(), self.registry.predictions()));
@@ -275,6 +284,7 @@ impl Session {
             let judgement = court.judge(statement, Arguments::Values(&[]));
             judged.missing = judged.missing.or(judgement.missing);
             let mut verdict = judgement.verdict;
+            verdict.violations.extend(self.overtaken_cursor(statement, planner));
             if before.is_some() {
                 verdict.violations.extend(not_alone(statement));
             }
@@ -294,6 +304,9 @@ impl Session {
     fn sent_query(&mut self, sent: Sent) {
         for at in 0..sent.planned().plan().statements().len() {
             self.predict(&sent, at);
+        }
+        for statement in sent.planned().plan().statements() {
+            self.apply_schema(statement.schema_change());
         }
         self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
         self.predicted.assume_ready();
@@ -318,11 +331,10 @@ impl Session {
         }
         match self.replaced_parse(planned, types.len(), planner) {
             Replaced::No => {}
-            Replaced::Wait => return ClientStep::Wait,
             Replaced::Yes(replacement) => {
                 let (_, verdict) = judge_parse(&replacement.sent);
                 if let Ruling::Forward(permit) =
-                    gate::decide(self.rules.mode, std::iter::once(&verdict))
+                    gate::decide(&self.modes, Some(planned), std::iter::once(&verdict))
                 {
                     self.tell_rewritten(&replacement, out);
                     if !self.rules.dry_run {
@@ -334,13 +346,13 @@ impl Session {
             }
         }
         let (kind, verdict) = judge_parse(planned);
-        match gate::decide(self.rules.mode, std::iter::once(&verdict)) {
+        match gate::decide(&self.modes, Some(planned), std::iter::once(&verdict)) {
             Ruling::Forward(permit) => {
                 self.sent_parse(given, Sent::Own(Arc::clone(planned)), types);
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
-                tell(kind, &verdict, Some(planned), Decision::Refuse, out);
+                tell(kind, &verdict, Some(planned), (&self.modes, Decision::Refuse), out);
                 self.refuse_extended(refusal(&verdict, Some(planned), None), out)
             }
         }
@@ -359,32 +371,16 @@ impl Session {
         self.pipeline.push(Entry::Parse(given.into(), prepared));
     }
 
-    /// The prepared statement of a name, planned anew if the policy has changed since its Parse;
-    /// the outer `None` if the new plan is still to come.
-    fn current(&self, given: &[u8], planner: &dyn Planner) -> Option<Option<Arc<Prepared>>> {
-        let Some(prepared) = self.registry.statement(name(given)) else {
-            return Some(None);
-        };
-        match &prepared.statement {
-            StatementRef::Nth(sent, at) if !planner.is_current(sent.planned()) => {
-                let statement = StatementRef::Nth(sent.renewed(planner)?, *at);
-                let (types, injected) = (prepared.types.clone(), prepared.injected);
-                Some(Some(Arc::new(Prepared { statement, types, injected })))
-            }
-            StatementRef::Nth(..) | StatementRef::Inner(_) => Some(Some(Arc::clone(prepared))),
-        }
-    }
-
     fn bind(
         &mut self,
         (portal, statement): (&[u8], &[u8]),
         prepared: Option<Arc<Prepared>>,
-        values: &[Form<'_>],
-        raw: &RawBind<'_>,
+        (values, raw): (&[Form<'_>], &RawBind<'_>),
+        planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
         let Some(prepared) = prepared else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.pipeline.push(Entry::Bind(name(portal).into(), None));
                     ClientStep::Forward(permit)
@@ -411,6 +407,9 @@ impl Session {
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
+        if let Some(plan) = plan {
+            self.renew_inner(plan, planner);
+        }
         let text = text_of(&prepared.statement);
         let court = self.court_of(text.map(|text| &**text));
         let Judgement { mut verdict, missing } =
@@ -419,14 +418,14 @@ impl Session {
         if let Some(replacement) = prepared.statement.replacement() {
             verdict = replacement.translate(verdict);
         }
-        let ruling = self.decide(std::iter::once(&verdict), missing);
+        let ruling = self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing);
         if let Some(plan) = plan {
             let replaced = prepared.statement.replacement().is_some();
             let told = match ruling.decision() {
                 Decision::Forward if replaced => Decision::Replace,
                 decision @ (Decision::Forward | Decision::Refuse | Decision::Replace) => decision,
             };
-            tell(plan.kind(), &verdict, text, told, out);
+            tell(plan.kind(), &verdict, text, (&self.modes, told), out);
         }
         let Ruling::Forward(permit) = ruling else {
             return self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out);
@@ -450,9 +449,9 @@ impl Session {
         }
     }
 
-    fn execute(&mut self, given: &[u8], out: &mut Output) -> ClientStep {
+    fn execute(&mut self, given: &[u8], planner: &dyn Planner, out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.group_ran = true;
                     self.pipeline.push(Entry::Execute(None));
@@ -461,9 +460,13 @@ impl Session {
                 Ruling::Refuse => self.refuse_extended(absent(Missing::Portal), out),
             };
         };
-        let Judgement { verdict, missing } = self.court().judge_execute(&portal);
+        let Some(overtaken) = self.overtaken(&portal, planner) else {
+            return ClientStep::Wait;
+        };
+        let Judgement { mut verdict, missing } = self.court().judge_execute(&portal);
+        verdict.violations.extend(overtaken);
         let text = text_of(&portal.statement);
-        match self.decide(std::iter::once(&verdict), missing) {
+        match self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
                 // Its effect happens at its first Execute only.
                 let again = portal.is_done()
@@ -475,6 +478,10 @@ impl Session {
                 } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
                     self.predicted.doubt();
                 }
+                if !again {
+                    let plan = portal.statement.plan();
+                    self.apply_schema(plan.and_then(|plan| plan.schema_change()));
+                }
                 self.group_ran = true;
                 self.begin_copy(&portal.statement);
                 self.pipeline.push(Entry::Execute(Some(portal)));
@@ -482,7 +489,7 @@ impl Session {
             }
             Ruling::Refuse => {
                 if let Some(plan) = portal.statement.plan() {
-                    tell(plan.kind(), &verdict, text, Decision::Refuse, out);
+                    tell(plan.kind(), &verdict, text, (&self.modes, Decision::Refuse), out);
                 }
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
             }
@@ -497,9 +504,9 @@ impl Session {
             detail: "the FunctionCall message runs a function beside SQL".into(),
             hint: "call the function in a SELECT".into(),
         });
-        let ruling = gate::decide(self.rules.mode, std::iter::once(&verdict));
+        let ruling = gate::decide(&self.modes, None, std::iter::once(&verdict));
         let told = ruling.decision();
-        tell(Kind::NotUnderstood, &verdict, None, told, out);
+        tell(Kind::NotUnderstood, &verdict, None, (&self.modes, told), out);
         match ruling {
             Ruling::Forward(permit) => {
                 self.pipeline.push(Entry::FunctionCall);
@@ -511,11 +518,12 @@ impl Session {
 
     fn decide<'a>(
         &self,
+        text: Option<&Planned>,
         verdicts: impl Iterator<Item = &'a Verdict>,
         missing: Option<Missing>,
     ) -> Ruling {
-        match gate::decide(self.rules.mode, verdicts) {
-            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.rules.mode),
+        match gate::decide(&self.modes, text, verdicts) {
+            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.modes.whole()),
             ruling @ (Ruling::Forward(_) | Ruling::Refuse) => ruling,
         }
     }
