@@ -16,6 +16,7 @@ mod graph;
 mod judge;
 mod live;
 mod plan;
+mod push;
 mod reader;
 mod settle;
 mod shortcut;
