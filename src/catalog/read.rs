@@ -62,6 +62,7 @@ struct ColumnRow {
     type_name: Box<str>,
     not_null: bool,
     default: Option<Box<str>>,
+    generated: bool,
 }
 
 #[derive(Debug, Hash)]
@@ -142,6 +143,7 @@ fn column_row(row: &Row) -> Result<ColumnRow, tokio_postgres::Error> {
         type_name: text(row, 2)?,
         not_null: row.try_get(3)?,
         default: text_or_null(row, 4)?,
+        generated: row.try_get(5)?,
     })
 }
 
@@ -186,6 +188,7 @@ impl Rows {
                     type_name: row.type_name,
                     not_null: row.not_null,
                     default: row.default,
+                    generated: row.generated,
                 });
             }
         }
