@@ -33,6 +33,7 @@ fn relation(kind: RelationKind, columns: &[&str], definition: Option<&str>) -> C
                 type_name: "text".into(),
                 not_null: false,
                 default: None,
+                generated: false,
             })
             .collect(),
         definition: definition.map(Into::into),

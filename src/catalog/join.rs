@@ -59,6 +59,7 @@ pub(super) fn join(rows: Rows, tables: &Tables) -> Result<Catalog, NotRead> {
                 type_name: row.type_name,
                 not_null: row.not_null,
                 default: row.default,
+                generated: row.generated,
             });
         }
     }

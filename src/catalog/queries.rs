@@ -77,7 +77,7 @@ pub(super) const SETTINGS: &str = "\
 pub(super) const ROLES: &str = "\
     SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolcanlogin ORDER BY r.rolname";
 
-/// Relation, name, type, NOT NULL and DEFAULT.
+/// Relation, name, type, NOT NULL, DEFAULT, and whether it is generated.
 ///
 /// PostgreSQL 18 has NOT NULL constraints that old rows may break. What a generated column is
 /// computed from is no default.
@@ -86,7 +86,8 @@ pub(super) const COLUMNS: &str = "\
       a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k \
         WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated \
           AND a.attnum = ANY (k.conkey)), \
-      CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END \
+      CASE WHEN a.attgenerated = '' THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END, \
+      a.attgenerated <> '' \
     FROM pg_catalog.pg_attribute a \
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

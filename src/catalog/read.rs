@@ -102,6 +102,7 @@ pub(super) struct ColumnRow {
     pub(super) type_name: Box<str>,
     pub(super) not_null: bool,
     pub(super) default: Option<Box<str>>,
+    pub(super) generated: bool,
 }
 
 #[derive(Debug, Hash)]
@@ -192,6 +193,7 @@ fn column_row(row: &Row) -> Result<ColumnRow, tokio_postgres::Error> {
         type_name: text(row, 2)?,
         not_null: row.try_get(3)?,
         default: text_or_null(row, 4)?,
+        generated: row.try_get(5)?,
     })
 }
 

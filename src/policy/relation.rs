@@ -46,6 +46,8 @@ pub struct CatalogColumn {
     pub not_null: bool,
     /// The DEFAULT expression, as `pg_get_expr` gives it.
     pub default: Option<Box<str>>,
+    /// GENERATED ALWAYS AS (…): computed, and left out of a COPY of the table.
+    pub generated: bool,
 }
 
 /// What a write does to rows.

@@ -1,9 +1,10 @@
 //! From what a statement lacks to the edits that give it.
 
+use super::condition::{condition, join};
 use super::layout::{Arm, Filter, Insert, InsertSource, Layout, Place, Use};
 use super::splice::{Edit, Operand, Part, operand};
 use crate::analyze::{Gap, GapKind, quoted};
-use crate::policy::{Found, Policy};
+use crate::policy::{CatalogRelation, Found, Policy, RelationKind};
 use crate::sql::PieceKind;
 
 /// Edits at one place are made in this order.
@@ -100,11 +101,8 @@ impl<'l> Editor<'l> {
     fn live_column(&self, target: &Use) -> Option<Box<str>> {
         let name = self.layout.folded(target.name)?;
         let live: Box<str> = self.policy.tables.guard(&name)?.soft_delete_column?.into();
-        let schema = self.layout.schema(target.name);
-        match self.columns(schema.as_deref(), &name) {
-            Some(columns) if !columns.contains(&live) => None,
-            Some(_) | None => Some(live),
-        }
+        let known = self.relation(target.name);
+        known.is_none_or(|known| known.has(&live)).then_some(live)
     }
 
     /// Fills every gap; `None` if one cannot be filled.
@@ -116,7 +114,7 @@ impl<'l> Editor<'l> {
                 continue;
             }
             match gap.kind {
-                GapKind::Tenant | GapKind::Live | GapKind::AdvisedLive => self.relation(gap)?,
+                GapKind::Tenant | GapKind::Live | GapKind::AdvisedLive => self.filtered(gap)?,
                 GapKind::ConflictLive | GapKind::ConflictTenant => self.conflict(gap)?,
                 GapKind::Written => self.written(gap)?,
                 GapKind::Copied => self.copied(gap)?,
@@ -159,7 +157,7 @@ impl<'l> Editor<'l> {
     }
 
     /// A condition on a relation that is read, or that UPDATE or DELETE changes.
-    fn relation(&mut self, gap: &Gap) -> Option<()> {
+    fn filtered(&mut self, gap: &Gap) -> Option<()> {
         let layout = self.layout;
         let mut found = layout
             .uses
@@ -338,8 +336,8 @@ impl<'l> Editor<'l> {
         let InsertSource::Query(arms) = &insert.source else {
             return None;
         };
-        let columns = self.columns_of(insert)?;
-        let position = columns.iter().position(|name| *name == gap.column)?;
+        let columns = &self.relation(insert.name)?.columns;
+        let position = columns.iter().position(|column| column.name == gap.column)?;
         let mut width = None;
         for arm in arms {
             let Arm::Row(open) = *arm else { return None };
@@ -360,7 +358,8 @@ impl<'l> Editor<'l> {
             self.defaults(insert, position);
             return Some(());
         }
-        let mut names: Vec<String> = columns.get(..width)?.iter().map(|it| quoted(it)).collect();
+        let mut names: Vec<String> =
+            columns.get(..width)?.iter().map(|column| quoted(&column.name)).collect();
         names.push(quoted(&gap.column));
         let text = format!(" ({})", names.join(", "));
         let at = tokens.span(insert.last).end;
@@ -368,23 +367,8 @@ impl<'l> Editor<'l> {
         arms.iter().try_for_each(|arm| self.arm(arm))
     }
 
-    /// The columns of an INSERT's table, in order, as the catalogue has them.
-    fn columns_of(&self, insert: &Insert) -> Option<Vec<Box<str>>> {
-        let schema = self.layout.schema(insert.name);
-        self.columns(schema.as_deref(), &self.layout.folded(insert.name)?)
-    }
-
-    fn columns(&self, schema: Option<&str>, name: &str) -> Option<Vec<Box<str>>> {
-        let catalog = self.policy.catalog.as_ref()?;
-        let found = catalog.find(schema, name, &self.policy.settings.search_path);
-        let Found::One(found) = found else {
-            return None;
-        };
-        let relation = catalog.relation(&found)?;
-        Some(relation.columns.iter().map(|column| column.name.clone()).collect())
-    }
-
-    /// `COPY t (a, b) TO STDOUT` becomes a copy of the tenant's rows.
+    /// `COPY t (a, b) TO STDOUT` becomes a copy of the tenant's rows. Like COPY of a table it takes
+    /// no rows of children, and without a list no generated columns.
     fn copied(&mut self, gap: &Gap) -> Option<()> {
         let tokens = self.layout.tokens;
         let first = self.start.saturating_add(1);
@@ -393,11 +377,21 @@ impl<'l> Editor<'l> {
             return None;
         }
         let guard = self.policy.tables.guard(&gap.table)?;
+        let known = self.relation(name);
+        if known.is_some_and(|it| it.kind != RelationKind::Table || !it.family.is_empty()) {
+            return None;
+        }
         let after = last.saturating_add(1);
-        // Without a list: generated columns are in `*` and not in a COPY of the table.
-        let close = tokens.close(after)?;
-        let (open, to) = (after, close.saturating_add(1));
-        if !tokens.are(to, &["to", "stdout"]) || to >= self.end {
+        let (columns, closing) = match (tokens.close(after), known) {
+            (Some(close), _) => (self.layout.names(after, close), close),
+            (None, Some(known)) => {
+                let stored = known.columns.iter().filter(|column| !column.generated);
+                (stored.map(|column| column.name.clone()).collect(), last)
+            }
+            (None, None) => return None,
+        };
+        let to = closing.saturating_add(1);
+        if !tokens.are(to, &["to", "stdout"]) || to >= self.end || columns.is_empty() {
             return None;
         }
         let alias = self.text(name);
@@ -405,47 +399,30 @@ impl<'l> Editor<'l> {
             Part::Text(format!(" WHERE {alias}.{} = ", quoted(guard.tenant_column))),
             Part::Tenant,
         ];
-        if let Some(live) = guard.soft_delete_column {
+        if let Some(live) = guard.soft_delete_column
+            && known.is_none_or(|known| known.has(live))
+        {
             rows.push(Part::Text(format!(" AND {alias}.{} IS NULL", quoted(live))));
         }
         rows.push(Part::Text(")".to_owned()));
-        let (start, end) = (tokens.span(first).start, tokens.span(last).end);
-        // The list goes before the table: `(SELECT a, b FROM t WHERE …)`.
-        let columns = self.layout.names(open, close);
         let columns: Vec<String> = columns.iter().map(|name| quoted(name)).collect();
-        let text = format!("(SELECT {} FROM ", columns.join(", "));
-        self.edits.push(Edit::insert(start, 0, vec![Part::Text(text)]));
-        let closing = tokens.span(close).end;
-        self.edits.push(Edit { start: end, end: closing, rank: 0, parts: rows });
+        let text = format!("(SELECT {} FROM ONLY ", columns.join(", "));
+        self.edits.push(Edit::insert(tokens.span(first).start, 0, vec![Part::Text(text)]));
+        let (start, end) = (tokens.span(last).end, tokens.span(closing).end);
+        self.edits.push(Edit { start, end, rank: 0, parts: rows });
         Some(())
     }
-}
 
-/// The condition that fills a gap, on the relation of this alias.
-fn condition(alias: &str, gap: &Gap) -> Vec<Part> {
-    let column = format!("{alias}.{}", quoted(&gap.column));
-    match gap.kind {
-        GapKind::Live | GapKind::AdvisedLive | GapKind::ConflictLive => {
-            vec![Part::Text(format!("{column} IS NULL"))]
+    /// What the catalogue has of the relation whose name stands here.
+    fn relation(&self, name: usize) -> Option<&'l CatalogRelation> {
+        let catalog = self.policy.catalog.as_ref()?;
+        let schema = self.layout.schema(name);
+        let own = self.layout.folded(name)?;
+        let path = &self.policy.settings.search_path;
+        match catalog.find(schema.as_deref(), &own, path) {
+            Found::One(found) => catalog.relation(&found),
+            Found::None | Found::Several => None,
         }
-        GapKind::Tenant
-        | GapKind::ConflictTenant
-        | GapKind::Written
-        | GapKind::Copied
-        | GapKind::Removed => {
-            vec![Part::Text(format!("{column} = ")), Part::Tenant]
-        }
-    }
-}
-
-/// Joins a condition to those of a place.
-fn join(places: &mut Vec<(usize, Vec<Part>)>, place: usize, condition: Vec<Part>) {
-    match places.iter_mut().find(|(own, _)| *own == place) {
-        Some((_, parts)) => {
-            parts.push(Part::Text(" AND ".to_owned()));
-            parts.extend(condition);
-        }
-        None => places.push((place, condition)),
     }
 }
 

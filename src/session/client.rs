@@ -1,39 +1,20 @@
 use std::sync::Arc;
 
-use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
-use super::message::{FromClient, RawBind, Status, Target};
-use super::mode::{Decision, Mode};
+use super::message::{FromClient, RawBind, Target};
+use super::mode::Decision;
 use super::pipeline::Entry;
 use super::planned::{Planned, Planner};
-use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready};
+use super::refusal::{FAILING_COPY, FAILING_PARSE, Refusal};
 use super::registry::{Injected, Portal, Prepared, Sent, Side, StatementRef, name};
-use super::replace::{Replaced, bind_message, judge_constant, parse_message, query_message};
-use super::report::{
-    absent, refusal, several, tell, tell_replaced, text_of, too_many, too_many_values,
-};
+use super::replace::{Replaced, bind_message, judge_constant, parse_message};
+use super::report::{absent, refusal, several, tell, text_of, too_many, too_many_values};
 use super::{ClientStep, Output, Session, Span};
 use crate::analyze::{
     Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
 };
 use crate::rewrite::tenant_text;
-use crate::tenant::Tenant;
-
-/// The verdicts on a simple query string.
-#[derive(Debug, Default)]
-struct JudgedString {
-    statements: Vec<(Kind, Verdict)>,
-    missing: Option<Missing>,
-    /// The tenant under which each statement runs, in rewrite mode.
-    tenants: Vec<Option<Tenant>>,
-}
-
-impl JudgedString {
-    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
-        self.statements.iter().map(|(_, verdict)| verdict)
-    }
-}
 
 /// The verdict on the text of a Parse: whether some tenant and some values make it hold.
 pub(super) fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
@@ -217,105 +198,6 @@ impl Session {
             | FromClient::Password => {}
         }
         ClientStep::Forward(permit)
-    }
-
-    fn query(
-        &mut self,
-        planned: &Arc<Planned>,
-        planner: &dyn Planner,
-        out: &mut Output,
-    ) -> ClientStep {
-        for statement in planned.plan().statements() {
-            self.renew_inner(statement, planner);
-        }
-        let own = Sent::Own(Arc::clone(planned));
-        let judged = self.judge_string(&own, planner);
-        match self.replaced_query(planned, &judged.tenants, planner) {
-            Replaced::No => {}
-            Replaced::Yes(replacement) => {
-                let sent = Sent::Instead(Arc::clone(&replacement));
-                let again = self.judge_string(&sent, planner);
-                if let Ruling::Forward(permit) =
-                    self.decide(Some(planned), again.verdicts(), again.missing)
-                {
-                    self.tell_rewritten(&replacement, out);
-                    if !self.rules.dry_run {
-                        for (kind, verdict) in &judged.statements {
-                            tell_replaced(*kind, verdict, planned, out);
-                        }
-                        self.sent_query(sent);
-                        let message = query_message(replacement.sent.text());
-                        return ClientStep::Instead(permit, message.into());
-                    }
-                }
-            }
-        }
-        let ruling = self.decide(Some(planned), judged.verdicts(), judged.missing);
-        let told = ruling.decision();
-        for (kind, verdict) in &judged.statements {
-            tell(*kind, verdict, Some(planned), (&self.modes, told), out);
-        }
-        match ruling {
-            Ruling::Forward(permit) => {
-                self.sent_query(own);
-                ClientStep::Forward(permit)
-            }
-            Ruling::Refuse => {
-                let mut whole = Verdict::default();
-                for (_, verdict) in judged.statements {
-                    whole.violations.extend(verdict.violations);
-                }
-                self.refuse_query(refusal(&whole, Some(planned), judged.missing), out)
-            }
-        }
-    }
-
-    /// Judges the statements of a string, each after those before it. Nothing of it happens yet.
-    fn judge_string(&mut self, sent: &Sent, planner: &dyn Planner) -> JudgedString {
-        let statements = sent.planned().plan().statements();
-        let before =
-            (statements.len() > 1).then(|| (self.predicted.clone(), self.registry.predictions()));
-        let mut judged = JudgedString::default();
-        for (at, statement) in statements.iter().enumerate() {
-            let court = self.court_of(Some(sent.own()));
-            if self.rules.mode == Mode::Rewrite {
-                judged.tenants.push(court.known().cloned());
-            }
-            let judgement = court.judge(statement, Arguments::Values(&[]));
-            judged.missing = judged.missing.or(judgement.missing);
-            let mut verdict = judgement.verdict;
-            verdict.violations.extend(self.overtaken_cursor(statement, planner));
-            if before.is_some() {
-                verdict.violations.extend(not_alone(statement));
-            }
-            judged.statements.push((statement.kind(), verdict));
-            if before.is_some() {
-                self.predict(sent, at);
-            }
-        }
-        if let Some((scope, names)) = before {
-            self.predicted = scope;
-            self.registry.restore(names);
-        }
-        judged
-    }
-
-    /// A string is on its way: what happens if its statements succeed.
-    fn sent_query(&mut self, sent: Sent) {
-        for at in 0..sent.planned().plan().statements().len() {
-            self.predict(&sent, at);
-        }
-        for statement in sent.planned().plan().statements() {
-            self.apply_schema(statement.schema_change());
-        }
-        self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
-        self.predicted.assume_ready();
-        self.pipeline.push(Entry::Query(sent, 0));
-    }
-
-    fn predict(&mut self, sent: &Sent, at: usize) {
-        let reference = StatementRef::Nth(sent.clone(), at);
-        self.world(Side::Predicted).ran(&reference, None, None);
     }
 
     fn parse(
@@ -516,7 +398,7 @@ impl Session {
         }
     }
 
-    fn decide<'a>(
+    pub(super) fn decide<'a>(
         &self,
         text: Option<&Planned>,
         verdicts: impl Iterator<Item = &'a Verdict>,
@@ -526,17 +408,6 @@ impl Session {
             Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.modes.whole()),
             ruling @ (Ruling::Forward(_) | Ruling::Refuse) => ruling,
         }
-    }
-
-    /// Refuses a message that the server would have answered up to ReadyForQuery.
-    fn refuse_query(&mut self, refusal: Refusal, out: &mut Output) -> ClientStep {
-        if self.pipeline.is_empty() && !self.predicted.in_block() && !self.group_ran {
-            refusal.error_response(&mut out.to_client);
-            ready(&mut out.to_client, Status::Idle);
-            return ClientStep::Drop;
-        }
-        self.pipeline.push(Entry::FailingQuery(Box::new(refusal)));
-        ClientStep::Instead(gate::substitute(), FAILING_QUERY.into())
     }
 
     /// Refuses a message of the extended protocol: what follows is skipped to Sync.

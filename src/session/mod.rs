@@ -23,6 +23,7 @@ mod mode;
 mod modes;
 mod pipeline;
 mod planned;
+mod query;
 mod readback;
 mod refusal;
 mod registry;

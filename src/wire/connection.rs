@@ -456,7 +456,7 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
-        let (statements, portals) = conversation.remembered();
+        let (statements, portals) = conversation.session().remembered();
         self.remembered.update(statements, portals);
     }
 }

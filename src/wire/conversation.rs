@@ -103,18 +103,9 @@ impl Conversation {
         }
     }
 
-    /// How many groups of messages the server has answered.
-    pub(super) const fn groups(&self) -> u64 {
-        self.session.groups()
-    }
-
-    pub(super) const fn is_logged_in(&self) -> bool {
-        self.session.is_logged_in()
-    }
-
-    /// How many prepared statements and how many portals the session remembers.
-    pub(super) fn remembered(&self) -> (usize, usize) {
-        self.session.remembered()
+    /// The session that it feeds.
+    pub(super) const fn session(&self) -> &Session {
+        &self.session
     }
 
     /// What there is to tell since the last call.

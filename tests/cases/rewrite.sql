@@ -148,7 +148,7 @@ COPY (SELECT name FROM org_products) TO STDOUT;
 
 --@ case: COPY of a table's columns
 --@ verdict: refuse guarded-copy
---@ rewrite: COPY (SELECT id, label FROM org_tags WHERE org_tags.organization_id = {A} AND org_tags.deleted_at IS NULL) TO STDOUT WITH (FORMAT csv)
+--@ rewrite: COPY (SELECT id, label FROM ONLY org_tags WHERE org_tags.organization_id = {A} AND org_tags.deleted_at IS NULL) TO STDOUT WITH (FORMAT csv)
 COPY org_tags (id, label) TO STDOUT WITH (FORMAT csv);
 
 --@ case: COPY into a table
