@@ -1,5 +1,6 @@
 //! The status page in headless Chromium, dark and light, wide and narrow.
 #![allow(
+    clippy::arithmetic_side_effects,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,

@@ -28,6 +28,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// With `ORGGUARD_TRACE` a finding tells what happened.
+#[allow(clippy::print_stderr, reason = "only who looks for a finding asks for it")]
 pub(crate) fn trace(side: &str, kind: u8, body: &[u8]) {
     if std::env::var_os("ORGGUARD_TRACE").is_some() {
         eprintln!("{side} {} {:?}", char::from(kind), String::from_utf8_lossy(body));

@@ -470,7 +470,7 @@ impl Graph {
                 ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}
                 ArmColumn::Rest(reference) => {
-                    best = best.max(self.has_among(*reference, name, asked))
+                    best = best.max(self.has_among(*reference, name, asked));
                 }
             }
         }

@@ -375,20 +375,7 @@ pub(super) fn plan_statement(
             hint: "write EXPLAIN (COSTS OFF …)".into(),
         });
     }
-    let solver = Solver::new(&graph, &Structure);
-    let solution = solver.solve();
-    let provable = graph
-        .obligations
-        .iter()
-        .map(|obligation| match obligation {
-            Obligation::Bound { reference, conflict: _ } => solver.is_bound(*reference, &solution),
-            Obligation::Live { reference, conflict: _ } => solver.is_live(*reference, false),
-            Obligation::Written { values, .. } => {
-                !values.is_empty() && values.iter().all(|value| solver.is_written(value, &solution))
-            }
-            Obligation::Kept { value, .. } => solver.is_written(value, &solution),
-        })
-        .collect::<Vec<_>>();
+    let provable = provable(&graph);
     let settled = reader != Reader::Compared && violations.is_empty();
     let shortcut = if settled && !graph.obligations.is_empty() {
         shortcut::find(&graph, &provable)
@@ -410,6 +397,24 @@ pub(super) fn plan_statement(
         may_set_tenant,
         copy: copy.map(Arc::new),
     }
+}
+
+/// For each obligation, whether some values of its operands would prove it.
+fn provable(graph: &Graph) -> Vec<bool> {
+    let solver = Solver::new(graph, &Structure);
+    let solution = solver.solve();
+    graph
+        .obligations
+        .iter()
+        .map(|obligation| match obligation {
+            Obligation::Bound { reference, conflict: _ } => solver.is_bound(*reference, &solution),
+            Obligation::Live { reference, conflict: _ } => solver.is_live(*reference, false),
+            Obligation::Written { values, .. } => {
+                !values.is_empty() && values.iter().all(|value| solver.is_written(value, &solution))
+            }
+            Obligation::Kept { value, .. } => solver.is_written(value, &solution),
+        })
+        .collect()
 }
 
 /// A routine may move the tenant's setting while the statement that is bound by it runs.

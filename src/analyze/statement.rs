@@ -15,7 +15,9 @@ use super::reader::Reader;
 use super::verdict::{Rule, Violation};
 use crate::policy::{Policy, SettingClass};
 use crate::sql::model::{Body, Call, Constant, Expr, Name, Query, Write};
-use crate::sql::{Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper};
+use crate::sql::{
+    CopyFrom, Operand, Span, Statement, StatementBody, TransactionControl, Utility, Wrapper,
+};
 
 /// What is known of a statement beside its query.
 pub(super) struct Outline<'s> {
@@ -108,15 +110,7 @@ pub(super) fn outline<'s>(
             outline.effect = Effect::DiscardAll;
         }
         StatementBody::CopyFrom(copy) => {
-            outline.kind = Kind::Copy;
-            match CopyPlan::of(copy, policy) {
-                Ok(plan) => outline.copy = plan,
-                Err(violation) => outline.violations.push(violation),
-            }
-            if outline.violations.is_empty() {
-                let utility = Utility::CopyTable;
-                super::touched::touched(&mut outline, utility, statement, policy, reader);
-            }
+            copy_from(&mut outline, copy, statement, policy, reader);
         }
         StatementBody::Utility(utility) => {
             outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
@@ -127,6 +121,23 @@ pub(super) fn outline<'s>(
         }
     }
     outline
+}
+
+fn copy_from(
+    outline: &mut Outline<'_>,
+    copy: &CopyFrom,
+    statement: &Statement,
+    policy: &Policy,
+    reader: Reader,
+) {
+    outline.kind = Kind::Copy;
+    match CopyPlan::of(copy, policy) {
+        Ok(plan) => outline.copy = plan,
+        Err(violation) => outline.violations.push(violation),
+    }
+    if outline.violations.is_empty() {
+        super::touched::touched(outline, Utility::CopyTable, statement, policy, reader);
+    }
 }
 
 /// The effect of a statement inside EXPLAIN, DECLARE, COPY or CREATE TABLE AS, which may run it

@@ -211,7 +211,7 @@ impl Loose {
         }
     }
 
-    fn clause(&mut self, parts: Vec<String>) -> String {
+    fn clause(&mut self, parts: &[String]) -> String {
         if parts.is_empty() {
             return String::new();
         }
@@ -225,7 +225,7 @@ impl Loose {
         let (from, relations) = self.joined(depth.saturating_sub(1));
         let shown = self.pick(&relations).clone();
         let parts = self.filter(&relations, outer, depth);
-        let filter = self.clause(parts);
+        let filter = self.clause(&parts);
         let Relation { alias, text, .. } = &shown;
         let tail = match self.below(10) {
             0 => format!(" GROUP BY {alias}.id, {alias}.{text}"),
@@ -245,7 +245,7 @@ impl Loose {
         let (from, relations) = self.joined(1);
         let shown = self.pick(&relations).clone();
         let parts = self.filter(&relations, &[], 1);
-        let filter = self.clause(parts);
+        let filter = self.clause(&parts);
         let Relation { alias, key, text } = &shown;
         match self.below(7) {
             0 => format!(
@@ -287,7 +287,7 @@ impl Loose {
         if self.chance(50) {
             parts.push(format!("{alias}.id = 'a1000000-0000-4000-8000-000000000001'"));
         }
-        let filter = self.clause(parts);
+        let filter = self.clause(&parts);
         let from = if from.is_empty() { from } else { format!(" FROM {from}") };
         let value = match self.below(3) {
             0 => "deleted_at = '2031-01-01'".to_owned(),
@@ -311,7 +311,7 @@ impl Loose {
             if self.chance(40) { self.joined(1) } else { (String::new(), Vec::new()) };
         relations.push(target);
         let parts = self.filter(&relations, &[], 1);
-        let filter = self.clause(parts);
+        let filter = self.clause(&parts);
         let using = if using.is_empty() { using } else { format!(" USING {using}") };
         format!("DELETE FROM org_notes AS n{using}{filter} RETURNING n.id, n.body")
     }
