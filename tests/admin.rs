@@ -8,7 +8,7 @@ use orgguard::analyze::{Kind, Outcome, Rule, Violation};
 use orgguard::catalog::Policies;
 use orgguard::config::{self, Endpoint, Overrides, Upstream};
 use orgguard::policy::Policy;
-use orgguard::serve::{Admin, Readiness, Stage};
+use orgguard::serve::{Admin, Live, Readiness, Stage};
 use orgguard::session::{Decision, Mode};
 use orgguard::sql::Span;
 use orgguard::telemetry::{
@@ -45,6 +45,7 @@ async fn ready_only_while_listening_and_while_the_server_is_there() {
             Upstream { endpoints: [endpoint].into(), tls: None }
         },
         policies: Policies::fixed(policy()),
+        live: Live::of(&Arc::new(config::standard(&Overrides::default()).unwrap())),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -92,6 +93,7 @@ fn events_are_counted_with_bounded_labels() {
         let event = ViolationFound {
             violation: &violation,
             mode: Mode::Enforce,
+            exemption: None,
             session: &session,
             position: 1,
             statement,

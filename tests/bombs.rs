@@ -192,6 +192,41 @@ fn hard() -> Vec<(&'static str, String)> {
             ),
         ),
         (
+            "CTEs that double, name by name",
+            format!(
+                "WITH c0 AS (SELECT organization_id AS o, deleted_at AS d FROM org_products), {} \
+                 SELECT 1 FROM c40 WHERE o = $1 AND d IS NULL",
+                numbered(40, ", ", |at| format!(
+                    "c{at} AS (SELECT o, d FROM c{0} a UNION ALL SELECT o, d FROM c{0} b)",
+                    at - 1
+                ))
+            ),
+        ),
+        (
+            "CTEs that double through every column",
+            format!(
+                "WITH c0 AS (SELECT * FROM org_products), {} \
+                 SELECT organization_id FROM c40 WHERE organization_id = $1 AND deleted_at IS NULL",
+                numbered(40, ", ", |at| format!("c{at} AS (SELECT * FROM c{0} a, c{0} b)", at - 1))
+            ),
+        ),
+        (
+            "2,000 CTEs over a guarded one",
+            format!(
+                "WITH c0 AS (SELECT * FROM org_products), {} \
+                 SELECT 1 FROM c2000 WHERE organization_id = $1 AND deleted_at IS NULL",
+                numbered(2_000, ", ", |at| format!("c{at} AS (SELECT * FROM c{})", at - 1))
+            ),
+        ),
+        (
+            "1,000 CTEs the other way round",
+            format!(
+                "WITH RECURSIVE {}, c1000 AS (SELECT * FROM org_products) \
+                 SELECT 1 FROM c0 WHERE organization_id = $1 AND deleted_at IS NULL",
+                numbered(1_000, ", ", |at| format!("c{} AS (SELECT * FROM c{at})", at - 1))
+            ),
+        ),
+        (
             "50 EXISTS within each other, all bound outside",
             format!(
                 "SELECT 1 FROM org_products p WHERE {BOUND} AND {}{}",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orgguard::session::{Mode, SessionRules};
+use orgguard::session::{Mode, SessionModes, SessionRules};
 use orgguard::wire::{Exchange, startup_packet};
 
 use super::server::row;
@@ -54,8 +54,10 @@ fn exchange(
 ) -> (Vec<u8>, Vec<u8>) {
     let rules = SessionRules {
         mode: if audit { Mode::Audit } else { Mode::Enforce },
+        modes: SessionModes::uniform(if audit { Mode::Audit } else { Mode::Enforce }),
         tenant: SHOP.tenant.clone(),
         tenant_type: SHOP.policy.tenant_type,
+        mask_errors: SHOP.mask_errors,
         dry_run: false,
         settings: SHOP.policy.settings.clone(),
         statements: 8,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use orgguard::session::{Event, Mode, Rebinding, SessionRules, TenantRules};
+use orgguard::session::{Event, Mode, Rebinding, SessionModes, SessionRules, TenantRules};
 use orgguard::wire::Exchange;
 
 use super::server::{Org, PARAMETER, Server, TEXTS};
@@ -54,8 +54,10 @@ pub(crate) fn run(data: &[u8]) {
     let startup = [Some(Org::A), None][bytes.below(2)];
     let rules = SessionRules {
         mode: Mode::Enforce,
+        modes: SessionModes::uniform(Mode::Enforce),
         tenant: TenantRules { rebinding, ..SHOP.tenant.clone() },
         tenant_type: SHOP.policy.tenant_type,
+        mask_errors: SHOP.mask_errors,
         dry_run: false,
         settings: SHOP.policy.settings.clone(),
         statements: 16,

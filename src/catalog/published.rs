@@ -199,11 +199,25 @@ impl Policies {
 
     /// Publishes a catalogue that differs from the last one.
     pub(super) fn publish(&self, catalog: Catalog) {
-        let catalog = Some(Arc::new(catalog));
         let mut generation = 0;
         self.shared.current.send_modify(|current| {
             current.generation = current.generation.saturating_add(1);
+            // Other tables may be guarded than when it was read.
+            let catalog = Some(Arc::new(catalog.guarded_by(&current.policy.tables)));
             current.policy = Arc::new(Policy { catalog, ..(*current.policy).clone() });
+            generation = current.generation;
+        });
+        self.shared.generation.store(generation, Ordering::Release);
+    }
+
+    /// Puts another configuration's policy in the place of this one; the catalogue stays.
+    pub fn replace(&self, policy: &Policy) {
+        let mut generation = 0;
+        self.shared.current.send_modify(|current| {
+            current.generation = current.generation.saturating_add(1);
+            let catalog = current.policy.catalog.as_ref();
+            let catalog = catalog.map(|it| Arc::new((**it).clone().guarded_by(&policy.tables)));
+            current.policy = Arc::new(Policy { catalog, ..policy.clone() });
             generation = current.generation;
         });
         self.shared.generation.store(generation, Ordering::Release);

@@ -27,6 +27,7 @@ pub(super) enum Command {
     Check(CheckArguments),
     Explain(ExplainArguments),
     Report(ReportArguments),
+    Config(ConfigArguments),
     Doctor(DoctorArguments),
     Demo(DemoArguments),
 }
@@ -130,6 +131,37 @@ pub(super) struct ExplainArguments {
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+/// Look at configurations.
+#[derive(Debug, Args)]
+pub(super) struct ConfigArguments {
+    #[command(subcommand)]
+    pub(super) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    Show(ConfigShowArguments),
+}
+
+/// Show what is guarded, which mode holds where, and which exemptions there are.
+#[derive(Debug, Args)]
+pub(super) struct ConfigShowArguments {
+    /// A configuration's file, or the admin port of a running guard, such as
+    /// http://127.0.0.1:9187
+    #[arg(value_name = "FILE|URL")]
+    pub(super) source: String,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
+    pub(super) format: ShowFormat,
+}
+
+/// How `config show` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowFormat {
+    Text,
+    Json,
 }
 
 /// Sum up what a guard saw: what enforce would refuse, who sends it, how to mend it, and whether

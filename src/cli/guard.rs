@@ -13,9 +13,9 @@ use tokio::task::JoinHandle;
 
 use super::READER_STACK;
 use crate::catalog::Policies;
-use crate::config::{Config, Invalid};
-use crate::serve::{self, Admin, Readiness};
-use crate::telemetry::{Telemetry, keep_ledger, take_up, write_ledger};
+use crate::config::{Config, Invalid, Overrides};
+use crate::serve::{self, Admin, Live, Readiness, Reload};
+use crate::telemetry::{Telemetry, keep_history, keep_ledger, take_up, write_ledger};
 
 /// The guard could not be started, or stopped with an error.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,7 @@ pub(super) enum NotServed {
 pub(super) struct Guard {
     task: JoinHandle<Result<(), NotServed>>,
     admin_task: Option<JoinHandle<io::Result<()>>>,
+    reload_task: Option<JoinHandle<io::Result<()>>>,
     admin_address: Option<SocketAddr>,
     readiness: Readiness,
     shutdown: oneshot::Sender<()>,
@@ -55,8 +56,14 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 
 impl Guard {
     /// Starts the admin port, then the listener.
-    pub(super) async fn start(config: Config) -> Result<Self, NotServed> {
+    ///
+    /// With a file the configuration is kept up to date.
+    pub(super) async fn start(
+        config: Config,
+        file: Option<(PathBuf, Overrides)>,
+    ) -> Result<Self, NotServed> {
         let config = Arc::new(config);
+        let live = Live::of(&config);
         let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy))?;
         if let Some(file) = &config.ledger {
             let unusable = |source| NotServed::Ledger { file: file.clone(), source };
@@ -77,16 +84,28 @@ impl Guard {
                 readiness: readiness.clone(),
                 upstream: config.upstream.clone(),
                 policies: policies.clone(),
+                live: live.clone(),
             };
-            admin_task = Some(tokio::spawn(admin.serve(listener)));
+            let telemetry = telemetry.clone();
+            admin_task = Some(tokio::spawn(async move {
+                tokio::select! {
+                    served = admin.serve(listener) => served,
+                    () = keep_history(telemetry) => Ok(()),
+                }
+            }));
         }
+        let reload_task = file.map(|(file, overrides)| {
+            let (live, policies) = (live.clone(), policies.clone());
+            let reload = Reload { file, overrides, live, policies, telemetry: telemetry.clone() };
+            tokio::spawn(reload.keep())
+        });
         let (shutdown, told) = oneshot::channel();
         let stop = async {
             // A dropped guard stops too.
             let _ = told.await;
         };
         let ledger = config.ledger.clone();
-        let serving = serve::serve(config, telemetry.clone(), readiness.clone(), policies, stop);
+        let serving = serve::serve_live(live, telemetry.clone(), readiness.clone(), policies, stop);
         let task = tokio::spawn(async move {
             let Some(file) = ledger else {
                 return serving.await.map_err(|error| NotServed::Serve(error.to_string()));
@@ -98,7 +117,7 @@ impl Guard {
             let written = write_ledger(&telemetry, &file);
             served.and(written.map_err(|source| NotServed::Ledger { file, source }))
         });
-        Ok(Self { task, admin_task, admin_address, readiness, shutdown })
+        Ok(Self { task, admin_task, reload_task, admin_address, readiness, shutdown })
     }
 
     /// Where clients connect, as soon as they can.
@@ -127,7 +146,7 @@ impl Guard {
         // If it is not received, the guard has ended already.
         let _ = self.shutdown.send(());
         let ended = flatten(self.task.await);
-        if let Some(task) = self.admin_task {
+        for task in [self.admin_task, self.reload_task].into_iter().flatten() {
             task.abort();
         }
         ended

@@ -1,12 +1,14 @@
-//! The command line: `serve`, `check`, `explain`, `report`, `doctor` and `demo`.
+//! The command line: `serve`, `check`, `explain`, `report`, `config`, `doctor` and `demo`.
 
 mod arguments;
 mod check;
+mod config;
 mod demo;
 mod diff;
 mod doctor;
 mod excerpt;
 mod explain;
+mod fetch;
 mod guard;
 mod progress;
 mod report;
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ConfigArguments, ConfigCommand};
 pub use throwaway::{NoPostgres, Throwaway};
 
 /// The stack of every thread that reads SQL, in bytes. The parser goes down one frame for each
@@ -44,6 +46,9 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Config(ConfigArguments { command: ConfigCommand::Show(arguments) }) => {
+            config::show(&arguments)
+        }
         Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     };

@@ -1,9 +1,10 @@
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::arguments::ServeArguments;
 use super::could_not_run;
 use super::guard::{Guard, NotServed, interrupted, runtime};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Overrides};
 use crate::telemetry::start_logging;
 
 /// Runs the guard until SIGTERM or SIGINT, then drains.
@@ -13,15 +14,17 @@ pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
         Err(invalid) => return could_not_run(&invalid),
     };
     start_logging();
-    match runtime().map_err(NotServed::from).and_then(|runtime| runtime.block_on(serve(config))) {
+    let file = (arguments.config.clone(), arguments.overrides());
+    let served = runtime().map_err(NotServed::from);
+    match served.and_then(|runtime| runtime.block_on(serve(config, file))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => could_not_run(&error),
     }
 }
 
-async fn serve(config: Config) -> Result<(), NotServed> {
+async fn serve(config: Config, file: (PathBuf, Overrides)) -> Result<(), NotServed> {
     let (mode, upstream) = (config.mode.name(), config.upstream.to_string());
-    let mut guard = Guard::start(config).await?;
+    let mut guard = Guard::start(config, Some(file)).await?;
     let listen = guard.address().await?;
     tracing::info!(mode, %listen, upstream, admin = ?guard.admin_address(), "listening");
     tokio::select! {

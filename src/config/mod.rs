@@ -6,6 +6,7 @@ mod guard;
 mod ledger;
 mod login;
 mod problem;
+mod rollout;
 mod section;
 mod tenant;
 mod upstream;
@@ -16,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::Policy;
-use crate::session::{Mode, TenantRules};
+use crate::session::{MaskErrors, Mode, TenantRules};
 
 pub use convert::{Overrides, load, parse, standard};
 pub use login::Login;
 pub use problem::{Invalid, Place, Problem};
+pub use rollout::{Exempted, Stages};
 pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
 
 /// A configuration that has been checked.
@@ -28,6 +30,8 @@ pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
 pub struct Config {
     /// What is done with verdicts; has no default.
     pub mode: Mode,
+    /// Where it is another one: staged rollout, exemptions, migrations.
+    pub stages: Stages,
     /// In rewrite mode: tell what would be rewritten, and refuse it.
     pub dry_run: bool,
     /// Where clients connect.
@@ -40,6 +44,8 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// How a session learns its tenant.
     pub tenant: TenantRules,
+    /// How much of the server's errors a client is shown.
+    pub mask_errors: MaskErrors,
     /// Limits on connections and messages.
     pub limits: Limits,
     /// TLS towards clients; `None` answers SSLRequest with `N`.

@@ -97,6 +97,15 @@ impl<'i, 's> Section<'i, 's> {
         }
     }
 
+    /// A string or a date, as text.
+    pub(super) fn text_or_date(&mut self, key: &'static str) -> Option<Located<String>> {
+        if let Some(DeValue::Datetime(date)) = self.table.get(key).map(Spanned::get_ref) {
+            let value = date.to_string();
+            return Some(Located { value, place: self.take(key)?.place });
+        }
+        self.text(key)
+    }
+
     /// A string that is not empty, without white space at its ends.
     pub(super) fn name(&mut self, key: &'static str) -> Option<Located<String>> {
         let name = self.text(key)?;

@@ -1,9 +1,10 @@
 //! From what a statement lacks to the edits that give it.
 
+use super::condition::{condition, join};
 use super::layout::{Arm, Filter, Insert, InsertSource, Layout, Place, Use};
 use super::splice::{Edit, Operand, Part, operand};
 use crate::analyze::{Gap, GapKind, quoted};
-use crate::policy::{CatalogRelation, Policy, RelationKind};
+use crate::policy::{CatalogRelation, Found, Policy, RelationKind};
 use crate::sql::PieceKind;
 
 /// Edits at one place are made in this order.
@@ -417,36 +418,11 @@ impl<'l> Editor<'l> {
         let catalog = self.policy.catalog.as_ref()?;
         let schema = self.layout.schema(name);
         let own = self.layout.folded(name)?;
-        let found = catalog.find(schema.as_deref(), &own, &self.policy.settings.search_path)?;
-        catalog.relation(&found)
-    }
-}
-
-/// The condition that fills a gap, on the relation of this alias.
-fn condition(alias: &str, gap: &Gap) -> Vec<Part> {
-    let column = format!("{alias}.{}", quoted(&gap.column));
-    match gap.kind {
-        GapKind::Live | GapKind::AdvisedLive | GapKind::ConflictLive => {
-            vec![Part::Text(format!("{column} IS NULL"))]
+        let path = &self.policy.settings.search_path;
+        match catalog.find(schema.as_deref(), &own, path) {
+            Found::One(found) => catalog.relation(&found),
+            Found::None | Found::Several => None,
         }
-        GapKind::Tenant
-        | GapKind::ConflictTenant
-        | GapKind::Written
-        | GapKind::Copied
-        | GapKind::Removed => {
-            vec![Part::Text(format!("{column} = ")), Part::Tenant]
-        }
-    }
-}
-
-/// Joins a condition to those of a place.
-fn join(places: &mut Vec<(usize, Vec<Part>)>, place: usize, condition: Vec<Part>) {
-    match places.iter_mut().find(|(own, _)| *own == place) {
-        Some((_, parts)) => {
-            parts.push(Part::Text(" AND ".to_owned()));
-            parts.extend(condition);
-        }
-        None => places.push((place, condition)),
     }
 }
 

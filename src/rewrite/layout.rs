@@ -110,11 +110,11 @@ pub(super) struct Delete {
 }
 
 /// The clauses of a SELECT.
-struct Select {
-    from: Option<usize>,
-    filter: Option<usize>,
+pub(super) struct Select {
+    pub(super) from: Option<usize>,
+    pub(super) filter: Option<usize>,
     /// Where what may be filtered ends.
-    stop: usize,
+    pub(super) stop: usize,
 }
 
 impl<'t> Layout<'t> {
@@ -158,7 +158,7 @@ impl<'t> Layout<'t> {
     }
 
     /// Behind WITH and its entries.
-    fn behind_with(&self, start: usize, end: usize) -> usize {
+    pub(super) fn behind_with(&self, start: usize, end: usize) -> usize {
         if self.tokens.word(start) != "with" {
             return start;
         }
@@ -188,7 +188,7 @@ impl<'t> Layout<'t> {
     }
 
     /// The arms of a query: SELECT and TABLE, between set operations.
-    fn arms(&mut self, start: usize, end: usize) {
+    pub(super) fn arms(&mut self, start: usize, end: usize) {
         let mut at = start;
         let mut begins = true;
         while at < end {
@@ -222,7 +222,7 @@ impl<'t> Layout<'t> {
     }
 
     /// FROM and WHERE of a SELECT or UPDATE, and where what they filter ends.
-    fn clauses(&self, at: usize, end: usize) -> Select {
+    pub(super) fn clauses(&self, at: usize, end: usize) -> Select {
         let (mut from, mut filter) = (None, None);
         let mut at = at;
         while at < end {
@@ -346,49 +346,6 @@ impl<'t> Layout<'t> {
         self.deletes.push(Delete { keyword: at, target, last: after.saturating_sub(1), using });
     }
 
-    fn insert(&mut self, at: usize, end: usize) {
-        let Some((name, mut last)) = self.relation_name(at.saturating_add(2)) else {
-            return;
-        };
-        let mut after = last.saturating_add(1);
-        let mut alias = None;
-        if self.tokens.word(after) == "as" {
-            alias = Some(after.saturating_add(1));
-            last = after.saturating_add(1);
-            after = after.saturating_add(2);
-        }
-        let mut open = None;
-        let mut columns = Vec::new();
-        if let Some(close) = self.tokens.close(after)
-            && !self.tokens.is_query(after)
-        {
-            open = Some(after);
-            columns = self.names(after.saturating_add(1), close);
-            after = close.saturating_add(1);
-        }
-        if self.tokens.word(after) == "overriding" {
-            after = after.saturating_add(3);
-        }
-        let returning = self.tokens.find_word(after, end, "returning").unwrap_or(end);
-        let clash =
-            self.tokens.find(after, returning, &|at| self.tokens.are(at, &["on", "conflict"]));
-        let stop = clash.unwrap_or(returning);
-        let source = if self.tokens.are(after, &["default", "values"]) {
-            InsertSource::Defaults(after, after.saturating_add(1))
-        } else {
-            let main = self.behind_with(after, stop);
-            self.arms(main, stop);
-            let mut arms = Vec::new();
-            self.source_arms(main, stop, &mut arms);
-            InsertSource::Query(arms)
-        };
-        let arbiter = clash.map(|clash| clash.saturating_add(2)).map_or_else(Vec::new, |at| {
-            self.tokens.close(at).map_or_else(Vec::new, |close| self.names(at, close))
-        });
-        let conflict = clash.and_then(|clash| self.conflict(clash, returning));
-        self.inserts.push(Insert { name, last, alias, open, columns, source, arbiter, conflict });
-    }
-
     /// The names of a column list, folded.
     pub(super) fn names(&self, start: usize, end: usize) -> Vec<Box<str>> {
         (start..end).filter_map(|at| self.folded(at)).collect()
@@ -407,60 +364,6 @@ impl<'t> Layout<'t> {
     pub(super) fn schema(&self, name: usize) -> Option<Box<str>> {
         let dot = name.checked_sub(1).filter(|at| self.tokens.is(*at, &PieceKind::Period))?;
         self.folded(dot.checked_sub(1)?)
-    }
-
-    /// The filter of DO UPDATE, whose SET comes before it and whose arbiter may have a WHERE too.
-    fn conflict(&mut self, at: usize, end: usize) -> Option<usize> {
-        let action = self.tokens.find_word(at, end, "do")?;
-        if !self.tokens.are(action, &["do", "update", "set"]) {
-            return None;
-        }
-        let set = action.saturating_add(2);
-        Some(match self.tokens.find_word(set, end, "where") {
-            Some(keyword) => self.condition(keyword.saturating_add(1), end, keyword),
-            None => self.condition(end, end, set),
-        })
-    }
-
-    /// Every place where a row of the query gets its values.
-    fn source_arms(&self, start: usize, end: usize, arms: &mut Vec<Arm>) {
-        let mut at = start;
-        let mut begins = true;
-        while at < end {
-            let word = self.tokens.word(at);
-            match word {
-                "select" if begins || !self.tokens.is_label(at) => {
-                    let Select { from, filter, stop } = self.clauses(at.saturating_add(1), end);
-                    let list = from.or(filter).unwrap_or(stop).saturating_sub(1);
-                    arms.push(Arm::List(list, list == at));
-                    at = stop.max(at.saturating_add(1));
-                    begins = false;
-                    continue;
-                }
-                "table" if begins => arms.push(Arm::Table(at)),
-                "values" if begins => {
-                    let mut row = at.saturating_add(1);
-                    while row < end && self.tokens.close(row).is_some() {
-                        arms.push(Arm::Row(row));
-                        row = self.tokens.step(row);
-                        if self.tokens.is(row, &PieceKind::Comma) {
-                            row = row.saturating_add(1);
-                        }
-                    }
-                    at = row;
-                    begins = false;
-                    continue;
-                }
-                _ => {
-                    if begins && let Some(close) = self.tokens.close(at) {
-                        let inner = self.behind_with(at.saturating_add(1), close);
-                        self.source_arms(inner, close, arms);
-                    }
-                }
-            }
-            begins = matches!(word, "union" | "intersect" | "except" | "all" | "distinct");
-            at = self.tokens.step(at);
-        }
     }
 }
 

@@ -5,8 +5,10 @@
 //! the client's own text. What comes out is planned and judged like any other text: this room is
 //! not believed.
 
+mod condition;
 mod edits;
 mod from;
+mod insert;
 mod layout;
 mod merge;
 mod splice;

@@ -1,6 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::State;
@@ -11,6 +11,9 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::live::Live;
+use super::state::ConfigState;
+use super::status;
 use crate::catalog::{Health, Policies};
 use crate::config::{Endpoint, Upstream};
 use crate::telemetry::Telemetry;
@@ -79,25 +82,31 @@ pub struct Admin {
     pub upstream: Upstream,
     /// The policy with its catalogue.
     pub policies: Policies,
+    /// The configuration in force.
+    pub live: Live,
 }
 
 impl Admin {
-    /// Answers `/metrics`, `/healthz`, `/readyz` and `/violations` until the task is dropped.
+    /// Answers `/metrics`, `/healthz`, `/readyz`, `/violations`, `/config` and the status page `/`
+    /// until the task is dropped.
     ///
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
         let routes = Router::new()
+            .route("/", get(status::page))
+            .route("/status", get(status::status))
             .route("/metrics", get(metrics))
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .route("/violations", get(violations))
+            .route("/config", get(config))
             .with_state(self);
         axum::serve(listener, routes).await
     }
 
     /// Why clients could not work now, if they could not.
-    async fn not_ready(&self) -> Option<String> {
+    pub(super) async fn not_ready(&self) -> Option<String> {
         match self.readiness.stage() {
             Stage::Starting => return Some("not listening yet".to_owned()),
             Stage::Draining => return Some("draining".to_owned()),
@@ -158,7 +167,18 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 
 /// The ledger, as one JSON object.
 async fn violations(State(admin): State<Admin>) -> Response {
-    match serde_json::to_string(&admin.telemetry.account()) {
+    json(&admin.telemetry.account())
+}
+
+/// The configuration in force, as one JSON object.
+async fn config(State(admin): State<Admin>) -> Response {
+    let current = admin.live.current();
+    let uses = |name: &str| Some(admin.telemetry.exempted(name));
+    json(&ConfigState::new(&current.config, Some(current.since), SystemTime::now(), uses))
+}
+
+pub(super) fn json(value: &impl serde::Serialize) -> Response {
+    match serde_json::to_string(value) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::session::{Mode, Planned};
-use crate::telemetry::{PlanCached, Telemetry, TextPlanned};
+use crate::telemetry::{PlanCached, Telemetry, TextPlanned, normalize};
 
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
@@ -190,6 +190,11 @@ impl Near {
 }
 
 impl PlanCache {
+    /// Whether plans come with what their texts are to be changed into.
+    pub(super) const fn rewrites(&self) -> bool {
+        self.rewrites
+    }
+
     /// The policies that it plans under.
     pub(super) const fn policies(&self) -> &Policies {
         &self.policies
@@ -222,7 +227,8 @@ impl PlanCache {
         let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
-        let mut planned = Planned::new(text.into(), plan, generation);
+        let mut planned = Planned::new(text.into(), plan, generation)
+            .with_fingerprint(normalize(text).fingerprint);
         if self.rewrites {
             planned = planned.with_rewrite(&policy);
         }

@@ -11,13 +11,14 @@ use tokio::time::sleep;
 
 use super::admin::{Readiness, Stage};
 use super::cache::PlanCache;
+use super::live::Live;
 use super::plans::SessionPlans;
 use super::roll::{self, NoRoll};
 use super::tls::{self, NoTls};
 use super::workers::Workers;
 use crate::catalog::{self, Policies};
 use crate::config::Config;
-use crate::session::SessionRules;
+use crate::session::{SessionModes, SessionRules};
 use crate::telemetry::{
     CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
 };
@@ -71,6 +72,22 @@ pub async fn serve(
     policies: Policies,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NotServed> {
+    let live = Live::of(&config);
+    serve_live(live, telemetry, readiness, policies, shutdown).await
+}
+
+/// The same under a configuration that may change meanwhile.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_live(
+    live: Live,
+    telemetry: Telemetry,
+    readiness: Readiness,
+    policies: Policies,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), NotServed> {
+    let config = Arc::clone(&live.current().config);
     let encryption =
         config.client_tls.as_ref().map(tls::load).transpose().map_err(NotServed::ClientTls)?;
     let upstream = tls::upstream(&config.upstream).map_err(NotServed::UpstreamTls)?;
@@ -91,10 +108,12 @@ pub async fn serve(
     let server = Server {
         rules: Arc::new(SessionRules {
             mode: config.mode,
+            modes: SessionModes::uniform(config.mode),
             tenant: config.tenant.clone(),
             tenant_type: config.policy.tenant_type,
             settings: config.policy.settings.clone(),
             statements: config.limits.statements_per_session,
+            mask_errors: config.mask_errors,
             dry_run: config.dry_run,
         }),
         plans: Arc::new(PlanCache::new(
@@ -110,6 +129,7 @@ pub async fn serve(
         roles: Quota::new(config.limits.connections_per_role),
         workers,
         policies,
+        live,
         config,
         telemetry,
         encryption,
@@ -149,6 +169,7 @@ struct Server {
     rules: Arc<SessionRules>,
     plans: Arc<PlanCache>,
     policies: Policies,
+    live: Live,
     telemetry: Telemetry,
     encryption: Option<Encryption>,
     upstream: Upstream,
@@ -189,10 +210,11 @@ impl Server {
             encryption: self.encryption.clone(),
             telemetry: self.telemetry.clone(),
             client,
+            lot: Live::lot(),
             roles: self.roles.clone(),
             drain: self.drained.clone(),
         };
-        let plans = SessionPlans::new(Arc::clone(&self.plans), self.rules.mode);
+        let plans = SessionPlans::new(Arc::clone(&self.plans), self.live.clone());
         self.workers.give(move || async move {
             if let Ok(stream) = own() {
                 connection.run(stream, &plans).await;

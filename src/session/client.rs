@@ -1,42 +1,23 @@
 use std::sync::Arc;
 
-use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
-use super::message::{FromClient, RawBind, Status, Target};
-use super::mode::{Decision, Mode};
+use super::message::{FromClient, RawBind, Target};
+use super::mode::Decision;
 use super::pipeline::Entry;
 use super::planned::{Planned, Planner};
-use super::refusal::{FAILING_COPY, FAILING_PARSE, FAILING_QUERY, Refusal, ready};
+use super::refusal::{FAILING_COPY, FAILING_PARSE, Refusal};
 use super::registry::{Injected, Portal, Prepared, Sent, Side, StatementRef, name};
-use super::replace::{Replaced, bind_message, judge_constant, parse_message, query_message};
-use super::report::{
-    absent, refusal, several, tell, tell_replaced, text_of, too_many, too_many_values,
-};
+use super::replace::{Replaced, bind_message, judge_constant, parse_message};
+use super::report::{absent, refusal, several, tell, text_of, too_many, too_many_values};
 use super::{ClientStep, Output, Session, Span};
 use crate::analyze::{
     Argument, Arguments, Form, Kind, Rule, SessionTenant, StatementPlan, Verdict, Violation,
 };
 use crate::rewrite::tenant_text;
-use crate::tenant::Tenant;
-
-/// The verdicts on a simple query string.
-#[derive(Debug, Default)]
-struct JudgedString {
-    statements: Vec<(Kind, Verdict)>,
-    missing: Option<Missing>,
-    /// The tenant under which each statement runs, in rewrite mode.
-    tenants: Vec<Option<Tenant>>,
-}
-
-impl JudgedString {
-    fn verdicts(&self) -> impl Iterator<Item = &Verdict> {
-        self.statements.iter().map(|(_, verdict)| verdict)
-    }
-}
 
 /// The verdict on the text of a Parse: whether some tenant and some values make it hold.
-fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
+pub(super) fn judge_parse(planned: &Planned) -> (Kind, Verdict) {
     let statements = planned.plan().statements();
     let mut verdict = Verdict::default();
     let mut kind = Kind::Select;
@@ -59,6 +40,9 @@ impl Session {
         planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
+        if let Some(newer) = planner.newer_modes(self.modes.generation()) {
+            self.modes = newer;
+        }
         let enforcing = gate::refuses(self.rules.mode);
         if enforcing {
             if let Some(step) = self.before(message, out) {
@@ -68,26 +52,28 @@ impl Session {
             if !self.lost {
                 self.lose("too many answers outstanding", out);
             }
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         } else if self.skipping && !matches!(message, FromClient::Sync) {
-            return forward(gate::decide_unjudged(self.rules.mode));
+            return forward(gate::decide_unjudged(self.modes.whole()));
         }
         match message {
-            FromClient::Query(text) => match planner.plan_bytes(text) {
+            FromClient::Query(text) => match planner.plan_bytes(text, &self.overlay) {
                 Some(planned) => self.query(&planned, planner, out),
                 None => ClientStep::Wait,
             },
-            FromClient::Parse { name, text, types } => match planner.plan_bytes(text) {
-                Some(planned) => self.parse(name, &planned, types, planner, out),
-                None => ClientStep::Wait,
-            },
+            FromClient::Parse { name, text, types } => {
+                match planner.plan_bytes(text, &self.overlay) {
+                    Some(planned) => self.parse(name, &planned, types, planner, out),
+                    None => ClientStep::Wait,
+                }
+            }
             FromClient::Bind { portal, statement, values, raw } => {
                 let Some(prepared) = self.current(statement, planner) else {
                     return ClientStep::Wait;
                 };
-                self.bind((portal, statement), prepared, values, raw, out)
+                self.bind((portal, statement), prepared, (values, raw), planner, out)
             }
-            FromClient::Execute(portal) => self.execute(portal, out),
+            FromClient::Execute(portal) => self.execute(portal, planner, out),
             FromClient::FunctionCall => self.function_call(out),
             FromClient::Describe(..)
             | FromClient::Close(..)
@@ -214,97 +200,6 @@ impl Session {
         ClientStep::Forward(permit)
     }
 
-    fn query(
-        &mut self,
-        planned: &Arc<Planned>,
-        planner: &dyn Planner,
-        out: &mut Output,
-    ) -> ClientStep {
-        let own = Sent::Own(Arc::clone(planned));
-        let judged = self.judge_string(&own);
-        match self.replaced_query(planned, &judged.tenants, planner) {
-            Replaced::No => {}
-            Replaced::Wait => return ClientStep::Wait,
-            Replaced::Yes(replacement) => {
-                let sent = Sent::Instead(Arc::clone(&replacement));
-                let again = self.judge_string(&sent);
-                if let Ruling::Forward(permit) = self.decide(again.verdicts(), again.missing) {
-                    self.tell_rewritten(&replacement, out);
-                    if !self.rules.dry_run {
-                        for (kind, verdict) in &judged.statements {
-                            tell_replaced(*kind, verdict, planned, out);
-                        }
-                        self.sent_query(sent);
-                        let message = query_message(replacement.sent.text());
-                        return ClientStep::Instead(permit, message.into());
-                    }
-                }
-            }
-        }
-        let ruling = self.decide(judged.verdicts(), judged.missing);
-        let told = ruling.decision();
-        for (kind, verdict) in &judged.statements {
-            tell(*kind, verdict, Some(planned), told, out);
-        }
-        match ruling {
-            Ruling::Forward(permit) => {
-                self.sent_query(own);
-                ClientStep::Forward(permit)
-            }
-            Ruling::Refuse => {
-                let mut whole = Verdict::default();
-                for (_, verdict) in judged.statements {
-                    whole.violations.extend(verdict.violations);
-                }
-                self.refuse_query(refusal(&whole, Some(planned), judged.missing), out)
-            }
-        }
-    }
-
-    /// Judges the statements of a string, each after those before it. Nothing of it happens yet.
-    fn judge_string(&mut self, sent: &Sent) -> JudgedString {
-        let statements = sent.planned().plan().statements();
-        let before =
-            (statements.len() > 1).then(|| (self.predicted.clone(), self.registry.predictions()));
-        let mut judged = JudgedString::default();
-        for (at, statement) in statements.iter().enumerate() {
-            let court = self.court_of(Some(sent.own()));
-            if self.rules.mode == Mode::Rewrite {
-                judged.tenants.push(court.known().cloned());
-            }
-            let judgement = court.judge(statement, Arguments::Values(&[]));
-            judged.missing = judged.missing.or(judgement.missing);
-            let mut verdict = judgement.verdict;
-            if before.is_some() {
-                verdict.violations.extend(not_alone(statement));
-            }
-            judged.statements.push((statement.kind(), verdict));
-            if before.is_some() {
-                self.predict(sent, at);
-            }
-        }
-        if let Some((scope, names)) = before {
-            self.predicted = scope;
-            self.registry.restore(names);
-        }
-        judged
-    }
-
-    /// A string is on its way: what happens if its statements succeed.
-    fn sent_query(&mut self, sent: Sent) {
-        for at in 0..sent.planned().plan().statements().len() {
-            self.predict(&sent, at);
-        }
-        self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
-        self.predicted.assume_ready();
-        self.pipeline.push(Entry::Query(sent, 0));
-    }
-
-    fn predict(&mut self, sent: &Sent, at: usize) {
-        let reference = StatementRef::Nth(sent.clone(), at);
-        self.world(Side::Predicted).ran(&reference, None, None);
-    }
-
     fn parse(
         &mut self,
         given: &[u8],
@@ -318,11 +213,10 @@ impl Session {
         }
         match self.replaced_parse(planned, types.len(), planner) {
             Replaced::No => {}
-            Replaced::Wait => return ClientStep::Wait,
             Replaced::Yes(replacement) => {
                 let (_, verdict) = judge_parse(&replacement.sent);
                 if let Ruling::Forward(permit) =
-                    gate::decide(self.rules.mode, std::iter::once(&verdict))
+                    gate::decide(&self.modes, Some(planned), std::iter::once(&verdict))
                 {
                     self.tell_rewritten(&replacement, out);
                     if !self.rules.dry_run {
@@ -334,13 +228,13 @@ impl Session {
             }
         }
         let (kind, verdict) = judge_parse(planned);
-        match gate::decide(self.rules.mode, std::iter::once(&verdict)) {
+        match gate::decide(&self.modes, Some(planned), std::iter::once(&verdict)) {
             Ruling::Forward(permit) => {
                 self.sent_parse(given, Sent::Own(Arc::clone(planned)), types);
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
-                tell(kind, &verdict, Some(planned), Decision::Refuse, out);
+                tell(kind, &verdict, Some(planned), (&self.modes, Decision::Refuse), out);
                 self.refuse_extended(refusal(&verdict, Some(planned), None), out)
             }
         }
@@ -359,32 +253,16 @@ impl Session {
         self.pipeline.push(Entry::Parse(given.into(), prepared));
     }
 
-    /// The prepared statement of a name, planned anew if the policy has changed since its Parse;
-    /// the outer `None` if the new plan is still to come.
-    fn current(&self, given: &[u8], planner: &dyn Planner) -> Option<Option<Arc<Prepared>>> {
-        let Some(prepared) = self.registry.statement(name(given)) else {
-            return Some(None);
-        };
-        match &prepared.statement {
-            StatementRef::Nth(sent, at) if !planner.is_current(sent.planned()) => {
-                let statement = StatementRef::Nth(sent.renewed(planner)?, *at);
-                let (types, injected) = (prepared.types.clone(), prepared.injected);
-                Some(Some(Arc::new(Prepared { statement, types, injected })))
-            }
-            StatementRef::Nth(..) | StatementRef::Inner(_) => Some(Some(Arc::clone(prepared))),
-        }
-    }
-
     fn bind(
         &mut self,
         (portal, statement): (&[u8], &[u8]),
         prepared: Option<Arc<Prepared>>,
-        values: &[Form<'_>],
-        raw: &RawBind<'_>,
+        (values, raw): (&[Form<'_>], &RawBind<'_>),
+        planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
         let Some(prepared) = prepared else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.pipeline.push(Entry::Bind(name(portal).into(), None));
                     ClientStep::Forward(permit)
@@ -411,6 +289,9 @@ impl Session {
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
+        if let Some(plan) = plan {
+            self.renew_inner(plan, planner);
+        }
         let text = text_of(&prepared.statement);
         let court = self.court_of(text.map(|text| &**text));
         let Judgement { mut verdict, missing } =
@@ -419,14 +300,14 @@ impl Session {
         if let Some(replacement) = prepared.statement.replacement() {
             verdict = replacement.translate(verdict);
         }
-        let ruling = self.decide(std::iter::once(&verdict), missing);
+        let ruling = self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing);
         if let Some(plan) = plan {
             let replaced = prepared.statement.replacement().is_some();
             let told = match ruling.decision() {
                 Decision::Forward if replaced => Decision::Replace,
                 decision @ (Decision::Forward | Decision::Refuse | Decision::Replace) => decision,
             };
-            tell(plan.kind(), &verdict, text, told, out);
+            tell(plan.kind(), &verdict, text, (&self.modes, told), out);
         }
         let Ruling::Forward(permit) = ruling else {
             return self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out);
@@ -450,9 +331,9 @@ impl Session {
         }
     }
 
-    fn execute(&mut self, given: &[u8], out: &mut Output) -> ClientStep {
+    fn execute(&mut self, given: &[u8], planner: &dyn Planner, out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
-            return match gate::decide_unjudged(self.rules.mode) {
+            return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
                     self.group_ran = true;
                     self.pipeline.push(Entry::Execute(None));
@@ -461,9 +342,13 @@ impl Session {
                 Ruling::Refuse => self.refuse_extended(absent(Missing::Portal), out),
             };
         };
-        let Judgement { verdict, missing } = self.court().judge_execute(&portal);
+        let Some(overtaken) = self.overtaken(&portal, planner) else {
+            return ClientStep::Wait;
+        };
+        let Judgement { mut verdict, missing } = self.court().judge_execute(&portal);
+        verdict.violations.extend(overtaken);
         let text = text_of(&portal.statement);
-        match self.decide(std::iter::once(&verdict), missing) {
+        match self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
                 // Its effect happens at its first Execute only.
                 let again = portal.is_done()
@@ -475,6 +360,10 @@ impl Session {
                 } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
                     self.predicted.doubt();
                 }
+                if !again {
+                    let plan = portal.statement.plan();
+                    self.apply_schema(plan.and_then(|plan| plan.schema_change()));
+                }
                 self.group_ran = true;
                 self.begin_copy(&portal.statement);
                 self.pipeline.push(Entry::Execute(Some(portal)));
@@ -482,7 +371,7 @@ impl Session {
             }
             Ruling::Refuse => {
                 if let Some(plan) = portal.statement.plan() {
-                    tell(plan.kind(), &verdict, text, Decision::Refuse, out);
+                    tell(plan.kind(), &verdict, text, (&self.modes, Decision::Refuse), out);
                 }
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
             }
@@ -497,9 +386,9 @@ impl Session {
             detail: "the FunctionCall message runs a function beside SQL".into(),
             hint: "call the function in a SELECT".into(),
         });
-        let ruling = gate::decide(self.rules.mode, std::iter::once(&verdict));
+        let ruling = gate::decide(&self.modes, None, std::iter::once(&verdict));
         let told = ruling.decision();
-        tell(Kind::NotUnderstood, &verdict, None, told, out);
+        tell(Kind::NotUnderstood, &verdict, None, (&self.modes, told), out);
         match ruling {
             Ruling::Forward(permit) => {
                 self.pipeline.push(Entry::FunctionCall);
@@ -509,26 +398,16 @@ impl Session {
         }
     }
 
-    fn decide<'a>(
+    pub(super) fn decide<'a>(
         &self,
+        text: Option<&Planned>,
         verdicts: impl Iterator<Item = &'a Verdict>,
         missing: Option<Missing>,
     ) -> Ruling {
-        match gate::decide(self.rules.mode, verdicts) {
-            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.rules.mode),
+        match gate::decide(&self.modes, text, verdicts) {
+            Ruling::Forward(_) if missing.is_some() => gate::decide_unjudged(self.modes.whole()),
             ruling @ (Ruling::Forward(_) | Ruling::Refuse) => ruling,
         }
-    }
-
-    /// Refuses a message that the server would have answered up to ReadyForQuery.
-    fn refuse_query(&mut self, refusal: Refusal, out: &mut Output) -> ClientStep {
-        if self.pipeline.is_empty() && !self.predicted.in_block() && !self.group_ran {
-            refusal.error_response(&mut out.to_client);
-            ready(&mut out.to_client, Status::Idle);
-            return ClientStep::Drop;
-        }
-        self.pipeline.push(Entry::FailingQuery(Box::new(refusal)));
-        ClientStep::Instead(gate::substitute(), FAILING_QUERY.into())
     }
 
     /// Refuses a message of the extended protocol: what follows is skipped to Sync.

@@ -73,8 +73,9 @@ impl Session {
         };
         let violation = copying.reader.plan().violation(refused);
         let verdict = Verdict::refused(violation);
-        let ruling = gate::decide(self.rules.mode, std::iter::once(&verdict));
-        tell(Kind::Copy, &verdict, copying.text.as_ref(), ruling.decision(), out);
+        let text = copying.text.as_ref();
+        let ruling = gate::decide(&self.modes, text.map(|it| &**it), std::iter::once(&verdict));
+        tell(Kind::Copy, &verdict, text, (&self.modes, ruling.decision()), out);
         match ruling {
             gate::Ruling::Forward(permit) => ClientStep::Forward(permit),
             gate::Ruling::Refuse => {

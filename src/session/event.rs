@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use super::mode::Decision;
+use super::mode::{Decision, Mode};
+use super::modes::Exemption;
 use super::planned::Planned;
 use crate::analyze::{Advice, Kind, Outcome, Violation};
 use crate::rewrite::Injection;
@@ -23,6 +24,10 @@ pub enum Event {
         text: Option<Arc<Planned>>,
         /// The violation.
         violation: Violation,
+        /// The mode it was judged under.
+        mode: Mode,
+        /// The exemption that let it pass.
+        exemption: Option<Arc<Exemption>>,
     },
     /// A weaker flaw of an admitted statement.
     Advice {

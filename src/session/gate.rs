@@ -1,6 +1,8 @@
 use super::message::FromClient;
 use super::mode::{Decision, Mode};
-use crate::analyze::{Verdict, Violation};
+use super::modes::SessionModes;
+use super::planned::Planned;
+use crate::analyze::Verdict;
 
 /// The key to send a client's message upstream. Only the gate makes one, and sending uses it up.
 #[derive(Debug)]
@@ -22,11 +24,6 @@ pub(super) enum Ruling {
     Refuse,
 }
 
-/// The mode under which a violation is judged: the same for all, so far.
-const fn mode_of(_violation: &Violation, session: Mode) -> Mode {
-    session
-}
-
 impl Ruling {
     /// What is told of it.
     pub(super) const fn decision(&self) -> Decision {
@@ -38,10 +35,15 @@ impl Ruling {
 }
 
 /// Decides on the verdicts of all statements of one message: the strictest mode wins.
-pub(super) fn decide<'a>(session: Mode, verdicts: impl Iterator<Item = &'a Verdict>) -> Ruling {
+pub(super) fn decide<'a>(
+    modes: &SessionModes,
+    text: Option<&Planned>,
+    verdicts: impl Iterator<Item = &'a Verdict>,
+) -> Ruling {
+    let fingerprint = text.and_then(Planned::fingerprint);
     let refused = verdicts
         .flat_map(|verdict| &verdict.violations)
-        .any(|violation| refuses(mode_of(violation, session)));
+        .any(|violation| refuses(modes.judge(violation, fingerprint).deciding()));
     if refused { Ruling::Refuse } else { Ruling::Forward(Permit(())) }
 }
 

@@ -100,7 +100,7 @@ impl Session {
                 ServerStep::Swallow
             }
             FromServer::RowDescription | FromServer::CommandComplete(_) => ServerStep::Swallow,
-            FromServer::Error(_) => {
+            FromServer::Error { .. } => {
                 asked.failed = true;
                 ServerStep::Swallow
             }
@@ -197,6 +197,8 @@ impl Session {
     fn unreliable(&self, setting: &str, out: &mut Output) {
         out.events.push(Event::Violation {
             text: None,
+            mode: self.rules.mode,
+            exemption: None,
             violation: Violation {
                 rule: Rule::SessionEscape,
                 table: Some(setting.into()),

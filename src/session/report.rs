@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::event::Event;
 use super::judge::Missing;
 use super::mode::Decision;
+use super::modes::SessionModes;
 use super::planned::Planned;
 use super::refusal::Refusal;
 use super::registry::StatementRef;
@@ -14,7 +15,7 @@ pub(super) fn tell(
     kind: Kind,
     verdict: &Verdict,
     text: Option<&Arc<Planned>>,
-    decision: Decision,
+    (modes, decision): (&SessionModes, Decision),
     out: &mut Output,
 ) {
     out.events.push(Event::Judged { kind, outcome: verdict.outcome(), decision });
@@ -23,7 +24,11 @@ pub(super) fn tell(
         if earlier.into_iter().any(|it| it.rule == violation.rule && it.table == violation.table) {
             continue;
         }
-        out.events.push(Event::Violation { text: text.cloned(), violation: violation.clone() });
+        let fingerprint = text.and_then(|text| text.fingerprint());
+        let judged = modes.judge(violation, fingerprint);
+        let (mode, exemption) = (judged.deciding(), judged.exemption);
+        let (text, violation) = (text.cloned(), violation.clone());
+        out.events.push(Event::Violation { text, violation, mode, exemption });
     }
     for advice in &verdict.advice {
         out.events.push(Event::Advice { text: text.cloned(), advice: advice.clone() });
@@ -94,6 +99,6 @@ pub(super) fn several(span: Span) -> Violation {
 pub(super) fn text_of(statement: &StatementRef) -> Option<&Arc<Planned>> {
     match statement {
         StatementRef::Nth(sent, _) => Some(sent.own()),
-        StatementRef::Inner(_) => None,
+        StatementRef::Inner(..) => None,
     }
 }

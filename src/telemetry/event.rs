@@ -46,8 +46,10 @@ impl StatementJudged {
 pub struct ViolationFound<'a> {
     /// The violation.
     pub violation: &'a Violation,
-    /// The mode under which it was found.
+    /// The mode that decided.
     pub mode: Mode,
+    /// The exemption that let it pass.
+    pub exemption: Option<&'a str>,
     /// The session.
     pub session: &'a SessionLabels,
     /// Where in the statement: 1-based, in characters.
@@ -57,15 +59,17 @@ pub struct ViolationFound<'a> {
 }
 
 impl ViolationFound<'_> {
-    /// Counts it, notes it in the ledger, and logs it unless the same statement was logged a moment
+    /// Counts it, notes it in the ledger unless it is exempt, and logs it unless the same statement was logged a moment
     /// ago.
     pub fn emit(&self, telemetry: &Telemetry) {
         let Violation { rule, table, span: _, detail: _, hint: _ } = self.violation;
         let table = table.as_deref();
         telemetry.count_violation(rule.name(), table, self.mode);
         let normal = normalize(self.statement);
-        let who = (self.session, self.mode);
-        telemetry.ledger().note(&normal, self.violation, self.position, who, SystemTime::now());
+        if self.exemption.is_none() {
+            let who = (self.session, self.mode);
+            telemetry.ledger().note(&normal, self.violation, self.position, who, SystemTime::now());
+        }
         let key = [rule.name(), table.unwrap_or_default()];
         let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
             return;
@@ -76,6 +80,7 @@ impl ViolationFound<'_> {
             table = table.unwrap_or_default(),
             position = self.position,
             mode = self.mode.name(),
+            exemption = self.exemption.unwrap_or_default(),
             role = &*self.session.role,
             database = &*self.session.database,
             application_name = &*self.session.application_name,

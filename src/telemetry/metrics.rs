@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::SystemTime;
 
 use prometheus::{
@@ -10,6 +10,8 @@ use prometheus::{
 
 use super::account::{Account, Judged};
 use super::catalog::CatalogMetrics;
+use super::config::ConfigMetrics;
+use super::history::{History, Sample, Totals};
 use super::ledger::Ledger;
 use super::pace::Pace;
 use crate::analyze::{Disagreement, Kind, Outcome};
@@ -41,7 +43,8 @@ pub struct Telemetry {
 
 struct Inner {
     registry: Registry,
-    policy: Arc<Policy>,
+    terms: RwLock<Terms>,
+    config: ConfigMetrics,
     statements: IntCounterVec,
     statement_cells: Vec<OnceLock<IntCounter>>,
     violations: IntCounterVec,
@@ -53,10 +56,16 @@ struct Inner {
     ended: IntCounterVec,
     tables: Mutex<HashSet<Box<str>>>,
     pace: Pace,
-    mode: Mode,
     ledger: Ledger,
+    history: History,
     handles: Handles,
     catalog: CatalogMetrics,
+}
+
+/// What the configuration in force says.
+struct Terms {
+    mode: Mode,
+    policy: Arc<Policy>,
 }
 
 /// Metrics without labels, or with labels that were resolved at the start.
@@ -126,13 +135,15 @@ impl Telemetry {
         for cause in Disagreement::CAUSES {
             disagreements.get_metric_with_label_values(&[cause])?;
         }
-        tell_what_runs(&registry, mode)?;
+        tell_what_runs(&registry)?;
+        let config = ConfigMetrics::new(&registry, mode)?;
         let handles = Handles::new(&registry)?;
         let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
         Ok(Self {
             inner: Arc::new(Inner {
                 registry,
-                policy,
+                terms: RwLock::new(Terms { mode, policy }),
+                config,
                 statements,
                 statement_cells: std::iter::repeat_with(OnceLock::new).take(cells).collect(),
                 violations,
@@ -144,8 +155,8 @@ impl Telemetry {
                 ended,
                 tables: Mutex::default(),
                 pace: Pace::default(),
-                mode,
                 ledger: Ledger::new(SystemTime::now()),
+                history: History::default(),
                 handles,
                 catalog: CatalogMetrics::default(),
             }),
@@ -177,6 +188,27 @@ impl Telemetry {
         &self.inner.pace
     }
 
+    fn terms(&self) -> RwLockReadGuard<'_, Terms> {
+        self.inner.terms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another configuration is in force.
+    pub fn take_terms(&self, mode: Mode, policy: Arc<Policy>) {
+        let mut terms = self.inner.terms.write().unwrap_or_else(PoisonError::into_inner);
+        *terms = Terms { mode, policy };
+        self.inner.config.take_mode(mode);
+    }
+
+    /// How many violations an exemption of the configuration has let pass.
+    #[must_use]
+    pub fn exempted(&self, exemption: &str) -> u64 {
+        self.inner.config.uses(exemption)
+    }
+
+    pub(super) fn config(&self) -> &ConfigMetrics {
+        &self.inner.config
+    }
+
     pub(super) fn ledger(&self) -> &Ledger {
         &self.inner.ledger
     }
@@ -189,7 +221,7 @@ impl Telemetry {
     /// What the ledger says now.
     #[must_use]
     pub fn account(&self) -> Account {
-        self.inner.ledger.account(self.inner.mode, self.judged(), SystemTime::now())
+        self.inner.ledger.account(self.terms().mode, self.judged(), SystemTime::now())
     }
 
     pub(super) fn take_up(&self, account: &Account) {
@@ -212,6 +244,46 @@ impl Telemetry {
             *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
         }
         judged
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        const HOLDS: usize = Outcome::Holds as usize;
+        const NOT_UNDERSTOOD: usize = Outcome::NotUnderstood as usize;
+        const FORWARD: usize = Decision::Forward as usize;
+        const REPLACE: usize = Decision::Replace as usize;
+        let mut totals = Totals::default();
+        for (at, cell) in self.inner.statement_cells.iter().enumerate() {
+            let decision = at.checked_rem(DECISIONS);
+            let outcome = at.checked_div(DECISIONS).and_then(|row| row.checked_rem(OUTCOMES));
+            let count = match (decision, outcome) {
+                (Some(FORWARD), Some(HOLDS)) => &mut totals.holds,
+                (Some(FORWARD), Some(NOT_UNDERSTOOD)) => &mut totals.not_understood,
+                (Some(FORWARD), _) => &mut totals.violates,
+                (Some(REPLACE), _) => &mut totals.rewritten,
+                _ => &mut totals.refused,
+            };
+            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+        }
+        totals
+    }
+
+    /// Takes a sample of the totals for [`Telemetry::history`].
+    pub fn sample(&self) {
+        self.inner.history.sample(self.totals(), SystemTime::now());
+    }
+
+    /// The totals of the last hour, oldest first.
+    #[must_use]
+    pub fn history(&self) -> Vec<Sample> {
+        self.inner.history.samples()
+    }
+
+    /// Client connections open now.
+    #[must_use]
+    pub fn connections(&self) -> i64 {
+        self.inner.handles.connections.get()
     }
 
     pub(super) fn count_statement(&self, kind: Kind, outcome: Outcome, decision: Decision) {
@@ -271,7 +343,8 @@ impl Telemetry {
     /// The bounded label of a table. Routines and settings, whose names a client also chooses,
     /// never take the place of a guarded table.
     fn table_label(&self, table: Option<&str>) -> Box<str> {
-        let Some(name) = table.filter(|name| self.inner.policy.tables.guard(name).is_some()) else {
+        let guarded = |name: &&str| self.terms().policy.tables.guard(name).is_some();
+        let Some(name) = table.filter(guarded) else {
             return OTHER_TABLE.into();
         };
         let mut known = self.inner.tables.lock().unwrap_or_else(PoisonError::into_inner);
@@ -343,22 +416,15 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// Gauges that are always 1, whose labels say what runs.
-fn tell_what_runs(registry: &Registry, mode: Mode) -> Result<(), Error> {
+/// A gauge that is always 1, whose labels say what was built.
+fn tell_what_runs(registry: &Registry) -> Result<(), Error> {
     let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
-    let constants = [
-        Opts::new("orgguard_build_info", "The version that runs.")
-            .const_label("version", env!("CARGO_PKG_VERSION"))
-            .const_label("grammar", grammar),
-        Opts::new("orgguard_config_info", "The configuration that runs.")
-            .const_label("mode", mode.name()),
-    ];
-    for constant in constants {
-        let gauge = IntGauge::with_opts(constant)?;
-        gauge.set(1);
-        registry.register(Box::new(gauge))?;
-    }
-    Ok(())
+    let build = Opts::new("orgguard_build_info", "The version that runs.")
+        .const_label("version", env!("CARGO_PKG_VERSION"))
+        .const_label("grammar", grammar);
+    let build = IntGauge::with_opts(build)?;
+    build.set(1);
+    registry.register(Box::new(build))
 }
 
 fn increment(vector: &IntCounterVec, labels: &[&str]) {

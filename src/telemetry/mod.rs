@@ -4,23 +4,29 @@
 
 mod account;
 mod catalog;
+mod config;
 mod event;
+mod history;
 mod keep;
 mod ledger;
 mod log;
 mod metrics;
 mod normal;
 mod pace;
+mod sum;
 
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
+pub use config::{ConfigReloaded, ExemptionExpired, ExemptionUsed, ReloadResult};
 pub use event::{
     AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
     SessionEnded, SessionLabels, StatementJudged, StatementRewritten, TextPlanned, UnjudgedReason,
     ViolationFound,
 };
+pub use history::{Sample, Totals, keep_history};
 pub use keep::{keep_ledger, take_up, write_ledger};
 pub use log::start_logging;
 pub use metrics::Telemetry;
 pub use normal::{Normal, normalize};
+pub use sum::{Readiness, Report, Share};

@@ -22,12 +22,12 @@ use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{self, Event, Identity, Mode, Session, SessionRules, fatal};
+use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
-    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, FramingLost, RefusedReason,
-    Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten, Telemetry,
-    ViolationFound,
+    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
+    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten,
+    Telemetry, ViolationFound,
 };
 
 /// For handing a cancel request to the server.
@@ -55,6 +55,8 @@ pub struct Connection {
     pub telemetry: Telemetry,
     /// The client's address.
     pub client: SocketAddr,
+    /// Drawn for this session, from 0 to 99: a mode may be for a share of sessions.
+    pub lot: u8,
     /// How many connections each role may have.
     pub roles: Quota<Box<str>>,
     /// Turns true when sessions are to end as soon as they are idle.
@@ -103,14 +105,22 @@ impl Connection {
     }
 
     async fn start(
-        &self,
+        mut self,
         mut client: Stream,
         startup: Startup,
         planner: &dyn Plans,
         deadline: Instant,
     ) {
         let remembered = Remembered::none(&self.telemetry);
-        let mut witness = Teller { connection: self, labels: self.labels(&startup), remembered };
+        let labels = self.labels(&startup);
+        let who = Who {
+            role: &labels.role,
+            database: &labels.database,
+            application_name: &labels.application_name,
+            lot: self.lot,
+        };
+        self.rules = planner.begin(who, &self.rules);
+        let mut witness = Teller { connection: &self, labels, remembered };
         let mark = mark();
         let packet = match self.packet(&startup, &witness, &mark) {
             Ok(packet) => packet,
@@ -225,11 +235,26 @@ impl Connection {
     fn admit(&self, startup: &Startup, mark: &str) -> Result<Vec<u8>, Unwelcome> {
         let built = startup.build(&self.config.policy.settings, mark)?;
         let database = startup.database();
-        if self.policies.is_of(database) {
-            return Ok(built);
+        if !self.policies.is_of(database) {
+            let why = "names another database than the one whose catalogue the guard reads";
+            return Err(Unwelcome::parameter("database", why));
         }
-        let why = "names another database than the one whose catalogue the guard reads";
-        Err(Unwelcome::parameter("database", why))
+        match self.bent_setting(startup, &built) {
+            Some(setting) => Err(Unwelcome::setting(&setting)),
+            None => Ok(built),
+        }
+    }
+
+    /// A setting on which the guard relies, to which the role or database gives another value
+    /// (ALTER ROLE, ALTER DATABASE … SET), and which the packet does not override.
+    fn bent_setting(&self, startup: &Startup, built: &[u8]) -> Option<Box<str>> {
+        let policy = self.policies.current().policy;
+        let catalog = policy.catalog.as_ref()?;
+        let role = startup.parameter("user").unwrap_or_default();
+        let sent = Startup::read(built.to_vec());
+        let mut broken = catalog.broken_pins(role, &policy.settings);
+        let found = broken.find(|setting| sent.setting(&setting.name).is_none());
+        found.map(|setting| setting.name.clone())
     }
 
     async fn connect(&self, packet: &[u8], deadline: Instant) -> Result<Stream, RefusedReason> {
@@ -360,13 +385,19 @@ impl Teller<'_> {
             detail: "a startup parameter that is not let through".into(),
             hint: "".into(),
         };
-        self.violation(&violation, None);
+        self.violation(&violation, (self.connection.rules.mode, None), None);
     }
 
-    fn violation(&self, violation: &Violation, text: Option<&str>) {
+    fn violation(
+        &self,
+        violation: &Violation,
+        (mode, exemption): (Mode, Option<&str>),
+        text: Option<&str>,
+    ) {
         ViolationFound {
             violation,
-            mode: self.connection.rules.mode,
+            mode,
+            exemption,
             session: &self.labels,
             position: text.map_or(1, |text| violation.span.position(text)),
             statement: text.unwrap_or_default(),
@@ -381,8 +412,13 @@ impl Teller<'_> {
                 StatementJudged { kind: *kind, outcome: *outcome, decision: *decision }
                     .emit(telemetry);
             }
-            Event::Violation { text, violation } => {
-                self.violation(violation, text.as_ref().map(|text| text.text()));
+            Event::Violation { text, violation, mode, exemption } => {
+                if let Some(exemption) = exemption {
+                    ExemptionUsed { exemption }.emit(telemetry);
+                }
+                let exemption = exemption.as_ref().map(|exemption| &*exemption.name);
+                let text = text.as_ref().map(|text| text.text());
+                self.violation(violation, (*mode, exemption), text);
             }
             Event::Advice { text, advice } => {
                 let text = text.as_ref().map_or("", |text| text.text());
@@ -420,7 +456,7 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
-        let (statements, portals) = conversation.remembered();
+        let (statements, portals) = conversation.session().remembered();
         self.remembered.update(statements, portals);
     }
 }

@@ -1,8 +1,9 @@
-use super::decode::{self, GATHERED_BYTES};
+use super::decode::{self, ERROR_BYTES, GATHERED_BYTES};
 use super::frame::{self, HEADER, Next};
 use super::patience::{Doing, Expired};
 use crate::session::{
-    ClientStep, Event, FromClient, Mode, Output, Permit, Planner, ServerStep, Session, fatal,
+    ClientStep, Event, FromClient, FromServer, Mode, Output, Permit, Planner, ServerStep, Session,
+    fatal,
 };
 
 /// A session fed with the bytes of both sides: what is to be sent where. It has no sockets.
@@ -102,18 +103,9 @@ impl Conversation {
         }
     }
 
-    /// How many groups of messages the server has answered.
-    pub(super) const fn groups(&self) -> u64 {
-        self.session.groups()
-    }
-
-    pub(super) const fn is_logged_in(&self) -> bool {
-        self.session.is_logged_in()
-    }
-
-    /// How many prepared statements and how many portals the session remembers.
-    pub(super) fn remembered(&self) -> (usize, usize) {
-        self.session.remembered()
+    /// The session that it feeds.
+    pub(super) const fn session(&self) -> &Session {
+        &self.session
     }
 
     /// What there is to tell since the last call.
@@ -449,13 +441,16 @@ impl Conversation {
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
-        let body = match bytes.get(HEADER..total) {
-            _ if large => &[],
+        let cut = large && self.session.reads_errors();
+        let needed = if cut { ERROR_BYTES } else { total };
+        let body = match bytes.get(HEADER..needed) {
+            _ if large && !cut => &[],
             Some(body) => body,
-            None if gathered => return Taken::Needs(total),
+            None if gathered || cut => return Taken::Needs(needed),
             None => &[],
         };
         let message = match decode::server(kind, body) {
+            Ok(FromServer::Error { body, .. }) => FromServer::Error { body, cut },
             Ok(message) => message,
             Err(reason) => return self.lose_server(reason),
         };

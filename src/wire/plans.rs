@@ -1,9 +1,13 @@
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::session::Planner;
+use crate::session::{Planner, SessionRules, Who};
 
 /// Where one session gets its plans, some of which have to be waited for.
 pub trait Plans: Planner + Sync {
+    /// A session begins: what it goes by, under the configuration in force.
+    fn begin(&self, who: Who<'_>, rules: &SessionRules) -> Arc<SessionRules>;
+
     /// Ready once a plan that was not given can be given: the message is to be offered again.
     /// Pending where nothing is waited for.
     fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()>;

@@ -139,7 +139,7 @@ pub(super) async fn relay(
             }
             () = sleep_until(look_at.unwrap_or(login_deadline)), if look_at.is_some() => {
                 let now = Instant::now();
-                let groups = conversation.groups();
+                let groups = conversation.session().groups();
                 let expired = watch.look(now, conversation.doing(), relay.moved, groups);
                 look_at = watch.next(now);
                 if let Some(expired) = expired {
@@ -189,7 +189,7 @@ impl Relay<'_> {
             if self.is_over(conversation) {
                 return Poll::Ready(Ok(Progress::Ended));
             }
-            if conversation.is_logged_in() && !self.told_login {
+            if conversation.session().is_logged_in() && !self.told_login {
                 self.told_login = true;
                 return Poll::Ready(Ok(Progress::LoggedIn));
             }

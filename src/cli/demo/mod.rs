@@ -111,7 +111,7 @@ async fn show(once: bool) -> Result<bool, NotShown> {
     let config = config::parse(CONFIG, &overrides).map_err(|problems| {
         NotServed::Config(config::Invalid { file: "the demo's configuration".into(), problems })
     });
-    let mut guard = Guard::start(config?).await?;
+    let mut guard = Guard::start(config?, None).await?;
     let guarded = guard.address().await?;
 
     let picture = Picture::new(std::io::stdout().is_terminal());

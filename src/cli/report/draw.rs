@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::sum::{Readiness, Report, Share};
-use crate::telemetry::{Broken, Shape};
+use crate::telemetry::{Broken, Readiness, Report, Shape, Share};
 
 /// The characters of a statement that are shown.
 const STATEMENT: usize = 600;

@@ -1,21 +1,17 @@
 mod draw;
-mod sum;
 
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::arguments::{ReportArguments, ReportFormat};
+use super::fetch::{fetch, is_url};
 use super::{could_not_run, print};
-use crate::telemetry::{Account, NoAccount};
+use crate::telemetry::{Account, NoAccount, Readiness, Report};
 
 use draw::{json, markdown, text};
-use sum::{Readiness, Report};
 
 /// The path under which the admin port gives the ledger.
 const PATH: &str = "/violations";
-
-/// The largest ledger that is read over HTTP, in bytes.
-const ANSWER_BYTES: u64 = 256 << 20;
 
 /// The ledger could not be summed up.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +44,8 @@ pub(super) fn run(arguments: &ReportArguments) -> ExitCode {
 
 fn read(arguments: &ReportArguments) -> Result<(Account, Option<SystemTime>), NotSummed> {
     let source_name = arguments.source.clone();
-    let text = if source_name.starts_with("http://") {
-        fetch(&source_name)
-    } else if source_name.starts_with("https://") {
-        Err("the admin port speaks plain HTTP: write http://".to_owned())
+    let text = if is_url(&source_name) {
+        fetch(&source_name, PATH)
     } else {
         std::fs::read_to_string(&source_name).map_err(|error| error.to_string())
     };
@@ -61,18 +55,6 @@ fn read(arguments: &ReportArguments) -> Result<(Account, Option<SystemTime>), No
         Account::from_text(&text).map_err(|error| NotSummed::NoLedger { source_name, error })?;
     let since = arguments.since.as_deref().map(|text| since(text, &account)).transpose()?;
     Ok((account, since))
-}
-
-fn fetch(url: &str) -> Result<String, String> {
-    let rest = url.strip_prefix("http://").unwrap_or_default();
-    let url = match rest.split_once('/') {
-        None => format!("{url}{PATH}"),
-        Some((_, "")) => format!("{}{PATH}", url.trim_end_matches('/')),
-        Some(_) => url.to_owned(),
-    };
-    let mut answer = ureq::get(&url).call().map_err(|error| error.to_string())?;
-    let body = answer.body_mut().with_config().limit(ANSWER_BYTES);
-    body.read_to_string().map_err(|error| error.to_string())
 }
 
 /// A time, or how long before the ledger was written.

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use super::account::{Account, Shape, Summary, rfc3339};
 use crate::analyze::Rule;
-use crate::telemetry::{Account, Shape, Summary};
 
 /// Whether enforcing would refuse nothing that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Readiness {
+pub enum Readiness {
     /// Seen, and nothing of it violates.
     Ready,
     /// Something violates.
@@ -17,7 +17,8 @@ pub(super) enum Readiness {
 
 impl Readiness {
     /// In one word, for people and for JSON.
-    pub(super) const fn name(self) -> &'static str {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
             Self::NotReady => "not ready",
@@ -28,40 +29,42 @@ impl Readiness {
 
 /// A ledger summed up.
 #[derive(Debug)]
-pub(super) struct Report<'a> {
-    pub(super) summary: &'a Summary,
+pub struct Report<'a> {
+    /// What the ledger says once.
+    pub summary: &'a Summary,
     /// The beginning of the time it is about.
-    pub(super) since: String,
+    pub since: String,
     /// What violated in that time, the most frequent first.
-    pub(super) statements: Vec<&'a Shape>,
+    pub statements: Vec<&'a Shape>,
     /// Shapes last seen before that time.
-    pub(super) earlier: usize,
+    pub earlier: usize,
     /// By table; what has no table, or another object than one, is under that name or `None`.
-    pub(super) tables: Vec<(Option<&'a str>, Share<'a>)>,
+    pub tables: Vec<(Option<&'a str>, Share<'a>)>,
     /// By rule, in the order of their names.
-    pub(super) rules: Vec<(&'static str, Share<'a>)>,
+    pub rules: Vec<(&'static str, Share<'a>)>,
     /// Of all together.
-    pub(super) readiness: Readiness,
+    pub readiness: Readiness,
 }
 
 /// What one table or rule has of the violations.
 #[derive(Debug, Default)]
-pub(super) struct Share<'a> {
+pub struct Share<'a> {
     /// Shapes that violate.
-    pub(super) shapes: usize,
+    pub shapes: usize,
     /// Attempts to run them.
-    pub(super) attempts: u64,
+    pub attempts: u64,
     /// The rules violated on a table, or the tables that a rule is violated on.
-    pub(super) others: Vec<&'a str>,
+    pub others: Vec<&'a str>,
     /// Texts that were read, for a table.
-    pub(super) texts: u64,
+    pub texts: u64,
     /// When the last of them was.
-    pub(super) last: Option<&'a str>,
+    pub last: Option<&'a str>,
 }
 
 impl Share<'_> {
     /// Whether this table could be enforced.
-    pub(super) const fn readiness(&self) -> Readiness {
+    #[must_use]
+    pub const fn readiness(&self) -> Readiness {
         match (self.shapes, self.texts) {
             (0, 0) => Readiness::Unseen,
             (0, _) => Readiness::Ready,
@@ -72,7 +75,8 @@ impl Share<'_> {
 
 impl<'a> Report<'a> {
     /// What a ledger says of the time since then.
-    pub(super) fn new(account: &'a Account, since: Option<SystemTime>) -> Self {
+    #[must_use]
+    pub fn new(account: &'a Account, since: Option<SystemTime>) -> Self {
         let summary = &account.summary;
         let recent = |shape: &&Shape| {
             let Some(since) = since else { return true };
@@ -115,7 +119,7 @@ impl<'a> Report<'a> {
         };
         Self {
             summary,
-            since: since.map_or_else(|| summary.since.clone(), crate::telemetry::rfc3339),
+            since: since.map_or_else(|| summary.since.clone(), rfc3339),
             earlier: account.statements.len().saturating_sub(statements.len()),
             statements,
             tables: tables.into_iter().collect(),
@@ -125,7 +129,8 @@ impl<'a> Report<'a> {
     }
 
     /// Attempts of all shapes together.
-    pub(super) fn attempts(&self) -> u64 {
+    #[must_use]
+    pub fn attempts(&self) -> u64 {
         self.statements.iter().fold(0, |sum, shape| sum.saturating_add(shape.count))
     }
 }
