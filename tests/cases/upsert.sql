@@ -84,3 +84,19 @@ INSERT INTO org_settings (organization_id, key, value) VALUES ('11111111-1111-41
 --@ case: a shared table
 --@ verdict: admit
 INSERT INTO countries (code, name) VALUES ('DE', 'Deutschland') ON CONFLICT (code) DO UPDATE SET name = excluded.name;
+
+--@ case: an arm that fails is no predicate of a query: it tells of hidden rows
+--@ verdict: refuse unbound-tenant
+SELECT name FROM org_products WHERE (organization_id = '11111111-1111-4111-8111-111111111111' OR pg_catalog.current_setting('no.such') IS NULL) AND deleted_at IS NULL;
+
+--@ case: in DO UPDATE it fails where row-level security does
+--@ verdict: admit
+INSERT INTO org_tags AS t (id, organization_id, label) VALUES ('a6000000-0000-4000-8000-000000000001', '11111111-1111-4111-8111-111111111111', 'x') ON CONFLICT (id) DO UPDATE SET label = 'y' WHERE t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL OR pg_catalog.current_setting('no.such') IS NULL;
+
+--@ case: with an arm that may be true it binds nothing
+--@ verdict: refuse unguarded-conflict
+INSERT INTO org_tags AS t (id, organization_id, label) VALUES ('a6000000-0000-4000-8000-000000000001', '11111111-1111-4111-8111-111111111111', 'x') ON CONFLICT (id) DO UPDATE SET label = 'y' WHERE t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL OR pg_catalog.current_setting('no.such') IS NULL OR t.label = 'z';
+
+--@ case: with a second argument the function may give NULL
+--@ verdict: refuse unguarded-conflict
+INSERT INTO org_tags AS t (id, organization_id, label) VALUES ('a6000000-0000-4000-8000-000000000001', '11111111-1111-4111-8111-111111111111', 'x') ON CONFLICT (id) DO UPDATE SET label = 'y' WHERE t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL OR pg_catalog.current_setting('no.such', true) IS NULL;

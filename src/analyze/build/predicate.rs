@@ -23,17 +23,10 @@ impl Builder<'_> {
                 .flat_map(|part| self.predicate(part, positive, scope, context))
                 .collect(),
             (Expr::Or(parts), true) | (Expr::And(parts), false) => {
-                // An arm that is never true says nothing of a row for which the whole is.
-                let mut arms: Vec<Vec<Fact>> = Vec::with_capacity(parts.len());
-                for part in parts {
-                    let facts = self.predicate(part, positive, scope, context);
-                    if !(positive && never_true(part)) {
-                        arms.push(facts);
-                    }
-                }
-                if let [_] = arms.as_slice() {
-                    return arms.pop().unwrap_or_default();
-                }
+                let arms: Vec<Vec<Fact>> = parts
+                    .iter()
+                    .map(|part| self.predicate(part, positive, scope, context))
+                    .collect();
                 if arms.iter().any(Vec::is_empty) { Vec::new() } else { vec![Fact::Any(arms)] }
             }
             (Expr::Not(inner), _) => self.predicate(inner, !positive, scope, context),
@@ -252,6 +245,34 @@ impl Builder<'_> {
                 .map(|context| context.facts.clone())
                 .unwrap_or_default(),
             Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// The facts of DO UPDATE's WHERE. An arm that fails where it is reached says nothing of a row
+    /// for which the whole is true. Only here: row-level security fails on such a row too, where
+    /// anywhere else a failure would tell that a hidden row is there.
+    pub(super) fn conflict_predicate(
+        &mut self,
+        expr: &Expr,
+        scope: &Scope<'_>,
+        context: ContextId,
+    ) -> Vec<Fact> {
+        match expr {
+            Expr::And(parts) => parts
+                .iter()
+                .flat_map(|part| self.conflict_predicate(part, scope, context))
+                .collect(),
+            Expr::Or(parts) if parts.iter().any(never_true) => {
+                let mut left = Vec::new();
+                for part in parts {
+                    let facts = self.predicate(part, true, scope, context);
+                    if !never_true(part) {
+                        left.push(facts);
+                    }
+                }
+                if let [_] = left.as_slice() { left.pop().unwrap_or_default() } else { Vec::new() }
+            }
+            other => self.predicate(other, true, scope, context),
         }
     }
 }

@@ -368,7 +368,7 @@ impl Builder<'_> {
         let ConflictUpdate { assignments, filter } = update;
         if let Some(filter) = filter {
             self.early(filter, &scope);
-            let facts = self.predicate(filter, true, &scope, context);
+            let facts = self.conflict_predicate(filter, &scope, context);
             self.graph.add_facts(context, facts);
         }
         self.assignments(assignments, target, reference, &scope, context);
