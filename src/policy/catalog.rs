@@ -136,10 +136,11 @@ impl Catalog {
         found
     }
 
-    /// The same relations and routines, guarded by other rules.
+    /// The same relations, routines, settings and roles, guarded by other rules.
     #[must_use]
     pub fn guarded_by(self, tables: &Tables) -> Self {
-        Self::new(self.relations, self.routines, tables)
+        let Self { relations, routines, settings, roles, guarded: _, guarded_names: _ } = self;
+        Self::new(relations, routines, tables).with_roles(settings, roles)
     }
 
     /// The relation of this name, if there is one.
