@@ -164,7 +164,7 @@ fn trap_09_names_are_resolved_per_role_and_session() {
                 .any(|it| it.starts_with("B "))
         );
         shop.direct.batch_execute("DROP VIEW pg_temp.regions").await.unwrap();
-        assert_refused(&client, shadow, "unbound-tenant").await;
+        assert_refused(&client, shadow, "unbound-tenant|guarded-ddl").await;
         assert_honest(&shop, &client, "SELECT name FROM regions").await;
         // The same in a block that is not committed: no catalogue sees it.
         shop.direct
