@@ -13,6 +13,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
+#[path = "traps/catalog.rs"]
+mod catalog;
 #[path = "traps/names.rs"]
 mod names;
 #[path = "support/postgres18.rs"]

@@ -136,7 +136,7 @@ impl Catalog {
         found
     }
 
-    /// The same relations and routines, guarded by other rules.
+    /// The same relations, routines, settings and roles, guarded by other rules.
     #[must_use]
     pub fn guarded_by(self, tables: &Tables) -> Self {
         let Self { relations, routines, settings, roles, guarded: _, guarded_names: _ } = self;
