@@ -7,19 +7,16 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use std::future::Future;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+#[path = "support/catalog.rs"]
+mod support;
 
-use orgguard::catalog::{Health, Policies};
-use orgguard::cli::{READER_STACK, Throwaway};
-use orgguard::config::{self, Overrides};
-use orgguard::serve::{self, Admin, Live, Readiness};
-use orgguard::telemetry::Telemetry;
+use std::net::SocketAddr;
+
+use orgguard::catalog::Health;
+use support::{Guard, NEVER, assert_refused, assert_runs, connect, refused, run, server, until};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::NoTls;
 
 const TENANT: &str = "11111111-1111-4111-8111-111111111111";
 
@@ -28,135 +25,11 @@ CREATE TABLE base (organization_id uuid, deleted_at timestamptz, name text);
 CREATE TABLE org_products (id int) INHERITS (base);
 CREATE TABLE org_events (organization_id uuid, deleted_at timestamptz, at date)
   PARTITION BY RANGE (at);
+CREATE TABLE notes (name text);
 CREATE TABLE plain (organization_id uuid, deleted_at timestamptz, name text);
 CREATE VIEW harmless AS SELECT name FROM plain;
 CREATE FUNCTION tally() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.plain';
 CREATE ROLE app LOGIN SUPERUSER";
-
-/// How long anything may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Longer than the test: nothing here is seen by the interval.
-const NEVER: &str = "1h";
-
-fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .thread_stack_size(READER_STACK)
-        .build()
-        .unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE * 4, test).await.unwrap() });
-}
-
-async fn connect(address: SocketAddr) -> Client {
-    let dsn = format!("host={} port={} user=app dbname=postgres", address.ip(), address.port());
-    let (client, driver) = tokio_postgres::connect(&dsn, NoTls).await.unwrap();
-    tokio::spawn(driver);
-    client
-}
-
-async fn server() -> (Throwaway, Client) {
-    let server = tokio::task::spawn_blocking(|| Throwaway::start().unwrap()).await.unwrap();
-    let dsn = server.connection_string();
-    let (client, driver) = tokio_postgres::connect(&dsn, NoTls).await.unwrap();
-    tokio::spawn(driver);
-    client.batch_execute(SCHEMA).await.unwrap();
-    (server, client)
-}
-
-/// A guard in this process.
-struct Guard {
-    address: SocketAddr,
-    admin: SocketAddr,
-    policies: Policies,
-    telemetry: Telemetry,
-    _tasks: JoinSet<()>,
-}
-
-impl Guard {
-    async fn start(mode: &str, upstream: SocketAddr, catalog: SocketAddr, refresh: &str) -> Self {
-        let text = format!(
-            "mode = \"{mode}\"\nlisten = \"127.0.0.1:0\"\nupstream = \"{upstream}\"\n\
-             [catalog]\ndsn = \"host={} port={} user=app dbname=postgres\"\nrefresh = \"{refresh}\"\n",
-            catalog.ip(),
-            catalog.port(),
-        );
-        let config = config::parse(&text, &Overrides::default()).unwrap();
-        let config = Arc::new(config);
-        let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy)).unwrap();
-        let readiness = Readiness::default();
-        let policies = Policies::of(&config);
-        let mut tasks = JoinSet::new();
-        let admin = Admin {
-            telemetry: telemetry.clone(),
-            readiness: readiness.clone(),
-            upstream: config.upstream.clone(),
-            policies: policies.clone(),
-            live: Live::of(&config),
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let admin_address = listener.local_addr().unwrap();
-        tasks.spawn(async { admin.serve(listener).await.unwrap() });
-        let serving = serve::serve(
-            config,
-            telemetry.clone(),
-            readiness.clone(),
-            policies.clone(),
-            std::future::pending(),
-        );
-        tasks.spawn(async { serving.await.unwrap() });
-        let address = tokio::select! {
-            address = readiness.listening() => address,
-            ended = tasks.join_next() => panic!("not served: {ended:?}"),
-        };
-        Self { address, admin: admin_address, policies, telemetry, _tasks: tasks }
-    }
-
-    fn metric(&self, line: &str) -> Option<String> {
-        let text = String::from_utf8(self.telemetry.render().unwrap()).unwrap();
-        let found = text.lines().find_map(|found| found.strip_prefix(&format!("{line} ")));
-        found.map(str::to_owned)
-    }
-
-    async fn ready(&self) -> (u16, String) {
-        let address = self.admin;
-        tokio::task::spawn_blocking(move || {
-            let agent: ureq::Agent =
-                ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let mut answer = agent.get(format!("http://{address}/readyz")).call().unwrap();
-            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
-        })
-        .await
-        .unwrap()
-    }
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let patience = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < patience, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// The rule that refused a statement; `None` if it ran.
-async fn refused(client: &Client, sql: &str) -> Option<String> {
-    let error = client.simple_query(sql).await.err()?;
-    let error = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error}"));
-    assert_eq!(error.code().code(), "42501", "{sql}: {error:?}");
-    Some(error.detail().unwrap().to_owned())
-}
-
-async fn assert_refused(client: &Client, sql: &str, rule: &str) {
-    let detail = refused(client, sql).await;
-    assert!(detail.as_ref().is_some_and(|it| it.contains(rule)), "{sql}: {detail:?}");
-}
-
-async fn assert_runs(client: &Client, sql: &str) {
-    assert_eq!(refused(client, sql).await, None, "{sql}");
-}
 
 /// A statement over a relation that is not bound, and the same bound to the tenant.
 fn open(relation: &str) -> String {
@@ -170,7 +43,7 @@ fn bound(relation: &str) -> String {
 #[test]
 fn what_is_made_beside_the_guard_is_guarded_when_it_is_first_named() {
     run(async {
-        let (server, owner) = server().await;
+        let (server, owner) = server(SCHEMA).await;
         let guard = Guard::start("enforce", server.address(), server.address(), NEVER).await;
         let client = connect(guard.address).await;
         assert_runs(&client, &open("plain")).await;
@@ -199,7 +72,7 @@ fn what_is_made_beside_the_guard_is_guarded_when_it_is_first_named() {
 #[test]
 fn what_changes_beside_the_guard_is_seen_within_the_interval() {
     run(async {
-        let (server, owner) = server().await;
+        let (server, owner) = server(SCHEMA).await;
         let guard = Guard::start("enforce", server.address(), server.address(), "50ms").await;
         let client = connect(guard.address).await;
         let prepared = client.prepare("SELECT name FROM harmless").await.unwrap();
@@ -230,23 +103,33 @@ fn what_changes_beside_the_guard_is_seen_within_the_interval() {
 #[test]
 fn what_is_made_through_the_guard_is_known_at_once() {
     run(async {
-        let (server, _owner) = server().await;
+        let (server, _owner) = server(SCHEMA).await;
         let guard = Guard::start("enforce", server.address(), server.address(), NEVER).await;
         let (client, other) = (connect(guard.address).await, connect(guard.address).await);
-        assert_runs(&other, "SELECT name FROM plain").await;
-        // `base` is guarded for its child's sake, and so are its other children.
-        assert_runs(&client, "ALTER TABLE plain INHERIT base").await;
-        assert_refused(&other, "SELECT name FROM plain", "unbound-tenant").await;
-        assert_runs(&client, "ALTER TABLE plain NO INHERIT base").await;
-        assert_runs(&other, "SELECT name FROM plain").await;
+        // The column is the guarded table's own as long as `notes` has none of this name.
+        let sql = format!(
+            "SELECT id FROM org_products WHERE deleted_at IS NULL \
+             AND EXISTS (SELECT FROM notes WHERE organization_id = '{TENANT}')"
+        );
+        let (add, drop) = (
+            "ALTER TABLE notes ADD COLUMN organization_id uuid",
+            "ALTER TABLE notes DROP COLUMN organization_id",
+        );
+        assert_runs(&other, &sql).await;
+        assert_runs(&client, add).await;
+        assert_refused(&other, &sql, "unbound-tenant").await;
+        assert_runs(&client, drop).await;
+        assert_runs(&other, &sql).await;
 
         // Within a block it is committed first, and seen by others then; extended protocol too.
         client.execute("BEGIN", &[]).await.unwrap();
-        client.execute("ALTER TABLE plain INHERIT base", &[]).await.unwrap();
+        client.execute(add, &[]).await.unwrap();
         client.execute("COMMIT", &[]).await.unwrap();
-        assert_refused(&other, "SELECT name FROM plain", "unbound-tenant").await;
-        client.execute("ALTER TABLE plain NO INHERIT base", &[]).await.unwrap();
-        assert_runs(&other, "SELECT name FROM plain").await;
+        assert_refused(&other, &sql, "unbound-tenant").await;
+        client.execute(drop, &[]).await.unwrap();
+        assert_runs(&other, &sql).await;
+        // What makes a table one of a guarded family is DDL on that family.
+        assert_refused(&client, "ALTER TABLE plain INHERIT base", "guarded-ddl").await;
         assert_runs(&client, "CREATE TABLE made (a int); INSERT INTO plain VALUES (NULL)").await;
         assert_runs(&other, "SELECT * FROM made").await;
     });
@@ -255,7 +138,7 @@ fn what_is_made_through_the_guard_is_known_at_once() {
 #[test]
 fn a_lost_connection_leaves_the_last_catalogue_in_force() {
     run(async {
-        let (server, owner) = server().await;
+        let (server, owner) = server(SCHEMA).await;
         let mut way = Way::open(server.address()).await;
         let guard = Guard::start("enforce", server.address(), way.address, NEVER).await;
         let client = connect(guard.address).await;
@@ -297,7 +180,7 @@ fn a_lost_connection_leaves_the_last_catalogue_in_force() {
 #[test]
 fn a_catalogue_that_was_never_read_knows_nothing() {
     run(async {
-        let (server, _owner) = server().await;
+        let (server, _owner) = server(SCHEMA).await;
         let mut way = Way::open(server.address()).await;
         way.close().await;
         let guard = Guard::start("enforce", server.address(), way.address, NEVER).await;
@@ -327,7 +210,7 @@ fn a_catalogue_that_was_never_read_knows_nothing() {
 #[test]
 fn a_session_of_another_database_is_refused() {
     run(async {
-        let (server, _owner) = server().await;
+        let (server, _owner) = server(SCHEMA).await;
         let guard = Guard::start("enforce", server.address(), server.address(), NEVER).await;
         let address = guard.address;
         let dsn =

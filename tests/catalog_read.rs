@@ -11,7 +11,10 @@ use std::hash::RandomState;
 use orgguard::catalog::{Snapshot, read};
 use orgguard::cli::Throwaway;
 use orgguard::config::{self, Overrides};
-use orgguard::policy::{Catalog, CatalogRelation, RelationKind, RelationName};
+use orgguard::policy::{
+    Catalog, CatalogReference, CatalogRelation, CatalogRule, CatalogTrigger, CatalogUnique, Found,
+    RelationKind, RelationName, Settings, Write,
+};
 use tokio_postgres::{Client, NoTls};
 
 const SCHEMA: &str = r#"
@@ -38,7 +41,17 @@ CREATE TABLE other_base (a int);
 CREATE TABLE archived_products (reason text) INHERITS (org_products, other_base);
 CREATE TABLE other_sibling () INHERITS (other_base);
 
+CREATE TABLE members (organization_id uuid
+  REFERENCES organizations ON DELETE CASCADE ON UPDATE SET NULL, email text,
+  CONSTRAINT one_email UNIQUE (organization_id, email));
+CREATE UNIQUE INDEX shouted ON members (upper(email));
+CREATE UNIQUE INDEX some_emails ON members (email) INCLUDE (organization_id) WHERE email <> '';
+ALTER ROLE ALL SET search_path = public, shop;
+ALTER DATABASE postgres SET row_security = off;
 CREATE TABLE ruled (a int);
+CREATE TABLE ruled_too (a int);
+CREATE RULE "off" AS ON DELETE TO ruled_too DO INSTEAD NOTHING;
+ALTER TABLE ruled_too DISABLE RULE "off";
 CREATE RULE "also" AS ON INSERT TO ruled DO ALSO NOTHING;
 CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE TRIGGER t BEFORE INSERT ON org_events FOR EACH ROW EXECUTE FUNCTION quiet();
@@ -54,6 +67,9 @@ CREATE SERVER elsewhere FOREIGN DATA WRAPPER postgres_fdw;
 CREATE FOREIGN TABLE far (organization_id uuid) SERVER elsewhere;
 CREATE TEMPORARY TABLE passing (a int);
 CREATE ROLE nobody_special LOGIN;
+CREATE ROLE bent LOGIN;
+ALTER ROLE bent SET role = 'nobody_special';
+ALTER ROLE bent IN DATABASE template1 SET session_replication_role = 'replica';
 "#;
 
 async fn connect(server: &Throwaway, user: &str) -> Client {
@@ -96,13 +112,23 @@ async fn what_is_read() {
     assert_eq!(relation(&catalog, "public", "far").kind, RelationKind::Foreign);
     assert_eq!(relation(&catalog, "public", "far").columns.len(), 1);
     let organizations = relation(&catalog, "public", "organizations");
-    assert_eq!(organizations.referenced_by, [full("public", "org_products")]);
-    for (name, is) in [("ruled", true), ("org_events", true), ("org_products", false)] {
-        assert_eq!(relation(&catalog, "public", name).has_rules_or_triggers, is, "{name}");
-    }
-    let cloned = relation(&catalog, "public", "events_2026_one_0");
-    assert!(cloned.has_rules_or_triggers, "a partition has its parent's trigger");
-    assert!(catalog.find(None, "passing", &["public".into(), "pg_temp".into()]).is_none());
+    let reference = |table: &str, on_delete, on_update| CatalogReference {
+        table: full("public", table),
+        columns: vec!["id".into()],
+        on_delete,
+        on_update,
+    };
+    assert_eq!(
+        organizations.references,
+        [
+            reference("org_products", None, None),
+            reference("members", Some(Write::Delete), Some(Write::Update)),
+        ]
+    );
+    rules_and_triggers(&catalog);
+    roles(&catalog);
+    let path = ["public".into(), "pg_temp".into()];
+    assert_eq!(catalog.find(None, "passing", &path), Found::None);
 
     assert_eq!(read(&client, tables, &hasher).await.unwrap().digest, digest);
     for change in [
@@ -111,6 +137,9 @@ async fn what_is_read() {
         "ALTER TABLE other_sibling NO INHERIT other_base",
         "ALTER FUNCTION shop.total(int) VOLATILE",
         "ALTER TABLE ruled ALTER a SET DEFAULT 3",
+        "ALTER TABLE org_events DISABLE TRIGGER t",
+        "ALTER ROLE nobody_special SET work_mem = '8MB'",
+        "CREATE UNIQUE INDEX another ON ruled (a)",
     ] {
         let before = read(&client, tables, &hasher).await.unwrap().digest;
         owner.batch_execute(change).await.unwrap();
@@ -150,7 +179,58 @@ fn views(catalog: &Catalog) {
     let kept = relation(catalog, "public", "kept");
     assert_eq!(kept.kind, RelationKind::MaterializedView);
     assert!(kept.definition.as_deref().unwrap().contains("public.org_products"));
-    assert!(!live.has_rules_or_triggers, "a view's own rule is its definition");
+    assert_eq!(live.rules, [], "a view's own rule is its definition");
+}
+
+fn rules_and_triggers(catalog: &Catalog) {
+    let also = CatalogRule { name: "also".into(), write: Write::Insert };
+    assert_eq!(relation(catalog, "public", "ruled").rules, [also]);
+    assert_eq!(relation(catalog, "public", "ruled_too").rules, [], "it is disabled");
+    let trigger = CatalogTrigger {
+        name: "t".into(),
+        routine: full("public", "quiet"),
+        writes: vec![Write::Insert],
+    };
+    // A partition has its parent's.
+    for name in ["org_events", "events_2026_one_0"] {
+        assert_eq!(
+            relation(catalog, "public", name).triggers,
+            std::slice::from_ref(&trigger),
+            "{name}"
+        );
+    }
+    assert_eq!(relation(catalog, "public", "org_products").triggers, [], "foreign keys are not");
+    let [quiet] = catalog.routines("quiet") else { panic!("one routine") };
+    assert_eq!(quiet.body.as_deref(), Some("BEGIN RETURN NEW; END"));
+    let unique = |name: &str, columns: Option<&[&str]>, is_whole| CatalogUnique {
+        name: name.into(),
+        columns: columns.map(|all| all.iter().map(|&column| column.into()).collect()),
+        is_whole,
+    };
+    assert_eq!(
+        relation(catalog, "public", "members").unique,
+        [
+            unique("one_email", Some(&["organization_id", "email"]), true),
+            unique("shouted", None, true),
+            unique("some_emails", Some(&["email"]), false),
+        ]
+    );
+}
+
+fn roles(catalog: &Catalog) {
+    let path = |schemas: &[&str]| Settings {
+        search_path: schemas.iter().map(|&schema| schema.into()).collect(),
+        ..Settings::default()
+    };
+    let broken = |role: &str, settings: &Settings| {
+        let names = catalog.broken_pins(role, settings).map(|setting| setting.name.to_string());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(broken("nobody_special", &path(&["public"])), "search_path, row_security");
+    assert_eq!(broken("nobody_special", &path(&["public", "shop"])), "row_security");
+    assert_eq!(broken("bent", &path(&["public", "shop"])), "role, row_security");
+    assert!(catalog.is_on_path("bent", &["$user".into()]));
+    assert!(!catalog.is_on_path("shop", &["$user".into(), "public".into()]));
 }
 
 fn families(catalog: &Catalog) {

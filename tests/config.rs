@@ -1,5 +1,10 @@
 //! The configuration files that ship with orgguard, and what is said about wrong ones.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::assertions_on_constants,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::path::Path;
 use std::time::Duration;

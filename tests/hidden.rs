@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use orgguard::analyze::{Arguments, SessionTenant, plan};
 use orgguard::policy::{
-    Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, Policy, RelationKind, RelationName,
+    Catalog, CatalogColumn, CatalogReference, CatalogRelation, CatalogRoutine, CatalogRule,
+    CatalogTrigger, CatalogUnique, Policy, RelationKind, RelationName, Write,
 };
 
 fn name(name: &str) -> RelationName {
@@ -25,7 +26,6 @@ fn name(name: &str) -> RelationName {
 
 fn relation(kind: RelationKind, columns: &[&str], definition: Option<&str>) -> CatalogRelation {
     CatalogRelation {
-        kind,
         columns: columns
             .iter()
             .map(|column| CatalogColumn {
@@ -36,9 +36,7 @@ fn relation(kind: RelationKind, columns: &[&str], definition: Option<&str>) -> C
             })
             .collect(),
         definition: definition.map(Into::into),
-        family: Vec::new(),
-        referenced_by: Vec::new(),
-        has_rules_or_triggers: false,
+        ..CatalogRelation::of(kind)
     }
 }
 
@@ -104,8 +102,9 @@ fn policy() -> Policy {
         is_volatile: false,
         body: body.map(Into::into),
         extension: extension.map(Into::into),
+        settings: Vec::new(),
     };
-    let routines = HashMap::from([
+    let mut routines = HashMap::from([
         ("tax".into(), vec![routine(Some("SELECT $1 * 0.19"), "sql", None)]),
         (
             "all_names".into(),
@@ -117,15 +116,209 @@ fn policy() -> Policy {
         // An overload beside a routine of PostgreSQL's own.
         ("lower".into(), vec![routine(None, "plpgsql", None)]),
     ]);
+    set_off(&mut relations, &mut routines);
     let policy = cases::standard_policy();
-    let catalog = Catalog::new(relations, routines, &policy.tables);
+    let roles = ["app".into()].into_iter().collect();
+    let catalog = Catalog::new(relations, routines, &policy.tables).with_roles(Vec::new(), roles);
     Policy { catalog: Some(Arc::new(catalog)), ..policy }
 }
 
+/// Tables whose writes set off more than themselves.
+fn set_off(
+    relations: &mut HashMap<RelationName, CatalogRelation>,
+    routines: &mut HashMap<Box<str>, Vec<CatalogRoutine>>,
+) {
+    use RelationKind::Table;
+    let columns = ["id", "organization_id", "name", "deleted_at"];
+    for own in [
+        "org_rules",
+        "org_audit",
+        "org_touch",
+        "org_plant",
+        "org_child",
+        "org_upsert",
+        "org_whole",
+        "part",
+    ] {
+        relations.insert(name(own), relation(Table, &columns, None));
+    }
+    for own in ["parent", "grandparent", "log", "log_fed", "twice"] {
+        relations.insert(name(own), relation(Table, &["id", "name"], None));
+    }
+    for schema in ["app", "shadow"] {
+        let twice = RelationName { schema: schema.into(), name: "twice".into() };
+        relations.insert(twice, relation(Table, &["id"], None));
+    }
+    let mut change = |own: &str, change: &dyn Fn(&mut CatalogRelation)| {
+        change(relations.get_mut(&name(own)).unwrap());
+    };
+    change("org_rules", &|it| {
+        it.rules = vec![CatalogRule { name: "also".into(), write: Write::Update }];
+    });
+    let trigger = |routine: &str, writes: &[Write]| CatalogTrigger {
+        name: "t".into(),
+        routine: name(routine),
+        writes: writes.to_vec(),
+    };
+    let all = [Write::Insert, Write::Update, Write::Delete];
+    change("org_audit", &|it| it.triggers = vec![trigger("opaque", &[Write::Delete])]);
+    change("log_fed", &|it| it.triggers = vec![trigger("opaque", &[Write::Truncate])]);
+    change("org_touch", &|it| {
+        it.triggers = vec![trigger("touch", &all), trigger("logs", &all)];
+    });
+    change("org_plant", &|it| it.triggers = vec![trigger("plant", &all)]);
+    change("part", &|it| {
+        it.triggers = vec![trigger("bent", &[Write::Insert])];
+        it.family = vec![name("org_whole")];
+    });
+    change("org_whole", &|it| it.family = vec![name("part")]);
+    let reference = |table: &str, on_delete, on_update| CatalogReference {
+        table: name(table),
+        columns: vec!["id".into()],
+        on_delete,
+        on_update,
+    };
+    change("parent", &|it| {
+        it.references = vec![reference("org_child", Some(Write::Delete), Some(Write::Update))];
+    });
+    change("grandparent", &|it| {
+        it.references = vec![reference("parent", Some(Write::Delete), None)]
+    });
+    change("plans", &|it| it.references = vec![reference("org_child", None, None)]);
+    change("org_products", &|it| {
+        it.references = vec![reference("org_audit", Some(Write::Delete), None)];
+    });
+    let unique = |name: &str, columns: &[&str]| CatalogUnique {
+        name: name.into(),
+        columns: Some(columns.iter().map(|&column| column.into()).collect()),
+        is_whole: true,
+    };
+    change("org_upsert", &|it| {
+        it.unique = vec![unique("own", &["organization_id", "name"]), unique("all", &["name"])];
+    });
+    let trigger_body = |body: &str| CatalogRoutine {
+        schema: "public".into(),
+        language: "plpgsql".into(),
+        is_volatile: true,
+        body: Some(body.into()),
+        extension: None,
+        settings: Vec::new(),
+    };
+    for (own, body) in [
+        ("touch", "BEGIN NEW.name := upper(NEW.name); RETURN NEW; END"),
+        ("logs", "BEGIN INSERT INTO log VALUES (NEW.id, TG_OP); RETURN NEW; END"),
+        ("plant", "BEGIN NEW.organization_id := NEW.id; RETURN NEW; END"),
+        ("reads", "BEGIN NEW.name := (SELECT max(name) FROM org_products); RETURN NEW; END"),
+    ] {
+        routines.insert(own.into(), vec![trigger_body(body)]);
+    }
+    let bent = CatalogRoutine {
+        settings: vec!["search_path".into()],
+        ..trigger_body("BEGIN RETURN NEW; END")
+    };
+    routines.insert("bent".into(), vec![bent]);
+}
+
+const OPAQUE: &str = "refuse opaque-sql";
+
+#[test]
+fn what_a_write_sets_off() {
+    let bound = "WHERE organization_id = $A AND deleted_at IS NULL";
+    // A rule is for one kind of write.
+    assert_eq!(said(&format!("UPDATE org_rules SET name = 'x' {bound}")), HIDDEN);
+    assert_eq!(said(&format!("DELETE FROM org_rules {bound}")), "admit");
+    // A trigger's routine counts as called.
+    assert_eq!(said(&format!("DELETE FROM org_audit {bound}")), OPAQUE);
+    assert_eq!(said(&format!("UPDATE org_audit SET name = 'x' {bound}")), "admit");
+    assert_eq!(said(&format!("UPDATE org_touch SET name = 'x' {bound}")), "admit");
+    assert_eq!(said(&format!("UPDATE org_plant SET name = 'x' {bound}")), OPAQUE);
+    let insert = "(id, organization_id) VALUES ('1', $A)";
+    assert_eq!(said(&format!("INSERT INTO org_plant {insert}")), OPAQUE);
+    // That of a partition, which changes a setting.
+    assert_eq!(said(&format!("INSERT INTO org_whole {insert}")), OPAQUE);
+    // A delete that a foreign key makes.
+    assert_eq!(said(&format!("DELETE FROM org_products {bound}")), OPAQUE);
+    assert_eq!(said("TRUNCATE log_fed"), OPAQUE);
+    assert_eq!(said("TRUNCATE log, log_fed"), OPAQUE);
+    assert_eq!(said("TRUNCATE log"), "admit");
+    assert_eq!(said("COPY log FROM STDIN"), "admit");
+}
+
+#[test]
+fn foreign_keys_that_reach_guarded_tables() {
+    assert_eq!(said("DELETE FROM parent WHERE id = '1'"), HIDDEN);
+    assert_eq!(said("DELETE FROM grandparent WHERE id = '1'"), HIDDEN);
+    assert_eq!(said("DELETE FROM plans WHERE code = '1'"), "admit");
+    assert_eq!(said("UPDATE parent SET id = '2' WHERE id = '1'"), HIDDEN);
+    assert_eq!(said("UPDATE parent SET name = '2' WHERE id = '1'"), "admit");
+    assert_eq!(said("UPDATE grandparent SET id = '2'"), "admit");
+    assert_eq!(said("INSERT INTO parent VALUES ('1', 'x')"), "admit");
+}
+
+#[test]
+fn what_the_configuration_vouches_for() {
+    let mut policy = policy();
+    policy.routines.allowed = ["public.opaque".into()].into_iter().collect();
+    policy.routines.rules = ["org_rules.also".into()].into_iter().collect();
+    policy.tables.cascades = vec!["parent".into()];
+    for sql in [
+        "DELETE FROM org_audit WHERE organization_id = $A AND deleted_at IS NULL",
+        "UPDATE org_rules SET name = 'x' WHERE organization_id = $A AND deleted_at IS NULL",
+        "DELETE FROM parent WHERE id = '1'",
+    ] {
+        assert_eq!(said_under(sql, &policy), "admit", "{sql}");
+    }
+    assert_eq!(said_under("DELETE FROM grandparent WHERE id = '1'", &policy), HIDDEN);
+}
+
+#[test]
+fn tables_named_by_utility_statements() {
+    assert_eq!(said("COPY events_2026 TO STDOUT"), "refuse guarded-copy");
+    assert_eq!(said("COPY public.events_2026 (name) FROM STDIN"), "refuse guarded-copy");
+    assert_eq!(said("TRUNCATE events_2026"), "refuse guarded-ddl");
+    for sql in ["COPY nobody_knows TO STDOUT", "COPY m_names TO STDOUT", "COPY v_plans FROM STDIN"]
+    {
+        assert_eq!(said(sql), HIDDEN, "{sql}");
+    }
+    assert_eq!(said("TRUNCATE TABLE ONLY nobody_knows"), HIDDEN);
+    assert_eq!(said("COPY public.plans (code) TO STDOUT"), "admit");
+    assert_eq!(said("TRUNCATE public.plans, log RESTART IDENTITY"), "admit");
+}
+
+#[test]
+fn a_name_of_several_schemas_must_be_qualified() {
+    // `"$user"` is another schema for each role: `app` is one, `shadow` is none.
+    assert_eq!(said("SELECT id FROM twice"), HIDDEN);
+    assert_eq!(said("INSERT INTO twice VALUES ('1')"), HIDDEN);
+    assert_eq!(said("SELECT id FROM public.twice"), "admit");
+    assert_eq!(said("SELECT id FROM shadow.twice"), "admit");
+}
+
+#[test]
+fn an_upsert_is_bound_by_the_index_that_finds_its_row() {
+    let upsert = |arbiter: &str| {
+        said(&format!(
+            "INSERT INTO org_upsert AS u (id, organization_id, name) VALUES ('1', $A, 'x') \
+             ON CONFLICT {arbiter} DO UPDATE SET name = 'x' WHERE u.deleted_at IS NULL"
+        ))
+    };
+    assert_eq!(upsert("(organization_id, name)"), "admit");
+    assert_eq!(upsert("ON CONSTRAINT own"), "admit");
+    assert_eq!(upsert("ON CONSTRAINT \"all\""), "refuse unguarded-conflict");
+    assert_eq!(upsert("(name)"), "refuse unguarded-conflict");
+    // There is no such index.
+    assert_eq!(upsert("(organization_id, id)"), "refuse unguarded-conflict");
+    assert_eq!(upsert("ON CONSTRAINT nobody"), "refuse unguarded-conflict");
+}
+
 fn said(sql: &str) -> String {
+    said_under(sql, &policy())
+}
+
+fn said_under(sql: &str, policy: &Policy) -> String {
     let sql = sql.replace("$A", &format!("'{}'", cases::TENANT));
     let tenant = cases::tenant();
-    let verdicts: Vec<_> = plan(&sql, &policy())
+    let verdicts: Vec<_> = plan(&sql, policy)
         .statements()
         .iter()
         .map(|one| one.settle(SessionTenant::Known(&tenant), Arguments::Values(&[])))

@@ -12,6 +12,7 @@
     clippy::print_stderr,
     clippy::wildcard_enum_match_arm,
     clippy::expect_used,
+    clippy::cast_possible_truncation,
     reason = "a test may stop at the first surprise"
 )]
 

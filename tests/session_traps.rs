@@ -159,7 +159,7 @@ fn trap_10_no_verdict_is_kept_with_a_plan() {
         let fenced = a.query(&fence("OFFSET 0"));
         assert!(!fenced.contains(&"E 42501".to_owned()), "{fenced:?}");
         passes(&a.query(&format!("{} AND name = 'x'::varchar(3)", own(A))));
-        refused(&a.query(&format!("SELECT name FROM org_products WHERE organization_id::varchar(2) = '11' AND deleted_at IS NULL")));
+        refused(&a.query("SELECT name FROM org_products WHERE organization_id::varchar(2) = '11' AND deleted_at IS NULL"));
     }
     // The path of a session changes what a name means: only the configured ones are taken.
     refused(&a.query("SET search_path TO shop"));

@@ -354,12 +354,10 @@ struct Tally {
 impl Tally {
     fn add(&mut self, name: &str, outcome: &Value) {
         for (what, value) in outcome.as_object().unwrap() {
-            match value {
-                Value::Array(problems) => {
-                    self.problems
-                        .extend(problems.iter().map(|problem| format!("{name}: {problem}")));
-                }
-                number => *self.counts.entry(what.clone()).or_default() += number.as_u64().unwrap(),
+            if let Some(problems) = value.as_array() {
+                self.problems.extend(problems.iter().map(|problem| format!("{name}: {problem}")));
+            } else {
+                *self.counts.entry(what.clone()).or_default() += value.as_u64().unwrap();
             }
         }
     }

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 
 use orgguard::analyze::plan;
 use orgguard::config::{self, Config, Overrides};
+use orgguard::policy::{Overlay, Policy};
 use orgguard::session::{Planned, Planner};
 
 pub(crate) const A: &str = "11111111-1111-4111-8111-111111111111";
@@ -44,12 +45,21 @@ fn planned(text: &str) -> Arc<Planned> {
 }
 
 impl Planner for Plain {
-    fn plan(&self, text: &str) -> Option<Arc<Planned>> {
-        Some(KNOWN.get(text).map_or_else(|| planned(text), Arc::clone))
+    fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>> {
+        Some(self.plan_now(text, overlay))
     }
 
-    fn is_current(&self, _: &Planned) -> bool {
-        true
+    fn plan_now(&self, text: &str, overlay: &Overlay) -> Arc<Planned> {
+        if let (true, Some(known)) = (overlay.is_empty(), KNOWN.get(text)) {
+            return Arc::clone(known);
+        }
+        let policy = (*SHOP.policy).clone();
+        let policy = Policy { overlay: Arc::new(overlay.clone()), ..policy };
+        Arc::new(Planned::new(text.into(), plan(text, &policy), 0).under(overlay.version()))
+    }
+
+    fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
+        planned.overlay() == overlay.version()
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) fn run(data: &[u8]) {
         modes: SessionModes::uniform(Mode::Enforce),
         tenant: TenantRules { rebinding, ..SHOP.tenant.clone() },
         tenant_type: SHOP.policy.tenant_type,
+        mask_errors: SHOP.mask_errors,
         dry_run: false,
         settings: SHOP.policy.settings.clone(),
         statements: 16,

@@ -1,6 +1,8 @@
 //! What the analysis knows of one statement: its references, the facts that hold for the rows of
 //! each, and the obligations that they owe. Built once, tenant-free; solved for each tenant.
 
+use std::collections::HashMap;
+
 use crate::sql::Span;
 
 pub(super) type ReferenceId = usize;
@@ -398,6 +400,30 @@ impl Graph {
 
     /// Whether a reference has a column of this name.
     pub(super) fn has(&self, reference: ReferenceId, name: &str) -> Has {
+        self.has_among(reference, name, &mut HashMap::new())
+    }
+
+    /// The same, where some references have been asked already: a query may be used many times.
+    fn has_among(
+        &self,
+        reference: ReferenceId,
+        name: &str,
+        asked: &mut HashMap<ReferenceId, Has>,
+    ) -> Has {
+        if let Some(known) = asked.get(&reference) {
+            return *known;
+        }
+        let has = self.has_newly(reference, name, asked);
+        asked.insert(reference, has);
+        has
+    }
+
+    fn has_newly(
+        &self,
+        reference: ReferenceId,
+        name: &str,
+        asked: &mut HashMap<ReferenceId, Has>,
+    ) -> Has {
         let Some(reference) = self.references.get(reference) else {
             return Has::Maybe;
         };
@@ -414,12 +440,18 @@ impl Graph {
             }
             Source::Guarded(_) | Source::Unknown => Has::Maybe,
             Source::Output(output) | Source::Recursion(output) => {
-                self.output_has(*output, &reference.aliases, name)
+                self.output_has(*output, &reference.aliases, name, asked)
             }
         }
     }
 
-    fn output_has(&self, output: OutputId, aliases: &[Box<str>], name: &str) -> Has {
+    fn output_has(
+        &self,
+        output: OutputId,
+        aliases: &[Box<str>],
+        name: &str,
+        asked: &mut HashMap<ReferenceId, Has>,
+    ) -> Has {
         let Some(found) = self.outputs.get(output) else {
             return Has::Maybe;
         };
@@ -437,7 +469,9 @@ impl Graph {
                 }
                 ArmColumn::One { name: None, term: _ } => best = best.max(Has::Maybe),
                 ArmColumn::One { .. } => {}
-                ArmColumn::Rest(reference) => best = best.max(self.has(*reference, name)),
+                ArmColumn::Rest(reference) => {
+                    best = best.max(self.has_among(*reference, name, asked))
+                }
             }
         }
         if aliases.is_empty() && found.names.is_empty() { best } else { best.min(Has::Maybe) }

@@ -16,10 +16,9 @@ impl<T: Truth> Solver<'_, T> {
         let Some(live) = guarded.live.as_deref().filter(|_| found.aliases.is_empty()) else {
             return false;
         };
-        self.graph.columns.iter().enumerate().any(|(column, own)| {
-            own.reference == reference
-                && *own.name == *live
-                && self.is_null(found.context, column, all_contexts)
+        self.index.columns(reference).iter().any(|column| {
+            self.graph.columns.get(*column).is_some_and(|own| *own.name == *live)
+                && self.is_null(found.context, *column, all_contexts)
         })
     }
 
@@ -27,6 +26,9 @@ impl<T: Truth> Solver<'_, T> {
         let mut masked: Vec<ReferenceId> = Vec::new();
         let mut next = Some(context);
         while let Some((id, found)) = next.and_then(|id| Some((id, self.graph.contexts.get(id)?))) {
+            if !self.index.spend(found.facts.len()) {
+                return false;
+            }
             let visible = |fact: &&Fact| all_contexts || !self.mentions(fact, &masked);
             let here = || found.facts.iter().filter(visible);
             if here().any(|fact| says_null(fact, column)) {

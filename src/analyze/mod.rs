@@ -16,11 +16,13 @@ mod graph;
 mod judge;
 mod live;
 mod plan;
+mod push;
 mod reader;
 mod settle;
 mod shortcut;
 mod solve;
 mod statement;
+mod touched;
 mod twice;
 mod verdict;
 

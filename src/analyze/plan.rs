@@ -15,7 +15,7 @@ use super::solve::{Solver, Truth as _};
 use super::statement::{self, Outline};
 use super::twice::{self, Disagreement, Planned};
 use super::verdict::{Advice, Rule, Verdict, Violation};
-use crate::policy::Policy;
+use crate::policy::{Policy, SchemaChange};
 use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
@@ -114,6 +114,8 @@ pub struct StatementPlan {
     /// What is enough for every obligation, if anything is.
     shortcut: Option<Shortcut>,
     unknown_relation: bool,
+    /// What it does to the names of relations.
+    schema_change: Option<SchemaChange>,
     pub(super) may_set_tenant: bool,
     copy: Option<Arc<CopyPlan>>,
 }
@@ -170,6 +172,21 @@ impl StatementPlan {
     #[must_use]
     pub const fn unknown_relation(&self) -> bool {
         self.unknown_relation
+    }
+
+    /// What it does to the names of relations, if it succeeds.
+    #[must_use]
+    pub const fn schema_change(&self) -> Option<&SchemaChange> {
+        self.schema_change.as_ref()
+    }
+
+    /// Whether another plan of the same text, made under another policy or catalogue, says just the
+    /// same: then what was settled under it still holds.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        // The derived text has every field of every part, and is only compared where a catalogue
+        // has changed.
+        format!("{self:?}") == format!("{other:?}")
     }
 
     /// How the rows that it copies into a guarded table are judged, if it does.
@@ -256,6 +273,29 @@ pub fn plan(text: &str, policy: &Policy) -> Plan {
     Plan { statements, comment, disagreement }
 }
 
+/// A later statement of a text sees what an earlier one has made.
+pub(super) fn plan_in_turn(
+    text: &str,
+    statements: &[Statement],
+    policy: &Policy,
+    reader: Reader,
+) -> Vec<StatementPlan> {
+    let mut later: Option<Policy> = None;
+    let mut plans = Vec::with_capacity(statements.len());
+    for statement in statements {
+        let policy = later.as_ref().unwrap_or(policy);
+        let schema_change = sql::schema_change(text, statement, &policy.limits);
+        let plan = plan_statement(statement, policy, reader);
+        if let Some(change) = &schema_change {
+            let mut own = policy.clone();
+            Arc::make_mut(&mut own.overlay).apply(change);
+            later = Some(own);
+        }
+        plans.push(StatementPlan { schema_change, ..plan });
+    }
+    plans
+}
+
 /// A text of which nothing may be believed.
 pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> StatementPlan {
     let violation = Violation {
@@ -276,6 +316,7 @@ pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> Stateme
         provable: Vec::new(),
         shortcut: None,
         unknown_relation: false,
+        schema_change: None,
         may_set_tenant: false,
         copy: None,
     }
@@ -286,10 +327,17 @@ pub(super) fn plan_statement(
     policy: &Policy,
     reader: Reader,
 ) -> StatementPlan {
-    let Outline { kind, effect, mut violations, query, explained, is_view, copy } =
-        statement::outline(statement, policy, reader);
+    let Outline {
+        kind,
+        effect,
+        mut violations,
+        query,
+        explained,
+        is_view,
+        copy,
+        mut unknown_relation,
+    } = statement::outline(statement, policy, reader);
     let mut graph = Graph::default();
-    let mut unknown_relation = false;
     let mut may_set_tenant = false;
     let mut advice = Vec::new();
     if let Some(query) = query {
@@ -309,7 +357,7 @@ pub(super) fn plan_statement(
         }
         advice = own_advice;
         graph = own;
-        unknown_relation = unknown;
+        unknown_relation = unknown_relation || unknown;
         violations.extend(more);
     }
     if is_view && let Some(kept) = kept_rows(&graph) {
@@ -358,6 +406,7 @@ pub(super) fn plan_statement(
         provable,
         shortcut,
         unknown_relation,
+        schema_change: None,
         may_set_tenant,
         copy: copy.map(Arc::new),
     }

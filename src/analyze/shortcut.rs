@@ -18,16 +18,16 @@ pub(super) struct Shortcut {
     pub(super) advice: Vec<Advice>,
 }
 
-/// These operands are the tenant, and no other is.
+/// These operands, in ascending order, are the tenant, and no other is.
 struct Only<'a>(&'a [OperandId]);
 
 impl Truth for Only<'_> {
     fn matches(&self, operand: OperandId) -> bool {
-        self.0.contains(&operand)
+        self.0.binary_search(&operand).is_ok()
     }
 
     fn is_tenant(&self, operand: OperandId) -> bool {
-        self.0.contains(&operand)
+        self.0.binary_search(&operand).is_ok()
     }
 }
 

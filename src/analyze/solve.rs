@@ -11,6 +11,7 @@ use super::graph::{
     Column, ColumnId, Context, ContextId, Fact, Graph, OperandId, OutputId, ReferenceId, Source,
     Term, Written, WrittenValue,
 };
+use super::push::Index;
 
 /// Which of a graph's operands are the tenant.
 pub(super) trait Truth {
@@ -30,12 +31,13 @@ pub(super) struct Solution {
 
 pub(super) struct Solver<'a, T> {
     pub(super) graph: &'a Graph,
+    pub(super) index: Index,
     truth: &'a T,
 }
 
 impl<'a, T: Truth> Solver<'a, T> {
-    pub(super) const fn new(graph: &'a Graph, truth: &'a T) -> Self {
-        Self { graph, truth }
+    pub(super) fn new(graph: &'a Graph, truth: &'a T) -> Self {
+        Self { graph, index: Index::of(graph), truth }
     }
 
     pub(super) fn solve(&self) -> Solution {
@@ -119,11 +121,10 @@ impl<'a, T: Truth> Solver<'a, T> {
                 let Source::Guarded(guarded) = &reference.source else {
                     continue;
                 };
-                let known = self.graph.columns.iter().enumerate().any(|(column, found)| {
-                    found.reference == id
-                        && found.name == guarded.tenant
+                let known = self.index.columns(id).iter().any(|column| {
+                    self.graph.columns.get(*column).is_some_and(|it| it.name == guarded.tenant)
                         && reference.aliases.is_empty()
-                        && solution.known.contains(&(reference.context, column))
+                        && solution.known.contains(&(reference.context, *column))
                 });
                 if known {
                     solution.bound.insert(id);
@@ -137,6 +138,9 @@ impl<'a, T: Truth> Solver<'a, T> {
 
     /// Adds to what is known in one context until nothing more follows.
     fn close(&self, context: ContextId, solution: &mut Solution, withheld: Option<OutputId>) {
+        if !self.index.spend(self.graph.columns.len()) {
+            return;
+        }
         for (column, _) in self.graph.columns.iter().enumerate() {
             if !solution.known.contains(&(context, column))
                 && self.is_seed(context, column, solution, withheld)
@@ -145,7 +149,7 @@ impl<'a, T: Truth> Solver<'a, T> {
             }
         }
         let facts = self.facts(context);
-        loop {
+        while self.index.spend(facts.len()) {
             let mut learnt = Vec::new();
             for fact in &facts {
                 self.learn(context, fact, solution, withheld, &mut learnt);
@@ -235,6 +239,9 @@ impl<'a, T: Truth> Solver<'a, T> {
         solution: &Solution,
         withheld: Option<OutputId>,
     ) -> HashSet<ColumnId> {
+        if !self.index.spend(solution.known.len()) {
+            return HashSet::new();
+        }
         let mut inside = Solution {
             known: solution.known.iter().filter(|(at, _)| *at == context).copied().collect(),
             bound: solution.bound.clone(),
@@ -246,7 +253,7 @@ impl<'a, T: Truth> Solver<'a, T> {
             .filter(|fact| !matches!(fact, Fact::Any(_)))
             .chain(facts)
             .collect();
-        loop {
+        while self.index.spend(all.len()) {
             let mut learnt = Vec::new();
             for fact in &all {
                 // Members and outputs are looked up in the whole solution, columns in the arm.
@@ -259,9 +266,10 @@ impl<'a, T: Truth> Solver<'a, T> {
             let before = inside.known.len();
             inside.known.extend(learnt.into_iter().map(|column| (context, column)));
             if inside.known.len() == before {
-                return inside.known.into_iter().map(|(_, column)| column).collect();
+                break;
             }
         }
+        inside.known.into_iter().map(|(_, column)| column).collect()
     }
 
     /// Whether a column is the tenant's wherever it is seen, or is filtered from outside.
@@ -335,77 +343,6 @@ impl<'a, T: Truth> Solver<'a, T> {
             Term::Column(outer) => solution.known.contains(&(at, outer)),
             Term::Operand(_) => self.holds(at, term, solution),
         })
-    }
-
-    /// Whether `filtered` holds of the place that decides which rows of an arm matter, for a column
-    /// of that arm: at every use of its output, or in the arms that INTERSECT or EXCEPT compares
-    /// it with.
-    pub(super) fn pushed(
-        &self,
-        context: ContextId,
-        column: ColumnId,
-        filtered: &dyn Fn(ContextId, Term) -> bool,
-    ) -> bool {
-        let term = Term::Column(column);
-        self.graph.outputs.iter().enumerate().any(|(id, output)| {
-            let Some(index) = output.arms.iter().position(|arm| arm.context == context) else {
-                return false;
-            };
-            let Some(arm) = output.arms.get(index) else {
-                return false;
-            };
-            if arm.closed || !arm.keys.iter().all(|keys| keys.contains(&term)) {
-                return false;
-            }
-            let uses = output.pushable && self.all_uses(&output.uses, index, term, filtered);
-            uses || self.all_against(id, index, term, filtered)
-        })
-    }
-
-    fn all_uses(
-        &self,
-        uses: &[ReferenceId],
-        arm: usize,
-        term: Term,
-        filtered: &dyn Fn(ContextId, Term) -> bool,
-    ) -> bool {
-        !uses.is_empty()
-            && uses.iter().all(|reference| {
-                let Some(at) = self.graph.references.get(*reference).map(|r| r.context) else {
-                    return false;
-                };
-                self.graph.columns.iter().enumerate().any(|(outer, found)| {
-                    found.reference == *reference
-                        && found.links.get(arm) == Some(&Some(term))
-                        && filtered(at, Term::Column(outer))
-                })
-            })
-    }
-
-    /// A row on the right of INTERSECT or EXCEPT matters only where a row on the left equals it in
-    /// every column.
-    fn all_against(
-        &self,
-        output: OutputId,
-        arm: usize,
-        term: Term,
-        filtered: &dyn Fn(ContextId, Term) -> bool,
-    ) -> bool {
-        let Some(arms) = self.graph.outputs.get(output).map(|output| &output.arms) else {
-            return false;
-        };
-        let Some(right) = arms.get(arm).filter(|right| !right.against.is_empty()) else {
-            return false;
-        };
-        (0..right.columns.len())
-            .filter(|position| self.graph.at(output, arm, *position) == Some(term))
-            .any(|position| {
-                right.against.iter().all(|context| {
-                    let left = arms.iter().position(|arm| arm.context == *context);
-                    left.and_then(|left| self.graph.at(output, left, position))
-                        .is_some_and(|term| filtered(*context, term))
-                })
-            })
     }
 
     pub(super) fn holds(&self, context: ContextId, term: Term, solution: &Solution) -> bool {

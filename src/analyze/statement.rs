@@ -26,6 +26,8 @@ pub(super) struct Outline<'s> {
     pub(super) query: Option<&'s Query>,
     /// Where EXPLAIN stands if it would show row estimates.
     pub(super) explained: Option<Span>,
+    /// A relation is named outside a query that the catalogue does not know (yet).
+    pub(super) unknown_relation: bool,
     /// Whether the query is kept as a view, for every tenant.
     pub(super) is_view: bool,
     /// How the rows of a COPY into a guarded table are read.
@@ -43,6 +45,7 @@ pub(super) fn outline<'s>(
         violations: sweep(statement, policy),
         query: None,
         explained: None,
+        unknown_relation: false,
         is_view: false,
         copy: None,
     };
@@ -110,10 +113,17 @@ pub(super) fn outline<'s>(
                 Ok(plan) => outline.copy = plan,
                 Err(violation) => outline.violations.push(violation),
             }
+            if outline.violations.is_empty() {
+                let utility = Utility::CopyTable;
+                super::touched::touched(&mut outline, utility, statement, policy, reader);
+            }
         }
         StatementBody::Utility(utility) => {
             outline.kind = if *utility == Utility::CopyTable { Kind::Copy } else { Kind::Utility };
             self::utility(&mut outline, *utility, statement.span);
+            if outline.violations.is_empty() {
+                super::touched::touched(&mut outline, *utility, statement, policy, reader);
+            }
         }
     }
     outline
@@ -175,12 +185,21 @@ fn prepared<'s>(
 /// The token sweep: no identifier that the model does not account for may name a guarded relation.
 /// What it finds in a query was hidden from the parser; in a utility statement it is its object.
 fn sweep(statement: &Statement, policy: &Policy) -> Vec<Violation> {
+    let is_guarded = |name: &str| {
+        policy.tables.guard(name).is_some()
+            || policy.catalog.as_ref().is_some_and(|catalog| catalog.is_guarded_name(name))
+    };
+    // Its rows are judged as they come, if it is guarded by its own name.
     let target = match &statement.body {
-        StatementBody::CopyFrom(copy) if policy.copy_from => Some(copy.table.span),
+        StatementBody::CopyFrom(copy)
+            if policy.copy_from && policy.tables.guard(&copy.table.text).is_some() =>
+        {
+            Some(copy.table.span)
+        }
         _ => None,
     };
     let mut names = statement.unaccounted.iter().filter(|name| Some(name.span) != target);
-    let found = names.find(|name| policy.tables.guard(&name.text).is_some());
+    let found = names.find(|name| is_guarded(&name.text));
     let Some(Name { text, span }) = found else {
         return Vec::new();
     };

@@ -1,7 +1,7 @@
 //! A text as a plan: by the first reading alone, or by both.
 
 use super::agree::{self, Difference};
-use super::plan::{StatementPlan, not_understood, plan_statement};
+use super::plan::{StatementPlan, not_understood, plan_in_turn};
 use super::reader::Reader;
 use crate::policy::{Policy, SecondReading};
 use crate::sql::{self, NotUnderstood, Readings, Second, Span, Statement};
@@ -48,10 +48,8 @@ impl Planned {
         Self { statements: vec![not_understood(refused, policy)], disagreement }
     }
 
-    fn all(statements: &[Statement], policy: &Policy, reader: Reader) -> Self {
-        let statements =
-            statements.iter().map(|statement| plan_statement(statement, policy, reader)).collect();
-        Self { statements, disagreement: None }
+    fn all(text: &str, statements: &[Statement], policy: &Policy, reader: Reader) -> Self {
+        Self { statements: plan_in_turn(text, statements, policy, reader), disagreement: None }
     }
 }
 
@@ -59,19 +57,21 @@ impl Planned {
 pub(super) fn read_and_plan(text: &str, policy: &Policy) -> Planned {
     match policy.second_reading {
         SecondReading::Off => match sql::read(text, &policy.limits) {
-            Ok(statements) => Planned::all(&statements, policy, Reader::First),
+            Ok(statements) => Planned::all(text, &statements, policy, Reader::First),
             Err(refused) => Planned::refused(refused, policy, None),
         },
-        SecondReading::Required => plan_twice(sql::read_twice(text, &policy.limits), policy),
+        SecondReading::Required => plan_twice(text, sql::read_twice(text, &policy.limits), policy),
     }
 }
 
 /// Plans what two readings agree on, or what only PostgreSQL's grammar reads.
-fn plan_twice(readings: Readings, policy: &Policy) -> Planned {
+fn plan_twice(text: &str, readings: Readings, policy: &Policy) -> Planned {
     let Readings { first, second } = readings;
     let (first, mut second) = match (first, second) {
         (Ok(first), Second::Read(second)) => (first, second),
-        (Err(_), Second::Read(second)) => return Planned::all(&second, policy, Reader::Grammar),
+        (Err(_), Second::Read(second)) => {
+            return Planned::all(text, &second, policy, Reader::Grammar);
+        }
         (Err(refused), Second::Rejected(_) | Second::Unread(_)) => {
             return Planned::refused(refused, policy, None);
         }
@@ -88,8 +88,8 @@ fn plan_twice(readings: Readings, policy: &Policy) -> Planned {
         statement.unaccounted.clear();
     }
     let place = first.first().map_or(Span::default(), |statement| statement.span);
-    let first = Planned::all(&first, policy, Reader::Either);
-    let second = Planned::all(&second, policy, Reader::Compared);
+    let first = Planned::all(text, &first, policy, Reader::Either);
+    let second = Planned::all(text, &second, policy, Reader::Compared);
     match agree::difference(&first.statements, &second.statements) {
         None => first,
         Some(difference) => {

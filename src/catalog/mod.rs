@@ -4,6 +4,7 @@
 //! A connection that is lost leaves the last catalogue in force; a catalogue that was never read
 //! knows no relation, so that enforce refuses.
 
+mod join;
 mod keep;
 mod published;
 mod queries;

@@ -13,27 +13,69 @@ pub(super) const BEGIN: &str = "\
 
 pub(super) const COMMIT: &str = "COMMIT";
 
-/// Oid, schema, name, kind, whether it is none of the server's own, definition, and whether it has
-/// rules or triggers.
-///
-/// A trigger cloned to a partition is marked internal up to PostgreSQL 14; those of foreign keys,
-/// which are left out, belong to a constraint.
+/// Oid, schema, name, kind, whether it is none of the server's own, and definition.
 pub(super) const RELATIONS: &str = "\
     SELECT c.oid, n.nspname, c.relname, c.relkind, \
       n.nspname NOT IN ('pg_catalog', 'information_schema'), \
       CASE WHEN c.relkind IN ('v', 'm') \
             AND n.nspname NOT IN ('pg_catalog', 'information_schema') \
-           THEN pg_catalog.pg_get_viewdef(c.oid) END, \
-      EXISTS (SELECT FROM pg_catalog.pg_rewrite r \
-              WHERE r.ev_class = c.oid AND r.ev_type <> '1') \
-      OR EXISTS (SELECT FROM pg_catalog.pg_trigger t \
-              WHERE t.tgrelid = c.oid \
-                AND (NOT t.tgisinternal OR t.tgparentid <> 0 AND t.tgconstraint = 0)) \
+           THEN pg_catalog.pg_get_viewdef(c.oid) END \
     FROM pg_catalog.pg_class c \
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' \
       AND n.nspname <> 'pg_toast' \
     ORDER BY c.oid";
+
+/// Relation, name and event of each rewrite rule that is no view's definition and is not disabled
+/// (`D`), nor for replication alone (`R`).
+pub(super) const RULES: &str = "\
+    SELECT r.ev_class, r.rulename, r.ev_type FROM pg_catalog.pg_rewrite r \
+    WHERE r.ev_type <> '1' AND r.ev_enabled NOT IN ('D', 'R') \
+      AND r.ev_class >= 16384 \
+    ORDER BY r.ev_class, r.rulename";
+
+/// Relation, name, kind in bits, and the routine's schema and name, of each trigger of the user's
+/// that fires in an ordinary session.
+///
+/// A trigger cloned to a partition is marked internal up to PostgreSQL 14; those of foreign keys,
+/// which are left out, belong to a constraint.
+pub(super) const TRIGGERS: &str = "\
+    SELECT t.tgrelid, t.tgname, t.tgtype, n.nspname, p.proname \
+    FROM pg_catalog.pg_trigger t \
+    JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid \
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+    WHERE (NOT t.tgisinternal OR t.tgparentid <> 0 AND t.tgconstraint = 0) \
+      AND t.tgenabled NOT IN ('D', 'R') \
+    ORDER BY t.tgrelid, t.tgname";
+
+/// Relation, index, key columns (NULL if there is an expression), and whether it has no WHERE, of
+/// each unique index that is in use.
+pub(super) const UNIQUE: &str = "\
+    SELECT i.indrelid, c.relname, \
+      CASE WHEN i.indexprs IS NULL THEN ARRAY( \
+        SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a \
+        WHERE a.attrelid = i.indrelid \
+          AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]) \
+        ORDER BY a.attnum) END, \
+      i.indpred IS NULL \
+    FROM pg_catalog.pg_index i \
+    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+    WHERE i.indisunique AND i.indislive AND i.indrelid >= 16384 \
+    ORDER BY i.indrelid, c.relname";
+
+/// Role (NULL for every role), and the settings as `name=value`, that sessions of this database
+/// start with.
+pub(super) const SETTINGS: &str = "\
+    SELECT r.rolname, s.setconfig \
+    FROM pg_catalog.pg_db_role_setting s \
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole \
+    WHERE s.setdatabase = 0 OR s.setdatabase = ( \
+      SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
+    ORDER BY s.setdatabase, s.setrole";
+
+/// Roles that may log in.
+pub(super) const ROLES: &str = "\
+    SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.rolcanlogin ORDER BY r.rolname";
 
 /// Relation, name, type, NOT NULL and DEFAULT.
 ///
@@ -59,24 +101,33 @@ pub(super) const FAMILY: &str = "\
     SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i \
     ORDER BY i.inhrelid, i.inhparent";
 
-/// The referenced table, and one with a foreign key on it.
+/// The referenced table, the one with the foreign key, the referenced columns, and what happens on
+/// DELETE and UPDATE.
 pub(super) const REFERENCES: &str = "\
-    SELECT DISTINCT k.confrelid, k.conrelid FROM pg_catalog.pg_constraint k \
-    WHERE k.contype = 'f' ORDER BY 1, 2";
+    SELECT k.confrelid, k.conrelid, ARRAY( \
+        SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a \
+        WHERE a.attrelid = k.confrelid AND a.attnum = ANY (k.confkey) ORDER BY a.attnum), \
+      k.confdeltype, k.confupdtype \
+    FROM pg_catalog.pg_constraint k \
+    WHERE k.contype = 'f' ORDER BY k.confrelid, k.conrelid, k.oid";
 
-/// Schema, name, language, volatility, body and extension.
+/// Schema, name, language, volatility, body, extension and settings.
 ///
-/// A body in SQL is given only if it is a string (one between BEGIN ATOMIC and END is kept
-/// elsewhere and leaves an empty string) and if the routine changes no setting: under another
-/// search path its names mean other relations.
+/// A body is given of routines in SQL, and of triggers' in PL/pgSQL, only if it is a string (one
+/// between BEGIN ATOMIC and END is kept elsewhere and leaves an empty string) and if the routine
+/// changes neither a setting nor the role: under another search path its names mean other
+/// relations, and `\"$user\"` is another schema for its owner.
 pub(super) const ROUTINES: &str = "\
     SELECT n.nspname, p.proname, l.lanname, p.provolatile = 'v', \
-      CASE WHEN l.lanname = 'sql' AND p.proconfig IS NULL AND p.prosrc <> '' THEN p.prosrc END, \
+      CASE WHEN (l.lanname = 'sql' \
+            OR l.lanname = 'plpgsql' AND p.prorettype = 'pg_catalog.trigger'::pg_catalog.regtype) \
+          AND p.proconfig IS NULL AND NOT p.prosecdef AND p.prosrc <> '' THEN p.prosrc END, \
       (SELECT e.extname FROM pg_catalog.pg_depend d \
        JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
        WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid \
          AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
-         AND d.deptype = 'e' LIMIT 1) \
+         AND d.deptype = 'e' LIMIT 1), \
+      coalesce(p.proconfig, '{}') \
     FROM pg_catalog.pg_proc p \
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
     JOIN pg_catalog.pg_language l ON l.oid = p.prolang \

@@ -1,12 +1,10 @@
-use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use tokio_postgres::{Client, Row};
 
+use super::join::join;
 use super::queries;
-use crate::policy::{
-    Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, RelationKind, RelationName, Tables,
-};
+use crate::policy::{Catalog, Tables};
 
 /// The catalogue could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,45 +31,88 @@ pub struct Snapshot {
 
 /// Rows of the catalogue as they were read, in an order that is the same each time.
 #[derive(Debug, Hash)]
-struct Rows {
-    relations: Vec<RelationRow>,
-    columns: Vec<ColumnRow>,
+pub(super) struct Rows {
+    pub(super) relations: Vec<RelationRow>,
+    pub(super) columns: Vec<ColumnRow>,
     /// Child and parent.
-    family: Vec<(u32, u32)>,
-    /// The referenced table and the one with the foreign key.
-    references: Vec<(u32, u32)>,
-    routines: Vec<RoutineRow>,
+    pub(super) family: Vec<(u32, u32)>,
+    pub(super) references: Vec<ReferenceRow>,
+    pub(super) rules: Vec<RuleRow>,
+    pub(super) triggers: Vec<TriggerRow>,
+    pub(super) unique: Vec<UniqueRow>,
+    pub(super) routines: Vec<RoutineRow>,
+    pub(super) settings: Vec<SettingRow>,
+    pub(super) roles: Vec<Box<str>>,
 }
 
 #[derive(Debug, Hash)]
-struct RelationRow {
-    oid: u32,
-    schema: Box<str>,
-    name: Box<str>,
-    kind: char,
+pub(super) struct RelationRow {
+    pub(super) oid: u32,
+    pub(super) schema: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) kind: char,
     /// Outside the server's own schemas.
-    own: bool,
-    definition: Option<Box<str>>,
-    has_rules_or_triggers: bool,
+    pub(super) own: bool,
+    pub(super) definition: Option<Box<str>>,
 }
 
 #[derive(Debug, Hash)]
-struct ColumnRow {
-    relation: u32,
-    name: Box<str>,
-    type_name: Box<str>,
-    not_null: bool,
-    default: Option<Box<str>>,
+pub(super) struct ReferenceRow {
+    pub(super) referenced: u32,
+    pub(super) referring: u32,
+    pub(super) columns: Vec<Box<str>>,
+    pub(super) on_delete: char,
+    pub(super) on_update: char,
 }
 
 #[derive(Debug, Hash)]
-struct RoutineRow {
-    schema: Box<str>,
-    name: Box<str>,
-    language: Box<str>,
-    is_volatile: bool,
-    body: Option<Box<str>>,
-    extension: Option<Box<str>>,
+pub(super) struct RuleRow {
+    pub(super) relation: u32,
+    pub(super) name: Box<str>,
+    pub(super) event: char,
+}
+
+#[derive(Debug, Hash)]
+pub(super) struct TriggerRow {
+    pub(super) relation: u32,
+    pub(super) name: Box<str>,
+    pub(super) bits: i16,
+    pub(super) schema: Box<str>,
+    pub(super) routine: Box<str>,
+}
+
+#[derive(Debug, Hash)]
+pub(super) struct UniqueRow {
+    pub(super) relation: u32,
+    pub(super) name: Box<str>,
+    pub(super) columns: Option<Vec<Box<str>>>,
+    pub(super) is_whole: bool,
+}
+
+#[derive(Debug, Hash)]
+pub(super) struct SettingRow {
+    pub(super) role: Option<Box<str>>,
+    pub(super) settings: Vec<Box<str>>,
+}
+
+#[derive(Debug, Hash)]
+pub(super) struct ColumnRow {
+    pub(super) relation: u32,
+    pub(super) name: Box<str>,
+    pub(super) type_name: Box<str>,
+    pub(super) not_null: bool,
+    pub(super) default: Option<Box<str>>,
+}
+
+#[derive(Debug, Hash)]
+pub(super) struct RoutineRow {
+    pub(super) schema: Box<str>,
+    pub(super) name: Box<str>,
+    pub(super) language: Box<str>,
+    pub(super) is_volatile: bool,
+    pub(super) body: Option<Box<str>>,
+    pub(super) extension: Option<Box<str>>,
+    pub(super) settings: Vec<Box<str>>,
 }
 
 /// Reads what a database says of its relations and routines, in one transaction.
@@ -93,12 +134,17 @@ pub async fn read(
         relations: all(client, queries::RELATIONS, relation_row).await?,
         columns: all(client, queries::COLUMNS, column_row).await?,
         family: all(client, queries::FAMILY, pair_row).await?,
-        references: all(client, queries::REFERENCES, pair_row).await?,
+        references: all(client, queries::REFERENCES, reference_row).await?,
+        rules: all(client, queries::RULES, rule_row).await?,
+        triggers: all(client, queries::TRIGGERS, trigger_row).await?,
+        unique: all(client, queries::UNIQUE, unique_row).await?,
         routines: all(client, queries::ROUTINES, routine_row).await?,
+        settings: all(client, queries::SETTINGS, setting_row).await?,
+        roles: all(client, queries::ROLES, |row| text(row, 0)).await?,
     };
     client.batch_execute(queries::COMMIT).await?;
     let digest = hasher.hash_one(&rows);
-    Ok(Snapshot { catalog: rows.into_catalog(tables)?, digest })
+    Ok(Snapshot { catalog: join(rows, tables)?, digest })
 }
 
 async fn all<T>(
@@ -123,6 +169,11 @@ fn text_or_null(row: &Row, at: usize) -> Result<Option<Box<str>>, tokio_postgres
     Ok(row.try_get::<_, Option<&str>>(at)?.map(Into::into))
 }
 
+fn texts(row: &Row, at: usize) -> Result<Option<Vec<Box<str>>>, tokio_postgres::Error> {
+    let texts = row.try_get::<_, Option<Vec<&str>>>(at)?;
+    Ok(texts.map(|texts| texts.into_iter().map(Into::into).collect()))
+}
+
 fn relation_row(row: &Row) -> Result<RelationRow, tokio_postgres::Error> {
     Ok(RelationRow {
         oid: row.try_get(0)?,
@@ -131,7 +182,6 @@ fn relation_row(row: &Row) -> Result<RelationRow, tokio_postgres::Error> {
         kind: letter(row, 3)?,
         own: row.try_get(4)?,
         definition: text_or_null(row, 5)?,
-        has_rules_or_triggers: row.try_get(6)?,
     })
 }
 
@@ -149,6 +199,43 @@ fn pair_row(row: &Row) -> Result<(u32, u32), tokio_postgres::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
+fn reference_row(row: &Row) -> Result<ReferenceRow, tokio_postgres::Error> {
+    Ok(ReferenceRow {
+        referenced: row.try_get(0)?,
+        referring: row.try_get(1)?,
+        columns: texts(row, 2)?.unwrap_or_default(),
+        on_delete: letter(row, 3)?,
+        on_update: letter(row, 4)?,
+    })
+}
+
+fn rule_row(row: &Row) -> Result<RuleRow, tokio_postgres::Error> {
+    Ok(RuleRow { relation: row.try_get(0)?, name: text(row, 1)?, event: letter(row, 2)? })
+}
+
+fn trigger_row(row: &Row) -> Result<TriggerRow, tokio_postgres::Error> {
+    Ok(TriggerRow {
+        relation: row.try_get(0)?,
+        name: text(row, 1)?,
+        bits: row.try_get(2)?,
+        schema: text(row, 3)?,
+        routine: text(row, 4)?,
+    })
+}
+
+fn unique_row(row: &Row) -> Result<UniqueRow, tokio_postgres::Error> {
+    Ok(UniqueRow {
+        relation: row.try_get(0)?,
+        name: text(row, 1)?,
+        columns: texts(row, 2)?,
+        is_whole: row.try_get(3)?,
+    })
+}
+
+fn setting_row(row: &Row) -> Result<SettingRow, tokio_postgres::Error> {
+    Ok(SettingRow { role: text_or_null(row, 0)?, settings: texts(row, 1)?.unwrap_or_default() })
+}
+
 fn routine_row(row: &Row) -> Result<RoutineRow, tokio_postgres::Error> {
     Ok(RoutineRow {
         schema: text(row, 0)?,
@@ -157,76 +244,6 @@ fn routine_row(row: &Row) -> Result<RoutineRow, tokio_postgres::Error> {
         is_volatile: row.try_get(3)?,
         body: text_or_null(row, 4)?,
         extension: text_or_null(row, 5)?,
+        settings: texts(row, 6)?.unwrap_or_default(),
     })
-}
-
-impl Rows {
-    fn into_catalog(self, tables: &Tables) -> Result<Catalog, NotRead> {
-        let mut names = HashMap::new();
-        let mut relations = HashMap::new();
-        for row in self.relations {
-            let name = RelationName { schema: row.schema, name: row.name };
-            let relation = CatalogRelation {
-                kind: kind(row.kind, row.own)?,
-                columns: Vec::new(),
-                definition: row.definition,
-                family: Vec::new(),
-                referenced_by: Vec::new(),
-                has_rules_or_triggers: row.has_rules_or_triggers,
-            };
-            names.insert(row.oid, name.clone());
-            relations.insert(name, relation);
-        }
-        // What is not among the relations is an index's family, or was made a moment later.
-        for row in self.columns {
-            let found = names.get(&row.relation).and_then(|name| relations.get_mut(name));
-            if let Some(relation) = found {
-                relation.columns.push(CatalogColumn {
-                    name: row.name,
-                    type_name: row.type_name,
-                    not_null: row.not_null,
-                    default: row.default,
-                });
-            }
-        }
-        for (child, parent) in self.family {
-            let (Some(child), Some(parent)) = (names.get(&child), names.get(&parent)) else {
-                continue;
-            };
-            for (one, other) in [(child, parent), (parent, child)] {
-                if let Some(relation) = relations.get_mut(one) {
-                    relation.family.push(other.clone());
-                }
-            }
-        }
-        for (referenced, referring) in self.references {
-            let found = names.get(&referenced).and_then(|name| relations.get_mut(name));
-            if let (Some(relation), Some(referring)) = (found, names.get(&referring)) {
-                relation.referenced_by.push(referring.clone());
-            }
-        }
-        let mut routines: HashMap<Box<str>, Vec<CatalogRoutine>> = HashMap::new();
-        for row in self.routines {
-            routines.entry(row.name).or_default().push(CatalogRoutine {
-                schema: row.schema,
-                language: row.language,
-                is_volatile: row.is_volatile,
-                body: row.body,
-                extension: row.extension,
-            });
-        }
-        Ok(Catalog::new(relations, routines, tables))
-    }
-}
-
-/// What a relation is. Of the server's own it only matters that they are there.
-fn kind(letter: char, own: bool) -> Result<RelationKind, NotRead> {
-    match letter {
-        'f' => Ok(RelationKind::Foreign),
-        'm' => Ok(RelationKind::MaterializedView),
-        'r' | 'p' => Ok(RelationKind::Table),
-        'v' if own => Ok(RelationKind::View),
-        'v' => Ok(RelationKind::Table),
-        other => Err(NotRead::Kind(other)),
-    }
 }

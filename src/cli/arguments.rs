@@ -41,7 +41,7 @@ pub(super) struct ServeArguments {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// Take the place of the configuration's mode: audit or enforce
+    /// Take the place of the configuration's mode: audit, enforce or rewrite
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
     /// Take the place of the configuration's listen
@@ -79,7 +79,8 @@ pub(super) struct CheckArguments {
     /// The configuration; without it the conventions org_*, organization_id, deleted_at
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Take the place of the configuration's mode; verdicts do not depend on it
+    /// Take the place of the configuration's mode; with rewrite, what a statement lacks is shown put
+    /// in, and it counts as admitted
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
     /// What the files hold; auto goes by their names: .csv, .json and .jsonl, .log (Drizzle), all
@@ -125,6 +126,9 @@ pub(super) struct ExplainArguments {
     /// The configuration; without it the conventions org_*, organization_id, deleted_at
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Take the place of the configuration's mode; rewrite also shows what would be sent
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
@@ -299,7 +303,8 @@ impl CheckArguments {
 impl ExplainArguments {
     /// The configuration to judge by.
     pub(super) fn config(&self) -> Result<Config, Invalid> {
-        config_or_standard(self.config.as_deref(), &Overrides::default())
+        let overrides = Overrides { mode: self.mode.clone(), ..Overrides::default() };
+        config_or_standard(self.config.as_deref(), &overrides)
     }
 }
 

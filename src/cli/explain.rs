@@ -3,9 +3,12 @@ use std::process::ExitCode;
 
 use super::arguments::ExplainArguments;
 use super::check::judge_statement;
+use super::diff::diff;
 use super::excerpt::Excerpt;
 use super::{could_not_run, print};
 use crate::analyze::{self, Explained, Outcome, StatementPlan};
+use crate::rewrite;
+use crate::session::Mode;
 
 /// Explains the verdict on each statement of a text; succeeds if all hold.
 pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
@@ -15,19 +18,37 @@ pub(super) fn run(arguments: &ExplainArguments) -> ExitCode {
     };
     let text = &arguments.sql;
     let plan = analyze::plan(text, &config.policy);
+    let proposals = match config.mode {
+        Mode::Rewrite => rewrite::proposals(text, &plan, &config.policy),
+        Mode::Audit | Mode::Enforce => Vec::new(),
+    };
     let mut explained = String::new();
     let mut all_hold = true;
     for (index, statement) in plan.statements().iter().enumerate() {
         if index > 0 {
             explained.push('\n');
         }
-        all_hold &= explain(text, statement, &mut explained);
+        let holds = explain(text, statement, &mut explained);
+        let proposal = proposals.get(index).and_then(Option::as_ref);
+        if let Some(sent) = proposal {
+            let own = excerpt_text(text, statement);
+            explained.push_str("\n  sent in rewrite mode\n");
+            explained.push_str(&diff(own, sent));
+        }
+        all_hold &= holds || proposal.is_some();
     }
     if plan.statements().is_empty() {
         explained.push_str("no statement\n");
     }
     print(&explained);
     if all_hold { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The statement's own part of the text.
+fn excerpt_text<'t>(text: &'t str, statement: &StatementPlan) -> &'t str {
+    let span = statement.span();
+    let place = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
+    text.get(place(span.start)..place(span.end)).unwrap_or(text)
 }
 
 /// Writes what is known of one statement; says whether it holds. Writing to a string does not

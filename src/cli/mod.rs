@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod config;
 mod demo;
+mod diff;
 mod doctor;
 mod excerpt;
 mod explain;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalog::convert_catalog;
-use super::guard::{convert_reading, convert_tables, lower};
+use super::guard::{convert_mask, convert_reading, convert_tables, lower};
 use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
@@ -114,6 +114,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             ],
         )
         .unwrap_or(TenantType::Uuid);
+    let mask_errors = convert_mask(&mut guard);
     let evaluation_order = evaluation_order(&mut guard);
     let copy_from =
         guard.choice("copy_from", &[("refuse", false), ("judge", true)]).unwrap_or(false);
@@ -161,10 +162,12 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             limits: reading,
             second_reading,
             catalog: None,
+            overlay: Arc::default(),
             evaluation_order,
             soft_deletes,
         }),
         tenant: tenant.rules,
+        mask_errors,
         limits,
         client_tls: client_tls?,
         threads,
@@ -279,8 +282,9 @@ fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     session.finish();
     let mut routines = top.section("routines");
     let allowed = lower(routines.list("allow")).into_iter().collect();
+    let rules = lower(routines.list("rules")).into_iter().collect();
     routines.finish();
-    (settings, Routines { allowed })
+    (settings, Routines { allowed, rules })
 }
 
 /// `[reading] second`. A binary without PostgreSQL's grammar cannot promise what it would give.

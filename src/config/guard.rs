@@ -1,6 +1,7 @@
 use super::problem::Place;
 use super::section::{Located, Section};
 use crate::policy::{NAME_BYTES, Pattern, ReadingLimits, TableOverride, Tables};
+use crate::session::MaskErrors;
 
 /// `hard_delete`: whether DELETE may remove rows for good.
 const HARD_DELETE: &[(&str, bool)] = &[("allow", true), ("refuse", false)];
@@ -37,11 +38,29 @@ pub(super) fn convert_tables(guard: &mut Section<'_, '_>) -> Option<Tables> {
         guard.report(soft_delete_place, message);
     }
     let hard_delete = guard.choice("hard_delete", HARD_DELETE).unwrap_or(true);
+    let cascades = lower(guard.list("cascades"));
     let overrides = convert_overrides(guard);
     if sound && patterns.is_empty() && overrides.is_empty() {
         guard.report(names_place, "nothing is guarded: `tables` is empty");
     }
-    sound.then_some(Tables { patterns, tenant_column, soft_delete_column, hard_delete, overrides })
+    sound.then_some(Tables {
+        patterns,
+        tenant_column,
+        soft_delete_column,
+        hard_delete,
+        overrides,
+        cascades,
+    })
+}
+
+/// How much of the server's errors a client is shown.
+pub(super) fn convert_mask(guard: &mut Section<'_, '_>) -> MaskErrors {
+    let words = [
+        ("constraint", MaskErrors::Constraint),
+        ("all", MaskErrors::All),
+        ("off", MaskErrors::Off),
+    ];
+    guard.choice("mask_errors", &words).unwrap_or_default()
 }
 
 pub(super) fn column(name: Option<Located<String>>, default: &str) -> Box<str> {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::Policy;
-use crate::session::{Mode, TenantRules};
+use crate::session::{MaskErrors, Mode, TenantRules};
 
 pub use convert::{Overrides, load, parse, standard};
 pub use login::Login;
@@ -44,6 +44,8 @@ pub struct Config {
     pub policy: Arc<Policy>,
     /// How a session learns its tenant.
     pub tenant: TenantRules,
+    /// How much of the server's errors a client is shown.
+    pub mask_errors: MaskErrors,
     /// Limits on connections and messages.
     pub limits: Limits,
     /// TLS towards clients; `None` answers SSLRequest with `N`.

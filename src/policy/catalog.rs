@@ -1,5 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
+use super::relation::{CatalogRelation, RelationKind, Write};
+use super::setting::{SettingClass, Settings};
 use super::table::Tables;
 
 /// What one database says of its relations and routines, at one moment.
@@ -11,6 +13,12 @@ pub struct Catalog {
     routines: HashMap<Box<str>, Vec<CatalogRoutine>>,
     /// Relations that are guarded, whatever their names.
     guarded: HashSet<RelationName>,
+    /// The names of those relations.
+    guarded_names: HashSet<Box<str>>,
+    /// Settings that roles and the database come with.
+    settings: Vec<CatalogSetting>,
+    /// Roles that may log in: each may have a schema of its own name, which `"$user"` is.
+    roles: HashSet<Box<str>>,
 }
 
 /// A relation's schema and name.
@@ -22,50 +30,6 @@ pub struct RelationName {
     pub name: Box<str>,
 }
 
-/// What a relation is (`pg_class.relkind`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RelationKind {
-    /// `f`: its rows are on another server.
-    Foreign,
-    /// `m`: it keeps rows that its definition once gave.
-    MaterializedView,
-    /// `r` or `p`.
-    Table,
-    /// `v`: its definition is read in its place.
-    View,
-}
-
-/// One relation.
-#[derive(Clone, Debug)]
-pub struct CatalogRelation {
-    /// What it is.
-    pub kind: RelationKind,
-    /// Its columns in order, dropped ones left out.
-    pub columns: Vec<CatalogColumn>,
-    /// The definition of a view or materialized view, as `pg_get_viewdef` gives it under an empty
-    /// search path: every name in it is qualified.
-    pub definition: Option<Box<str>>,
-    /// Its direct parents and children, by inheritance and by partition: they share rows.
-    pub family: Vec<RelationName>,
-    /// Tables with a foreign key on this one: writes and TRUNCATE … CASCADE reach them.
-    pub referenced_by: Vec<RelationName>,
-    /// Whether it has rewrite rules other than a view's own, or triggers of the user's.
-    pub has_rules_or_triggers: bool,
-}
-
-/// One column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatalogColumn {
-    /// `pg_attribute.attname`.
-    pub name: Box<str>,
-    /// The type, as `format_type` gives it.
-    pub type_name: Box<str>,
-    /// NOT NULL.
-    pub not_null: bool,
-    /// The DEFAULT expression, as `pg_get_expr` gives it.
-    pub default: Option<Box<str>>,
-}
-
 /// One routine outside `pg_catalog`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogRoutine {
@@ -75,10 +39,24 @@ pub struct CatalogRoutine {
     pub language: Box<str>,
     /// `pg_proc.provolatile` is `v`.
     pub is_volatile: bool,
-    /// The body of a routine in SQL written as a string.
+    /// The body, written as a string, of a routine in SQL or of a trigger's in PL/pgSQL, if it runs
+    /// with the rights and settings of its caller.
     pub body: Option<Box<str>>,
     /// The extension that it belongs to.
     pub extension: Option<Box<str>>,
+    /// Names of settings that have another value while it runs (`pg_proc.proconfig`).
+    pub settings: Vec<Box<str>>,
+}
+
+/// A setting that sessions start with (`pg_db_role_setting`), in this database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogSetting {
+    /// The role; `None` for every role of the database.
+    pub role: Option<Box<str>>,
+    /// The setting.
+    pub name: Box<str>,
+    /// Its value.
+    pub value: Box<str>,
 }
 
 impl Catalog {
@@ -104,7 +82,58 @@ impl Catalog {
                 next.extend(family.unwrap_or_default());
             }
         }
-        Self { relations, routines, guarded }
+        let guarded_names = guarded.iter().map(|name| name.name.clone()).collect();
+        Self { relations, routines, guarded, guarded_names, ..Self::default() }
+    }
+
+    /// With the settings that sessions start with, and the roles that may log in.
+    #[must_use]
+    pub fn with_roles(self, settings: Vec<CatalogSetting>, roles: HashSet<Box<str>>) -> Self {
+        Self { settings, roles, ..self }
+    }
+
+    /// Settings with which a session of this role would start, on whose values the guard relies and
+    /// which have others.
+    pub fn broken_pins<'a>(
+        &'a self,
+        role: &'a str,
+        settings: &'a Settings,
+    ) -> impl Iterator<Item = &'a CatalogSetting> {
+        self.settings.iter().filter(move |setting| {
+            setting.role.as_deref().is_none_or(|own| own == role)
+                && settings.class(&setting.name, &[&setting.value]) == SettingClass::PinnedBroken
+        })
+    }
+
+    /// Every relation that a write of a relation may reach, with the kind of write: itself, those
+    /// that share its rows, and what foreign keys do to tables that reference them.
+    ///
+    /// `columns` are those that an UPDATE sets; `None` if any may be.
+    #[must_use]
+    pub fn reach(
+        &self,
+        name: &RelationName,
+        write: Write,
+        columns: Option<&[Box<str>]>,
+    ) -> Vec<(RelationName, Write)> {
+        let mut found: Vec<(RelationName, Write)> = Vec::new();
+        let mut next = vec![(name.clone(), write, columns.map(<[_]>::to_vec))];
+        while let Some((name, write, columns)) = next.pop() {
+            if found.iter().any(|(own, kind)| *own == name && *kind == write) {
+                continue;
+            }
+            if let Some(relation) = self.relations.get(&name) {
+                let family = relation.family.iter().cloned();
+                next.extend(family.map(|own| (own, write, columns.clone())));
+                for reference in &relation.references {
+                    if let Some(then) = reference.action(write, columns.as_deref()) {
+                        next.push((reference.table.clone(), then, None));
+                    }
+                }
+            }
+            found.push((name, write));
+        }
+        found
     }
 
     /// The same relations and routines, guarded by other rules.
@@ -138,25 +167,60 @@ impl Catalog {
         family
     }
 
-    /// The relations that a name may mean: the one in its schema, or those in the schemas of a
-    /// search path, the first of which it is.
+    /// The relation that a name means: the one in its schema, or the only one of this name in the
+    /// schemas that a search path may name.
+    ///
+    /// A session may put those schemas in any order, and `"$user"` is another schema for each role,
+    /// so an unqualified name that several of them have is [`Found::Several`].
     #[must_use]
-    pub fn find(
-        &self,
-        schema: Option<&str>,
-        name: &str,
-        search_path: &[Box<str>],
-    ) -> Option<RelationName> {
+    pub fn find(&self, schema: Option<&str>, name: &str, search_path: &[Box<str>]) -> Found {
         let in_schema = |schema: &str| {
             let full = RelationName { schema: schema.into(), name: name.into() };
             self.relations.contains_key(&full).then_some(full)
         };
-        match schema {
-            Some(schema) => in_schema(schema),
-            // pg_catalog comes first where a search path does not name it (documentation, 5.10.5).
-            None => in_schema("pg_catalog")
-                .or_else(|| search_path.iter().find_map(|schema| in_schema(schema))),
+        // pg_catalog comes first where a search path does not name it (documentation, 5.10.5).
+        let first = in_schema(schema.unwrap_or("pg_catalog"));
+        if let Some(full) = first {
+            return Found::One(full);
         }
+        if schema.is_some() {
+            return Found::None;
+        }
+        let mut found = self.schemas(search_path).into_iter().filter_map(in_schema);
+        match (found.next(), found.next()) {
+            (None, _) => Found::None,
+            (Some(one), None) => Found::One(one),
+            (Some(_), Some(_)) => Found::Several,
+        }
+    }
+
+    /// The schemas that a search path of these entries may lead to.
+    fn schemas<'a>(&'a self, search_path: &'a [Box<str>]) -> HashSet<&'a str> {
+        let mut schemas: HashSet<&str> = search_path.iter().map(|schema| &**schema).collect();
+        if schemas.remove("$user") {
+            schemas.extend(self.roles.iter().map(|role| &**role));
+        }
+        schemas
+    }
+
+    /// Whether an unqualified name may mean something in a schema.
+    #[must_use]
+    pub fn is_on_path(&self, schema: &str, search_path: &[Box<str>]) -> bool {
+        search_path
+            .iter()
+            .any(|own| **own == *schema || (&**own == "$user" && self.roles.contains(schema)))
+    }
+
+    /// Whether a name is that of a guarded relation, in any schema.
+    #[must_use]
+    pub fn is_guarded_name(&self, name: &str) -> bool {
+        self.guarded_names.contains(name)
+    }
+
+    /// Whether there is a schema of this name with a relation in it.
+    #[must_use]
+    pub fn has_schema(&self, name: &str) -> bool {
+        self.relations.keys().any(|own| *own.schema == *name)
     }
 
     /// Every routine of this name.
@@ -178,10 +242,13 @@ impl Catalog {
     }
 }
 
-impl CatalogRelation {
-    /// Whether it has a column of this name.
-    #[must_use]
-    pub fn has(&self, column: &str) -> bool {
-        self.columns.iter().any(|own| *own.name == *column)
-    }
+/// What a catalogue has under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    None,
+    /// This relation.
+    One(RelationName),
+    /// One of several, which one depends on the session.
+    Several,
 }

@@ -5,14 +5,19 @@
 
 mod catalog;
 mod name;
+mod overlay;
+mod relation;
 mod routine;
 mod setting;
 mod table;
 
-pub use catalog::{
-    Catalog, CatalogColumn, CatalogRelation, CatalogRoutine, RelationKind, RelationName,
-};
+pub use catalog::{Catalog, CatalogRoutine, CatalogSetting, Found, RelationName};
 pub use name::{NAME_BYTES, Pattern, cut_name, fold};
+pub use overlay::{Overlaid, Overlay, SchemaChange};
+pub use relation::{
+    CatalogColumn, CatalogReference, CatalogRelation, CatalogRule, CatalogTrigger, CatalogUnique,
+    RelationKind, Write,
+};
 pub use routine::{Routine, Routines, computing_extension, is_harmless_routine, is_total_routine};
 pub use setting::{SettingClass, Settings};
 pub use table::{Guard, TableOverride, Tables, statistics_relation};
@@ -54,6 +59,8 @@ pub struct Policy {
     pub second_reading: SecondReading,
     /// What the database says; `None` where no catalogue is configured, and names alone decide.
     pub catalog: Option<Arc<Catalog>>,
+    /// What the session at hand knows beside the catalogue.
+    pub overlay: Arc<Overlay>,
 }
 
 impl Policy {

@@ -24,6 +24,9 @@ pub struct Routines {
     /// `[routines] allow`: routines that the configuration vouches for, in lower case, with or
     /// without a schema.
     pub allowed: HashSet<Box<str>>,
+    /// `[routines] rules`: rewrite rules that the configuration vouches for, in lower case, as
+    /// `relation.rule`.
+    pub rules: HashSet<Box<str>>,
 }
 
 impl Routines {
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn what_the_configuration_vouches_for() {
         let allowed = ["app.tax".into(), "slugify".into()].into_iter().collect();
-        let routines = Routines { allowed };
+        let routines = Routines { allowed, ..Routines::default() };
         assert_eq!(routines.class(Some("app"), "tax"), Routine::Harmless);
         assert_eq!(routines.class(Some("evil"), "tax"), Routine::Unknown);
         assert_eq!(routines.class(None, "slugify"), Routine::Harmless);

@@ -149,6 +149,13 @@ impl Settings {
         if vouched { SettingClass::Harmless } else { SettingClass::Unknown }
     }
 
+    /// Whether a setting may have any value.
+    #[must_use]
+    pub fn is_harmless(&self, name: &str) -> bool {
+        // NUL is no value of any setting.
+        self.class(name, &["\u{0}"]) == SettingClass::Harmless
+    }
+
     /// Whether a pinned setting keeps a value the guard can rely on.
     fn holds(&self, name: &str, values: &[&str]) -> bool {
         match (name, values) {

@@ -13,6 +13,9 @@ pub struct Tables {
     pub hard_delete: bool,
     /// `[[guard.table]]`, by exact name; a table named here is guarded whatever the patterns say.
     pub overrides: Vec<TableOverride>,
+    /// `[guard] cascades`: unguarded tables whose foreign keys may change guarded rows, in lower
+    /// case.
+    pub cascades: Vec<Box<str>>,
 }
 
 /// What one table does differently (`[[guard.table]]`).

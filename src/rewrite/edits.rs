@@ -3,7 +3,7 @@
 use super::layout::{Arm, Filter, Insert, InsertSource, Layout, Place, Use};
 use super::splice::{Edit, Operand, Part, operand};
 use crate::analyze::{Gap, GapKind, quoted};
-use crate::policy::Policy;
+use crate::policy::{Found, Policy};
 use crate::sql::PieceKind;
 
 /// Edits at one place are made in this order.
@@ -376,7 +376,10 @@ impl<'l> Editor<'l> {
 
     fn columns(&self, schema: Option<&str>, name: &str) -> Option<Vec<Box<str>>> {
         let catalog = self.policy.catalog.as_ref()?;
-        let found = catalog.find(schema, name, &self.policy.settings.search_path)?;
+        let found = catalog.find(schema, name, &self.policy.settings.search_path);
+        let Found::One(found) = found else {
+            return None;
+        };
         let relation = catalog.relation(&found)?;
         Some(relation.columns.iter().map(|column| column.name.clone()).collect())
     }

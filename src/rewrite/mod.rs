@@ -12,7 +12,9 @@ mod merge;
 mod splice;
 mod tokens;
 
-use crate::analyze::{Effect, Gap, GapKind, Plan, Rule, StatementPlan};
+use crate::analyze::{
+    self, Arguments, Effect, Gap, GapKind, Plan, Rule, SessionTenant, StatementPlan,
+};
 use crate::policy::Policy;
 use crate::sql::{Span, pieces};
 use crate::tenant::TenantType;
@@ -96,6 +98,38 @@ pub fn rewrite(text: &str, plan: &Plan, policy: &Policy) -> Option<Rewrite> {
     }
     let parameters = tokens.parameters(0, tokens.len());
     Some(Rewrite { statements, tenant_type: policy.tenant_type, parameters })
+}
+
+/// For each statement of a text, what it would be sent as, with the tenant as a parameter; `None`
+/// if it is sent as it is, or refused.
+#[must_use]
+pub fn proposals(text: &str, plan: &Plan, policy: &Policy) -> Vec<Option<String>> {
+    let plans = plan.statements();
+    let Ok(pieces) = pieces(text, &policy.limits) else {
+        return plans.iter().map(|_| None).collect();
+    };
+    let tokens = Tokens::new(pieces);
+    plans.iter().map(|plan| proposal(text, &tokens, plan, policy)).collect()
+}
+
+fn proposal(text: &str, tokens: &Tokens, plan: &StatementPlan, policy: &Policy) -> Option<String> {
+    let edits = part(tokens, plan, policy)?.edits;
+    let (start, end) = tokens.within(plan.span());
+    if edits.is_empty() {
+        return None;
+    }
+    let number = tokens.parameters(start, end).checked_add(1)?;
+    let edits = edits.iter().map(|edit| (edit, Operand::Parameter(number)));
+    let whole = splice(text, edits, policy.tenant_type)?.text;
+    let first = usize::try_from(plan.span().start).ok()?;
+    let behind = text.len().checked_sub(usize::try_from(plan.span().end).ok()?)?;
+    let own = whole.get(first..whole.len().checked_sub(behind)?)?;
+    let again = analyze::plan(own, policy);
+    let holds = again.statements().iter().all(|statement| {
+        let statement = inner(statement).unwrap_or(statement);
+        statement.settle(SessionTenant::Any, Arguments::Unknown).holds()
+    });
+    holds.then(|| own.to_owned())
 }
 
 /// Whether a statement may need an edit.

@@ -190,6 +190,11 @@ impl Near {
 }
 
 impl PlanCache {
+    /// Whether plans come with what their texts are to be changed into.
+    pub(super) const fn rewrites(&self) -> bool {
+        self.rewrites
+    }
+
     /// The policies that it plans under.
     pub(super) const fn policies(&self) -> &Policies {
         &self.policies

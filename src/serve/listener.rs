@@ -117,6 +117,7 @@ pub async fn serve_live(
             tenant_type: config.policy.tenant_type,
             settings: config.policy.settings.clone(),
             statements: config.limits.statements_per_session,
+            mask_errors: config.mask_errors,
             dry_run: config.dry_run,
         }),
         plans: Arc::new(PlanCache::new(

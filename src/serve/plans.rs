@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +9,19 @@ use tokio::time::timeout;
 
 use super::cache::PlanCache;
 use super::live::Live;
-use crate::catalog::Policies;
+use crate::analyze;
+use crate::catalog::{Policies, Published};
+use crate::policy::{Overlay, Policy};
 use crate::session::{Mode, Planned, Planner, SessionModes, SessionRules, Who};
 use crate::wire::Plans;
 
 /// How long a statement waits for a catalogue that knows what it names. Then the one at hand
 /// decides, and what it does not know is refused.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Plans kept for a session that knows more than the catalogue, and the longest text of one.
+const OWN_PLANS: usize = 256;
+const OWN_TEXT: usize = 16 << 10;
 
 /// The plans of one session: from the cache, where enforce waits for the catalogue if it must.
 pub(super) struct SessionPlans {
@@ -24,6 +31,51 @@ pub(super) struct SessionPlans {
     waits: AtomicBool,
     owner: Mutex<Option<Owner>>,
     awaited: Mutex<Option<Awaited>>,
+    own: Mutex<OwnPlans>,
+}
+
+/// Plans beside what the session alone knows; none of them is shared.
+#[derive(Default)]
+struct OwnPlans {
+    overlay: u64,
+    generation: u64,
+    policy: Option<Arc<Policy>>,
+    plans: HashMap<Box<str>, Arc<Planned>>,
+}
+
+impl OwnPlans {
+    fn plan(
+        &mut self,
+        text: &str,
+        overlay: &Overlay,
+        published: &Published,
+        rewrites: bool,
+    ) -> Arc<Planned> {
+        let Published { generation, policy } = published;
+        let version = overlay.version();
+        if self.overlay != version || self.generation != *generation {
+            *self = Self { overlay: version, generation: *generation, ..Self::default() };
+        }
+        if let Some(planned) = self.plans.get(text) {
+            return Arc::clone(planned);
+        }
+        let policy = self.policy.get_or_insert_with(|| {
+            Arc::new(Policy { overlay: Arc::new(overlay.clone()), ..(**policy).clone() })
+        });
+        let planned = Planned::new(text.into(), analyze::plan(text, policy), *generation);
+        let mut planned = planned.under(version);
+        if rewrites {
+            planned = planned.with_rewrite(policy);
+        }
+        let planned = Arc::new(planned);
+        if self.plans.len() >= OWN_PLANS {
+            self.plans.clear();
+        }
+        if text.len() <= OWN_TEXT {
+            self.plans.insert(text.into(), Arc::clone(&planned));
+        }
+        planned
+    }
 }
 
 /// Whose session it is.
@@ -57,6 +109,7 @@ impl SessionPlans {
             waits: AtomicBool::new(true),
             owner: Mutex::new(None),
             awaited: Mutex::new(None),
+            own: Mutex::default(),
         }
     }
 
@@ -69,11 +122,11 @@ impl SessionPlans {
     }
 
     /// The plan at hand, or what to wait for.
-    fn plan_or_wait(&self, text: &str) -> Result<Arc<Planned>, Wait> {
+    fn plan_or_wait(&self, text: &str, overlay: &Overlay) -> Result<Arc<Planned>, Wait> {
         if self.waits() && !self.policies().is_settled() {
             return Err(Wait::Settled);
         }
-        let planned = self.cache.plan(text);
+        let planned = self.plan_now(text, overlay);
         if !self.policies().has_catalog() || !planned.unknown_relation() {
             return Ok(planned);
         }
@@ -101,7 +154,7 @@ impl SessionPlans {
 }
 
 impl Planner for SessionPlans {
-    fn plan(&self, text: &str) -> Option<Arc<Planned>> {
+    fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Awaited { text: own, wait }) = awaited.take()
             && *own == *text
@@ -110,9 +163,9 @@ impl Planner for SessionPlans {
                 *awaited = Some(Awaited { text: own, wait });
                 return None;
             }
-            return Some(self.cache.plan(text));
+            return Some(self.plan_now(text, overlay));
         }
-        match self.plan_or_wait(text) {
+        match self.plan_or_wait(text, overlay) {
             Ok(planned) => Some(planned),
             Err(wait) => {
                 let wait = Some(self.wait(&wait));
@@ -120,6 +173,14 @@ impl Planner for SessionPlans {
                 None
             }
         }
+    }
+
+    fn plan_now(&self, text: &str, overlay: &Overlay) -> Arc<Planned> {
+        if overlay.is_empty() {
+            return self.cache.plan(text);
+        }
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.plan(text, overlay, &self.policies().current(), self.cache.rewrites())
     }
 
     fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
@@ -131,8 +192,9 @@ impl Planner for SessionPlans {
         Some(self.live.modes(Who { role, database, application_name, lot: *lot }))
     }
 
-    fn is_current(&self, planned: &Planned) -> bool {
+    fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
         planned.generation() == self.policies().generation()
+            && planned.overlay() == overlay.version()
             && (!self.waits() || self.policies().is_settled())
     }
 }

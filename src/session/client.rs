@@ -76,21 +76,23 @@ impl Session {
             return forward(gate::decide_unjudged(self.modes.whole()));
         }
         match message {
-            FromClient::Query(text) => match planner.plan_bytes(text) {
+            FromClient::Query(text) => match planner.plan_bytes(text, &self.overlay) {
                 Some(planned) => self.query(&planned, planner, out),
                 None => ClientStep::Wait,
             },
-            FromClient::Parse { name, text, types } => match planner.plan_bytes(text) {
-                Some(planned) => self.parse(name, &planned, types, planner, out),
-                None => ClientStep::Wait,
-            },
+            FromClient::Parse { name, text, types } => {
+                match planner.plan_bytes(text, &self.overlay) {
+                    Some(planned) => self.parse(name, &planned, types, planner, out),
+                    None => ClientStep::Wait,
+                }
+            }
             FromClient::Bind { portal, statement, values, raw } => {
                 let Some(prepared) = self.current(statement, planner) else {
                     return ClientStep::Wait;
                 };
-                self.bind((portal, statement), prepared, values, raw, out)
+                self.bind((portal, statement), prepared, (values, raw), planner, out)
             }
-            FromClient::Execute(portal) => self.execute(portal, out),
+            FromClient::Execute(portal) => self.execute(portal, planner, out),
             FromClient::FunctionCall => self.function_call(out),
             FromClient::Describe(..)
             | FromClient::Close(..)
@@ -223,14 +225,16 @@ impl Session {
         planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
+        for statement in planned.plan().statements() {
+            self.renew_inner(statement, planner);
+        }
         let own = Sent::Own(Arc::clone(planned));
-        let judged = self.judge_string(&own);
+        let judged = self.judge_string(&own, planner);
         match self.replaced_query(planned, &judged.tenants, planner) {
             Replaced::No => {}
-            Replaced::Wait => return ClientStep::Wait,
             Replaced::Yes(replacement) => {
                 let sent = Sent::Instead(Arc::clone(&replacement));
-                let again = self.judge_string(&sent);
+                let again = self.judge_string(&sent, planner);
                 if let Ruling::Forward(permit) =
                     self.decide(Some(planned), again.verdicts(), again.missing)
                 {
@@ -267,7 +271,7 @@ impl Session {
     }
 
     /// Judges the statements of a string, each after those before it. Nothing of it happens yet.
-    fn judge_string(&mut self, sent: &Sent) -> JudgedString {
+    fn judge_string(&mut self, sent: &Sent, planner: &dyn Planner) -> JudgedString {
         let statements = sent.planned().plan().statements();
         let before =
             (statements.len() > 1).then(|| (self.predicted.clone(), self.registry.predictions()));
@@ -280,6 +284,7 @@ impl Session {
             let judgement = court.judge(statement, Arguments::Values(&[]));
             judged.missing = judged.missing.or(judgement.missing);
             let mut verdict = judgement.verdict;
+            verdict.violations.extend(self.overtaken_cursor(statement, planner));
             if before.is_some() {
                 verdict.violations.extend(not_alone(statement));
             }
@@ -299,6 +304,9 @@ impl Session {
     fn sent_query(&mut self, sent: Sent) {
         for at in 0..sent.planned().plan().statements().len() {
             self.predict(&sent, at);
+        }
+        for statement in sent.planned().plan().statements() {
+            self.apply_schema(statement.schema_change());
         }
         self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
         self.predicted.assume_ready();
@@ -323,7 +331,6 @@ impl Session {
         }
         match self.replaced_parse(planned, types.len(), planner) {
             Replaced::No => {}
-            Replaced::Wait => return ClientStep::Wait,
             Replaced::Yes(replacement) => {
                 let (_, verdict) = judge_parse(&replacement.sent);
                 if let Ruling::Forward(permit) =
@@ -364,28 +371,12 @@ impl Session {
         self.pipeline.push(Entry::Parse(given.into(), prepared));
     }
 
-    /// The prepared statement of a name, planned anew if the policy has changed since its Parse;
-    /// the outer `None` if the new plan is still to come.
-    fn current(&self, given: &[u8], planner: &dyn Planner) -> Option<Option<Arc<Prepared>>> {
-        let Some(prepared) = self.registry.statement(name(given)) else {
-            return Some(None);
-        };
-        match &prepared.statement {
-            StatementRef::Nth(sent, at) if !planner.is_current(sent.planned()) => {
-                let statement = StatementRef::Nth(sent.renewed(planner)?, *at);
-                let (types, injected) = (prepared.types.clone(), prepared.injected);
-                Some(Some(Arc::new(Prepared { statement, types, injected })))
-            }
-            StatementRef::Nth(..) | StatementRef::Inner(_) => Some(Some(Arc::clone(prepared))),
-        }
-    }
-
     fn bind(
         &mut self,
         (portal, statement): (&[u8], &[u8]),
         prepared: Option<Arc<Prepared>>,
-        values: &[Form<'_>],
-        raw: &RawBind<'_>,
+        (values, raw): (&[Form<'_>], &RawBind<'_>),
+        planner: &dyn Planner,
         out: &mut Output,
     ) -> ClientStep {
         let Some(prepared) = prepared else {
@@ -416,6 +407,9 @@ impl Session {
             .collect();
         let arguments = Arguments::Values(&arguments);
         let plan = prepared.statement.plan();
+        if let Some(plan) = plan {
+            self.renew_inner(plan, planner);
+        }
         let text = text_of(&prepared.statement);
         let court = self.court_of(text.map(|text| &**text));
         let Judgement { mut verdict, missing } =
@@ -455,7 +449,7 @@ impl Session {
         }
     }
 
-    fn execute(&mut self, given: &[u8], out: &mut Output) -> ClientStep {
+    fn execute(&mut self, given: &[u8], planner: &dyn Planner, out: &mut Output) -> ClientStep {
         let Some(portal) = self.registry.portal(name(given)).cloned() else {
             return match gate::decide_unjudged(self.modes.whole()) {
                 Ruling::Forward(permit) => {
@@ -466,7 +460,11 @@ impl Session {
                 Ruling::Refuse => self.refuse_extended(absent(Missing::Portal), out),
             };
         };
-        let Judgement { verdict, missing } = self.court().judge_execute(&portal);
+        let Some(overtaken) = self.overtaken(&portal, planner) else {
+            return ClientStep::Wait;
+        };
+        let Judgement { mut verdict, missing } = self.court().judge_execute(&portal);
+        verdict.violations.extend(overtaken);
         let text = text_of(&portal.statement);
         match self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
@@ -479,6 +477,10 @@ impl Session {
                     self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
                 } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
                     self.predicted.doubt();
+                }
+                if !again {
+                    let plan = portal.statement.plan();
+                    self.apply_schema(plan.and_then(|plan| plan.schema_change()));
                 }
                 self.group_ran = true;
                 self.begin_copy(&portal.statement);

@@ -110,12 +110,13 @@ impl World<'_> {
 
     fn names(&mut self, effect: &Effect, reference: &StatementRef) {
         match effect {
-            Effect::Prepare { name, types, statement } => {
-                let prepared = Prepared {
-                    statement: StatementRef::Inner(Arc::clone(statement)),
-                    types: types.clone(),
-                    injected: injected(reference),
+            Effect::Prepare { name, types, statement: _ } => {
+                let statement = match reference {
+                    StatementRef::Nth(sent, at) => StatementRef::Inner(sent.clone(), *at),
+                    inner @ StatementRef::Inner(..) => inner.clone(),
                 };
+                let injected = injected(reference);
+                let prepared = Prepared { statement, types: types.clone(), injected };
                 self.registry.put_statement(self.side, name.as_bytes(), Arc::new(prepared));
             }
             Effect::Deallocate(Some(name)) => {
@@ -212,6 +213,6 @@ impl World<'_> {
 fn injected(reference: &StatementRef) -> Option<u16> {
     match reference {
         StatementRef::Nth(sent, at) => sent.replacement()?.own.rewrite()?.prepared(*at),
-        StatementRef::Inner(_) => None,
+        StatementRef::Inner(..) => None,
     }
 }

@@ -48,7 +48,7 @@ impl Court<'_> {
         }
     }
 
-    fn tenant(&self) -> SessionTenant<'_> {
+    pub(super) fn tenant(&self) -> SessionTenant<'_> {
         match self.own_tenant() {
             Setting::Known(tenant) => SessionTenant::Known(tenant),
             // A value that is no tenant is no leave to choose one.
@@ -325,6 +325,17 @@ pub(super) fn setting(value: &NewValue, scope: &Scope, tenant_type: TenantType) 
         NewValue::Null => scope.startup().clone(),
         NewValue::Text(text) => Setting::read(text, tenant_type),
         NewValue::Parameter(_) | NewValue::Unknown => Setting::Unsure,
+    }
+}
+
+/// A portal or cursor whose statement is no longer known to hold.
+pub(super) fn overtaken(span: Span) -> Violation {
+    Violation {
+        rule: Rule::HiddenRelation,
+        table: None,
+        span,
+        detail: "the schema or the policy has changed since the cursor or portal was opened".into(),
+        hint: "close it and open it again".into(),
     }
 }
 

@@ -99,8 +99,14 @@ pub enum FromServer<'a> {
     CopyIn,
     /// `W`: COPY in both directions, for replication.
     CopyBoth,
-    /// `E`, with its fields; empty if they were not looked at.
-    Error(&'a [u8]),
+    /// `E`.
+    Error {
+        /// Its fields, as far as they are there: none of them where the session does not read
+        /// errors.
+        body: &'a [u8],
+        /// The body goes on behind these fields.
+        cut: bool,
+    },
     /// `Z`.
     Ready(Status),
     /// `S`: the value of a setting.

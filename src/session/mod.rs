@@ -17,6 +17,7 @@ mod effects;
 mod event;
 mod gate;
 mod judge;
+mod mask;
 mod message;
 mod mode;
 mod modes;
@@ -25,6 +26,7 @@ mod planned;
 mod readback;
 mod refusal;
 mod registry;
+mod renew;
 mod replace;
 mod report;
 mod schema;
@@ -38,7 +40,7 @@ use std::sync::Arc;
 pub use event::Event;
 pub use gate::Permit;
 pub use message::{FromClient, FromServer, RawBind, Status, Target};
-pub use mode::{Decision, Mode, Rebinding, TenantRules, UnknownTenant};
+pub use mode::{Decision, MaskErrors, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use modes::{Exemption, Modes, Rollout, SessionModes, Who};
 pub use planned::{Planned, Planner};
 pub use readback::{Identity, SESSION_SETTING};
@@ -52,7 +54,7 @@ use self::pipeline::Pipeline;
 use self::registry::{Registry, Side};
 use self::source::around_setting;
 use self::tenant::{Scope, Setting};
-use crate::policy::Settings;
+use crate::policy::{Overlay, Settings};
 use crate::sql::{Comment, Span};
 use crate::tenant::TenantType;
 
@@ -72,6 +74,8 @@ pub struct SessionRules {
     pub settings: Settings,
     /// Prepared statements and portals remembered.
     pub statements: usize,
+    /// How much of the server's errors a client is shown.
+    pub mask_errors: MaskErrors,
     /// In rewrite mode: tell what would be rewritten, and refuse it.
     pub dry_run: bool,
 }
@@ -125,6 +129,8 @@ pub struct Session {
     confirmed: Scope,
     predicted: Scope,
     registry: Registry,
+    /// What it has made or changed that the catalogue does not show.
+    overlay: Overlay,
     pipeline: Pipeline,
     /// The first ReadyForQuery has come.
     logged_in: bool,
@@ -159,6 +165,7 @@ impl Session {
         let scope = Scope::new(startup, gate::refuses(rules.mode)).between(around);
         Self {
             registry: Registry::new(rules.statements),
+            overlay: Overlay::default(),
             modes: rules.modes.clone(),
             rules,
             identity,
@@ -215,6 +222,13 @@ impl Session {
     #[must_use]
     pub const fn is_lost(&self) -> bool {
         self.lost
+    }
+
+    /// Whether an ErrorResponse of the server must be there, as a whole or in its beginning, before
+    /// it can be passed on.
+    #[must_use]
+    pub fn reads_errors(&self) -> bool {
+        gate::refuses(self.rules.mode) && !matches!(self.rules.mask_errors, MaskErrors::Off)
     }
 
     fn court(&self) -> Court<'_> {

@@ -49,6 +49,19 @@ impl Decision {
     }
 }
 
+/// How much of the server's errors a client is shown (`[guard] mask_errors`); in audit, all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MaskErrors {
+    /// All of it.
+    Off,
+    /// All but the DETAIL of integrity constraints (SQLSTATE class 23), which may quote another
+    /// tenant's key.
+    #[default]
+    Constraint,
+    /// Neither that, nor the text of an error of a statement that can have come upon guarded rows.
+    All,
+}
+
 /// How often a session may change its tenant (`[tenant] rebinding`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rebinding {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::modes::SessionModes;
 use crate::analyze::{Plan, StatementPlan};
-use crate::policy::Policy;
+use crate::policy::{Overlay, Policy};
 use crate::rewrite::{Rewrite, rewrite};
 
 /// A text and its plan.
@@ -11,6 +11,7 @@ pub struct Planned {
     text: Box<str>,
     plan: Plan,
     generation: u64,
+    overlay: u64,
     fingerprint: Option<u64>,
     rewrite: Option<Rewrite>,
 }
@@ -19,7 +20,19 @@ impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation, fingerprint: None, rewrite: None }
+        Self { text, plan, generation, overlay: 0, fingerprint: None, rewrite: None }
+    }
+
+    /// The same, planned beside what a session knows on its own, of this version.
+    #[must_use]
+    pub fn under(self, overlay: u64) -> Self {
+        Self { overlay, ..self }
+    }
+
+    /// The version of what the session knew on its own when it was planned; 0 for nothing.
+    #[must_use]
+    pub const fn overlay(&self) -> u64 {
+        self.overlay
     }
 
     /// The same with the fingerprint of the text's shape, which exemptions may name.
@@ -75,12 +88,16 @@ impl Planned {
 
 /// Where a session gets plans from: a cache in front of the analysis.
 pub trait Planner {
-    /// The plan of a text; `None` if it is still to come. Then the message is offered again when
-    /// the driver has it. In audit there always is one.
-    fn plan(&self, text: &str) -> Option<Arc<Planned>>;
+    /// The plan of a text beside what the session knows on its own; `None` if it is still to come.
+    /// Then the message is offered again when the driver has it. In audit there always is one.
+    fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>>;
+
+    /// The plan of a text by what is known now, without waiting for more. For what a message runs
+    /// beside its own text, whose plan has been waited for.
+    fn plan_now(&self, text: &str, overlay: &Overlay) -> Arc<Planned>;
 
     /// Whether a plan would be made in the same way now.
-    fn is_current(&self, planned: &Planned) -> bool;
+    fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool;
 
     /// The session's modes under the newest configuration, if they are not of this generation.
     fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
@@ -91,7 +108,7 @@ pub trait Planner {
     /// The plan of a text that is not UTF-8: not understood.
     ///
     /// PostgreSQL's texts have no NUL, so a text with one is never understood either.
-    fn plan_bytes(&self, text: &[u8]) -> Option<Arc<Planned>> {
-        self.plan(std::str::from_utf8(text).unwrap_or("\0"))
+    fn plan_bytes(&self, text: &[u8], overlay: &Overlay) -> Option<Arc<Planned>> {
+        self.plan(std::str::from_utf8(text).unwrap_or("\0"), overlay)
     }
 }

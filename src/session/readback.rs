@@ -100,7 +100,7 @@ impl Session {
                 ServerStep::Swallow
             }
             FromServer::RowDescription | FromServer::CommandComplete(_) => ServerStep::Swallow,
-            FromServer::Error(_) => {
+            FromServer::Error { .. } => {
                 asked.failed = true;
                 ServerStep::Swallow
             }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::planned::Planned;
 use super::tenant::Setting;
-use crate::analyze::{NewValue, StatementPlan};
+use crate::analyze::{Effect, NewValue, StatementPlan};
 use crate::policy::NAME_BYTES;
 use crate::rewrite::PlaceMap;
 use crate::tenant::Tenant;
@@ -56,16 +56,36 @@ pub(super) enum Injected {
 pub(super) enum StatementRef {
     /// The statement at this place of a text.
     Nth(Sent, usize),
-    /// The statement inside an SQL-level PREPARE of a text.
-    Inner(Arc<StatementPlan>),
+    /// The statement inside the SQL-level PREPARE at this place of a text.
+    Inner(Sent, usize),
 }
 
 impl StatementRef {
     /// The plan; `None` for a text without statements.
     pub(super) fn plan(&self) -> Option<&StatementPlan> {
         match self {
-            Self::Nth(planned, at) => planned.planned().plan().statements().get(*at),
-            Self::Inner(statement) => Some(statement),
+            Self::Nth(sent, at) => sent.planned().plan().statements().get(*at),
+            Self::Inner(sent, at) => {
+                let outer = sent.planned().plan().statements().get(*at)?;
+                let Effect::Prepare { statement, .. } = outer.effect() else {
+                    return None;
+                };
+                Some(statement)
+            }
+        }
+    }
+
+    /// The text that was sent, as it was planned.
+    pub(super) fn planned(&self) -> &Arc<Planned> {
+        let (Self::Nth(sent, _) | Self::Inner(sent, _)) = self;
+        sent.planned()
+    }
+
+    /// The same statement in another plan of the text that was sent.
+    pub(super) fn renewed(&self, planned: Arc<Planned>) -> Self {
+        match self {
+            Self::Nth(sent, at) => Self::Nth(sent.renewed(planned), *at),
+            Self::Inner(sent, at) => Self::Inner(sent.renewed(planned), *at),
         }
     }
 
@@ -73,7 +93,7 @@ impl StatementRef {
     pub(super) fn replacement(&self) -> Option<&Replacement> {
         match self {
             Self::Nth(sent, _) => sent.replacement().map(|it| &**it),
-            Self::Inner(_) => None,
+            Self::Inner(..) => None,
         }
     }
 }
@@ -184,6 +204,20 @@ impl<T> Names<T> {
             self.predicted = HashMap::new();
         }
         self.cleared = false;
+    }
+
+    /// Puts a value in the place of another, wherever that stands under this name.
+    fn renew(&mut self, name: &[u8], old: &Arc<T>, new: &Arc<T>) {
+        if let Some(Some(predicted)) = self.predicted.get_mut(name)
+            && Arc::ptr_eq(predicted, old)
+        {
+            *predicted = Arc::clone(new);
+        }
+        if let Some(confirmed) = self.confirmed.get_mut(name)
+            && Arc::ptr_eq(confirmed, old)
+        {
+            *confirmed = Arc::clone(new);
+        }
     }
 
     fn len(&self) -> usize {
@@ -297,6 +331,11 @@ impl Registry {
         (self.portals.predicted, self.portals.cleared) = predictions.portals;
     }
 
+    /// A statement was planned anew.
+    pub(super) fn renew(&mut self, name: &[u8], old: &Arc<Prepared>, new: &Arc<Prepared>) {
+        self.statements.renew(name, old, new);
+    }
+
     /// The server told the types of a statement's parameters.
     pub(super) fn learn_types(&mut self, name: &[u8], types: Vec<u32>) {
         let Some(old) = self.statements.confirmed.get(name).cloned() else {
@@ -307,11 +346,6 @@ impl Registry {
         }
         let new =
             Arc::new(Prepared { statement: old.statement.clone(), types, injected: old.injected });
-        if let Some(Some(predicted)) = self.statements.predicted.get_mut(name)
-            && Arc::ptr_eq(predicted, &old)
-        {
-            *predicted = Arc::clone(&new);
-        }
-        self.statements.confirmed.insert(name.into(), new);
+        self.statements.renew(name, &old, &new);
     }
 }

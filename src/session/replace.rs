@@ -22,8 +22,6 @@ use crate::tenant::Tenant;
 pub(super) enum Replaced {
     /// Nothing else.
     No,
-    /// The plan of what may be is still to come.
-    Wait,
     /// This.
     Yes(Arc<Replacement>),
 }
@@ -144,9 +142,8 @@ impl Session {
         let Some(spliced) = rewrite.splice(planned.text(), fills) else {
             return Replaced::No;
         };
-        let Some(sent) = planner.plan(&spliced.text) else {
-            return Replaced::Wait;
-        };
+        // The text that it comes from has been planned just now, so nothing is waited for.
+        let sent = planner.plan_now(&spliced.text, &self.overlay);
         if sent.plan().statements().len() != planned.plan().statements().len() {
             return Replaced::No;
         }
@@ -232,10 +229,9 @@ impl Replacement {
 }
 
 impl Sent {
-    /// The same text, planned under the policy of now; `None` if that is still to come.
-    pub(super) fn renewed(&self, planner: &dyn Planner) -> Option<Self> {
-        let sent = planner.plan(self.planned().text())?;
-        Some(match self {
+    /// The same text, with another plan of it.
+    pub(super) fn renewed(&self, sent: Arc<Planned>) -> Self {
+        match self {
             Self::Own(_) => Self::Own(sent),
             Self::Instead(old) => Self::Instead(Arc::new(Replacement {
                 own: Arc::clone(&old.own),
@@ -243,7 +239,7 @@ impl Sent {
                 map: old.map.clone(),
                 injected: old.injected.clone(),
             })),
-        })
+        }
     }
 
     /// What replaced the client's text.

@@ -99,6 +99,6 @@ pub(super) fn several(span: Span) -> Violation {
 pub(super) fn text_of(statement: &StatementRef) -> Option<&Arc<Planned>> {
     match statement {
         StatementRef::Nth(sent, _) => Some(sent.own()),
-        StatementRef::Inner(_) => None,
+        StatementRef::Inner(..) => None,
     }
 }

@@ -53,7 +53,7 @@ impl Session {
             FromServer::EmptyQuery => self.empty_query(),
             FromServer::PortalSuspended => self.portal_suspended(),
             FromServer::CopyIn => self.copy_in(),
-            FromServer::Error(fields) => return self.error(fields, out),
+            FromServer::Error { body, cut } => return self.error(body, *cut, out),
             FromServer::Ready(_) => Ok(()),
             FromServer::Parameter { name, value } => self.parameter(name, value),
             FromServer::CopyBoth | FromServer::NegotiateVersion | FromServer::Row(_) => {
@@ -96,7 +96,7 @@ impl Session {
             | FromServer::PortalSuspended
             | FromServer::CopyIn
             | FromServer::CopyBoth
-            | FromServer::Error(_)
+            | FromServer::Error { .. }
             | FromServer::NegotiateVersion
             | FromServer::Other => {}
         }
@@ -288,7 +288,7 @@ impl Session {
         }
     }
 
-    fn error(&mut self, fields: &[u8], out: &mut Output) -> ServerStep {
+    fn error(&mut self, body: &[u8], cut: bool, out: &mut Output) -> ServerStep {
         self.copy_in = false;
         self.confirmed.fail();
         match self.pipeline.head() {
@@ -301,13 +301,15 @@ impl Session {
                 refusal.error_response(&mut out.to_client);
                 ServerStep::Swallow
             }
-            _ if self.rules.mode == Mode::Rewrite && is_hidden_row(fields) => {
+            _ if self.rules.mode == Mode::Rewrite && is_hidden_row(body) => {
                 self.skipping = self.pipeline.skip() || self.skipping;
                 self.copy = None;
                 hidden_row().error_response(&mut out.to_client);
                 ServerStep::Swallow
             }
             head => {
+                let shown = self.masked(body, cut);
+                let fields = shown.as_ref().and_then(|message| message.get(5..)).unwrap_or(body);
                 let moved = head.and_then(Entry::replacement).and_then(|replacement| {
                     moved_error(fields, &|position| replacement.position(position))
                 });
@@ -319,7 +321,7 @@ impl Session {
                     refusal.error_response(&mut bytes);
                     bytes
                 });
-                match refused.or(moved) {
+                match refused.or(moved).or(shown) {
                     Some(instead) => {
                         out.to_client.extend_from_slice(&instead);
                         ServerStep::Swallow
@@ -344,6 +346,7 @@ impl Session {
             self.tell_schema(out);
             self.schema_touched = false;
             self.registry.end_transaction();
+            self.overlay.end_transaction();
         }
         if let Some(step) = self.ask_for_tenant(status, out) {
             return step;

@@ -3,6 +3,7 @@
 //! A text is read twice here: as bytes and tokens, and as the parser's tree lowered into the
 //! [`model`]. Each reading can refuse; neither asks the other to be right.
 
+mod change;
 mod comment;
 mod keyword;
 mod lower;
@@ -15,8 +16,10 @@ mod second;
 mod span;
 mod statement;
 mod token;
+mod trigger;
 mod utility;
 
+pub use change::schema_change;
 pub use comment::{Comment, comment};
 pub use not_understood::NotUnderstood;
 pub use piece::{Piece, PieceKind, pieces};
@@ -25,3 +28,4 @@ pub use span::Span;
 pub use statement::{
     CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,
 };
+pub use trigger::{TriggerBody, read_trigger};

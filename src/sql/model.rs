@@ -246,6 +246,8 @@ pub struct Insert {
 pub struct Conflict {
     /// The columns of the arbiter index, if it is named by columns.
     pub arbiter: Vec<Name>,
+    /// The constraint that is the arbiter, if it is named (ON CONSTRAINT).
+    pub constraint: Option<Name>,
     /// DO UPDATE; `None` for DO NOTHING.
     pub update: Option<ConflictUpdate>,
 }
@@ -451,6 +453,9 @@ pub enum Expr {
     Call(Box<Call>),
     /// An operator of PostgreSQL's own that is NULL when an operand is: arithmetic, LIKE, BETWEEN.
     Strict(Vec<Self>),
+    /// A comparison of PostgreSQL's own with ANY or ALL of an array or a query, other than those
+    /// above: it says nothing that proves, and cannot fail.
+    Quantified(Vec<Self>),
     /// DEFAULT, as a value of INSERT or UPDATE.
     Default,
     /// Anything else, with its parts.
@@ -539,6 +544,7 @@ impl Expr {
             | Self::Row(parts)
             | Self::Array(parts)
             | Self::Strict(parts)
+            | Self::Quantified(parts)
             | Self::Opaque(parts) => parts.iter().for_each(visit),
             Self::Compare { operator: _, left, right }
             | Self::IsDistinct { left, right, negated: _ } => {

@@ -135,13 +135,7 @@ impl Telemetry {
         for cause in Disagreement::CAUSES {
             disagreements.get_metric_with_label_values(&[cause])?;
         }
-        let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
-        let build = Opts::new("orgguard_build_info", "The version that runs.")
-            .const_label("version", env!("CARGO_PKG_VERSION"))
-            .const_label("grammar", grammar);
-        let build = IntGauge::with_opts(build)?;
-        build.set(1);
-        registry.register(Box::new(build))?;
+        tell_what_runs(&registry)?;
         let config = ConfigMetrics::new(&registry, mode)?;
         let handles = Handles::new(&registry)?;
         let cells = KINDS.saturating_mul(OUTCOMES).saturating_mul(DECISIONS);
@@ -420,6 +414,17 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telemetry").finish_non_exhaustive()
     }
+}
+
+/// A gauge that is always 1, whose labels say what was built.
+fn tell_what_runs(registry: &Registry) -> Result<(), Error> {
+    let grammar = if HAS_SECOND_READING { "postgres" } else { "none" };
+    let build = Opts::new("orgguard_build_info", "The version that runs.")
+        .const_label("version", env!("CARGO_PKG_VERSION"))
+        .const_label("grammar", grammar);
+    let build = IntGauge::with_opts(build)?;
+    build.set(1);
+    registry.register(Box::new(build))
 }
 
 fn increment(vector: &IntCounterVec, labels: &[&str]) {

@@ -235,11 +235,26 @@ impl Connection {
     fn admit(&self, startup: &Startup, mark: &str) -> Result<Vec<u8>, Unwelcome> {
         let built = startup.build(&self.config.policy.settings, mark)?;
         let database = startup.database();
-        if self.policies.is_of(database) {
-            return Ok(built);
+        if !self.policies.is_of(database) {
+            let why = "names another database than the one whose catalogue the guard reads";
+            return Err(Unwelcome::parameter("database", why));
         }
-        let why = "names another database than the one whose catalogue the guard reads";
-        Err(Unwelcome::parameter("database", why))
+        match self.bent_setting(startup, &built) {
+            Some(setting) => Err(Unwelcome::setting(&setting)),
+            None => Ok(built),
+        }
+    }
+
+    /// A setting on which the guard relies, to which the role or database gives another value
+    /// (ALTER ROLE, ALTER DATABASE … SET), and which the packet does not override.
+    fn bent_setting(&self, startup: &Startup, built: &[u8]) -> Option<Box<str>> {
+        let policy = self.policies.current().policy;
+        let catalog = policy.catalog.as_ref()?;
+        let role = startup.parameter("user").unwrap_or_default();
+        let sent = Startup::read(built.to_vec());
+        let mut broken = catalog.broken_pins(role, &policy.settings);
+        let found = broken.find(|setting| sent.setting(&setting.name).is_none());
+        found.map(|setting| setting.name.clone())
     }
 
     async fn connect(&self, packet: &[u8], deadline: Instant) -> Result<Stream, RefusedReason> {

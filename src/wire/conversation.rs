@@ -1,8 +1,9 @@
-use super::decode::{self, GATHERED_BYTES};
+use super::decode::{self, ERROR_BYTES, GATHERED_BYTES};
 use super::frame::{self, HEADER, Next};
 use super::patience::{Doing, Expired};
 use crate::session::{
-    ClientStep, Event, FromClient, Mode, Output, Permit, Planner, ServerStep, Session, fatal,
+    ClientStep, Event, FromClient, FromServer, Mode, Output, Permit, Planner, ServerStep, Session,
+    fatal,
 };
 
 /// A session fed with the bytes of both sides: what is to be sent where. It has no sockets.
@@ -274,19 +275,11 @@ impl Conversation {
     fn copy_data(&mut self, part: &[u8]) {
         let header = self.client_copy.unwrap_or_default();
         self.client_copy = Some(header.saturating_sub(part.len()));
-        let data = part.get(header..).unwrap_or_default();
-        if data.is_empty() {
-            return;
-        }
+        let Some(data) = part.get(header..).filter(|data| !data.is_empty()) else { return };
         match self.session.copy_data(data, &mut self.output) {
-            ClientStep::Forward(permit) => {
-                let length = u32::try_from(data.len().saturating_add(4)).unwrap_or(u32::MAX);
-                let message = [&b"d"[..], &length.to_be_bytes(), data].concat();
-                self.send(permit, &message);
-            }
+            ClientStep::Forward(permit) => self.send(permit, &frame::copy_data(data)),
             ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
-            ClientStep::Drop | ClientStep::Wait => {}
-            ClientStep::End => self.finish(),
+            ClientStep::Drop | ClientStep::Wait | ClientStep::End => {}
         }
     }
 
@@ -457,13 +450,16 @@ impl Conversation {
         if gathered && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
-        let body = match bytes.get(HEADER..total) {
-            _ if large => &[],
+        let cut = large && self.session.reads_errors();
+        let needed = if cut { ERROR_BYTES } else { total };
+        let body = match bytes.get(HEADER..needed) {
+            _ if large && !cut => &[],
             Some(body) => body,
-            None if gathered => return Taken::Needs(total),
+            None if gathered || cut => return Taken::Needs(needed),
             None => &[],
         };
         let message = match decode::server(kind, body) {
+            Ok(FromServer::Error { body, .. }) => FromServer::Error { body, cut },
             Ok(message) => message,
             Err(reason) => return self.lose_server(reason),
         };

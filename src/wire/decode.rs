@@ -97,6 +97,10 @@ pub(super) const fn is_gathered(kind: u8) -> bool {
 /// The largest of those: the types of 65,535 parameters.
 pub(super) const GATHERED_BYTES: usize = 4 + 2 + 4 * 65_535;
 
+/// So much of an ErrorResponse is read where errors are read at all. What is longer is cut: its
+/// last fields are not passed on.
+pub(super) const ERROR_BYTES: usize = 64 << 10;
+
 /// Decodes a server's message; of all but the gathered kinds the kind alone.
 pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed> {
     let mut body = Body(body);
@@ -110,7 +114,7 @@ pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed>
         b's' => FromServer::PortalSuspended,
         b'G' => FromServer::CopyIn,
         b'W' => FromServer::CopyBoth,
-        b'E' => FromServer::Error(body.0),
+        b'E' => FromServer::Error { body: body.0, cut: false },
         b'v' => FromServer::NegotiateVersion,
         b'C' => FromServer::CommandComplete(body.text()?),
         b'Z' => FromServer::Ready(match body.take(1)? {

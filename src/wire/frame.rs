@@ -66,6 +66,12 @@ pub(super) fn next(bytes: &[u8], message_bytes: usize) -> Next<'_> {
     }
 }
 
+/// A message of COPY data.
+pub(super) fn copy_data(data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len().saturating_add(4)).unwrap_or(u32::MAX);
+    [&b"d"[..], &length.to_be_bytes(), data].concat()
+}
+
 /// Kind and length, if the header is complete.
 pub(super) fn header(bytes: &[u8]) -> Option<(u8, usize)> {
     let (kind, rest) = bytes.split_first()?;

@@ -23,6 +23,8 @@ mod stream;
 mod upstream;
 
 #[cfg(test)]
+mod mask_scripts;
+#[cfg(test)]
 mod plan_scripts;
 #[cfg(test)]
 mod script;

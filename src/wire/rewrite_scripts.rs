@@ -65,8 +65,6 @@ fn what_no_condition_mends_is_refused() {
         "TRUNCATE org_products".to_owned(),
         "EXPLAIN SELECT 1 FROM org_products".to_owned(),
         "SELECT 1 FROM org_products; SELECT query_to_xml('x', true, true, '')".to_owned(),
-        "INSERT INTO org_tags (label) VALUES ('x') ON CONFLICT (id) DO UPDATE SET label = 'y'"
-            .to_owned(),
     ] {
         with_tenant().refused(&refused, "42501");
     }
@@ -192,4 +190,16 @@ fn a_delete_that_was_sent_as_an_update_has_its_own_tag() {
     let answer = [bare('1'), bare('2'), complete("UPDATE 2"), ready('I')];
     assert_eq!(script.server(&answer), ["1", "2", "C DELETE 2", "Z I"]);
     script.run("DELETE FROM plain", &["DELETE 1"], 'I');
+}
+
+#[test]
+fn an_upsert_that_meets_a_hidden_row_fails_as_under_row_level_security() {
+    let mut script = with_tenant();
+    let own =
+        "INSERT INTO org_tags (label) VALUES ('x') ON CONFLICT (id) DO UPDATE SET label = 'y'";
+    let sent = script.client(&[query(own)]);
+    assert!(sent[0].ends_with("OR pg_catalog.current_setting('orgguard.hidden_row') IS NULL)"));
+    let error =
+        b"SERROR\0C42704\0Munrecognized configuration parameter \"orgguard.hidden_row\"\0\0";
+    assert_eq!(script.server(&[message(b'E', error), ready('I')]), ["E 42501", "Z I"]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::conversation::Conversation;
 use crate::analyze;
 use crate::config::{Config, Overrides};
-use crate::policy::Policy;
+use crate::policy::{Overlay, Policy};
 use crate::session::{
     Client, Event, Identity, Mode, Planned, Planner, Session, SessionModes, SessionRules,
 };
@@ -22,16 +22,19 @@ struct Plain {
 }
 
 impl Planner for Plain {
-    fn plan(&self, text: &str) -> Option<Arc<Planned>> {
-        let plan = || analyze::plan(text, &self.config.policy);
-        (!self.late).then(|| {
-            let planned = Planned::new(text.into(), plan(), self.generation);
-            Arc::new(planned.with_rewrite(&self.config.policy))
-        })
+    fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>> {
+        (!self.late).then(|| self.plan_now(text, overlay))
     }
 
-    fn is_current(&self, planned: &Planned) -> bool {
-        planned.generation() == self.generation
+    fn plan_now(&self, text: &str, overlay: &Overlay) -> Arc<Planned> {
+        let policy = (*self.config.policy).clone();
+        let policy = Policy { overlay: Arc::new(overlay.clone()), ..policy };
+        let planned = Planned::new(text.into(), analyze::plan(text, &policy), self.generation);
+        Arc::new(planned.under(overlay.version()).with_rewrite(&policy))
+    }
+
+    fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
+        planned.generation() == self.generation && planned.overlay() == overlay.version()
     }
 }
 
@@ -84,6 +87,7 @@ impl Script {
             tenant_type: config.policy.tenant_type,
             settings: config.policy.settings.clone(),
             statements: 100,
+            mask_errors: config.mask_errors,
             dry_run: false,
         };
         change(&mut rules);

@@ -47,6 +47,18 @@ impl Unwelcome {
         Self { code, message: message.into(), parameter: None }
     }
 
+    /// A setting that the role or the database comes with.
+    pub(super) fn setting(name: &str) -> Self {
+        Self {
+            code: "42501",
+            message: format!(
+                "orgguard: ALTER ROLE or ALTER DATABASE gives \"{name}\" a value that the guard \
+                 does not rely on"
+            ),
+            parameter: Some(name.to_owned()),
+        }
+    }
+
     pub(super) fn parameter(name: &str, why: &str) -> Self {
         Self {
             code: "42501",

@@ -21,7 +21,9 @@ const UUIDS: u32 = 2951;
 
 fn binary(tenant: &str) -> Vec<u8> {
     let digits: String = tenant.chars().filter(|c| *c != '-').collect();
-    (0..16).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap()).collect()
+    (0..16)
+        .map(|at| u8::from_str_radix(digits.get(2 * at..2 * at + 2).unwrap(), 16).unwrap())
+        .collect()
 }
 
 /// Spellings of a uuid that PostgreSQL takes.

@@ -120,3 +120,7 @@ SELECT v.n FROM (VALUES (1), (2)) v (n);
 --@ case: the outer filter is about another derived table
 --@ verdict: refuse unbound-tenant, visible-deleted
 SELECT a.name, b.label FROM (SELECT * FROM org_products) a, (SELECT * FROM org_tags) b WHERE b.organization_id = '11111111-1111-4111-8111-111111111111' AND b.deleted_at IS NULL;
+
+--@ case: a star qualified by the database, of more than one column
+--@ verdict: refuse unbound-tenant
+SELECT p.name FROM (SELECT raw.public.memberships.*, '11111111-1111-4111-8111-111111111111'::uuid FROM memberships) AS d (a, org) JOIN org_products p ON p.organization_id = d.org AND p.deleted_at IS NULL;

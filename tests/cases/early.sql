@@ -75,3 +75,13 @@ SELECT code FROM plans WHERE price::int > 0;
 --@ strict
 --@ verdict: refuse early-evaluation
 SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND name SIMILAR TO sku;
+
+--@ case: a comparison with ANY or ALL cannot fail either
+--@ strict
+--@ verdict: admit
+SELECT sku FROM org_products p WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND price >= ALL (SELECT price FROM org_products q WHERE q.organization_id = '11111111-1111-4111-8111-111111111111' AND q.deleted_at IS NULL) AND sku <> ALL ('{a,b}');
+
+--@ case: a pattern with ANY can
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND name ~ ANY ('{a,b}');

@@ -172,6 +172,18 @@ INSERT INTO org_tags AS t (id, organization_id, label) VALUES ('cccccccc-0000-40
 --@ verdict: admit
 INSERT INTO org_tags (id, organization_id, label) OVERRIDING USER VALUE VALUES ('cccccccc-0000-4000-8000-000000000001', '11111111-1111-4111-8111-111111111111', 'x');
 
+--@ case: one star has the columns that are left
+--@ verdict: admit
+INSERT INTO org_tags (id, label, organization_id) SELECT *, '11111111-1111-4111-8111-111111111111'::uuid FROM unnest(ARRAY['cccccccc-0000-4000-8000-000000000001'::uuid], ARRAY['x']);
+
+--@ case: one star of a function, and the tenant under it
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT *, 'x' FROM unnest(ARRAY['cccccccc-0000-4000-8000-000000000001'::uuid], ARRAY['22222222-2222-4222-8222-222222222222'::uuid]);
+
+--@ case: one star in each arm, and a foreign arm
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, label, organization_id) SELECT *, '11111111-1111-4111-8111-111111111111'::uuid FROM unnest(ARRAY['cccccccc-0000-4000-8000-000000000001'::uuid], ARRAY['x']) UNION ALL SELECT *, '22222222-2222-4222-8222-222222222222'::uuid FROM unnest(ARRAY['cccccccc-0000-4000-8000-000000000002'::uuid], ARRAY['y']);
+
 --@ session: unknown
 --@ case: rows of two tenants, the session's unknown
 --@ verdict: refuse foreign-insert

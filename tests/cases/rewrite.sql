@@ -192,3 +192,13 @@ MERGE INTO org_tags t USING org_products p ON t.label = p.sku OR t.id = p.id WHE
 --@ string
 --@ verdict: refuse unbound-tenant, visible-deleted
 PREPARE r AS SELECT name FROM org_products ORDER BY name; EXECUTE r;
+
+--@ case: INSERT of everything that a function gives
+--@ verdict: refuse foreign-insert, unguarded-conflict
+--@ rewrite: INSERT INTO org_tags (id, label, organization_id) SELECT *, {A} FROM unnest('{a6000000-0000-4000-8000-000000000041,a6000000-0000-4000-8000-000000000042}'::uuid[], '{one,two}'::text[]) ON CONFLICT (id) DO UPDATE SET label = excluded.label WHERE (org_tags.organization_id = {A} AND org_tags.deleted_at IS NULL OR pg_catalog.current_setting('orgguard.hidden_row') IS NULL) RETURNING label
+INSERT INTO org_tags (id, label) SELECT * FROM unnest('{a6000000-0000-4000-8000-000000000041,a6000000-0000-4000-8000-000000000042}'::uuid[], '{one,two}'::text[]) ON CONFLICT (id) DO UPDATE SET label = excluded.label RETURNING label;
+
+--@ case: a tenant behind two stars has no position
+--@ verdict: refuse foreign-insert
+--@ rewrite: refuse
+INSERT INTO org_tags (id, label) SELECT a.*, b.* FROM (SELECT 'a6000000-0000-4000-8000-000000000041'::uuid) a, (SELECT 'x') b;

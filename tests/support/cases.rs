@@ -149,6 +149,7 @@ pub(crate) const fn standard_reading() -> SecondReading {
 pub(crate) fn standard_policy() -> Policy {
     Policy {
         tables: Tables {
+            cascades: Vec::new(),
             patterns: vec![Pattern::parse("org_*").unwrap()],
             tenant_column: "organization_id".into(),
             soft_delete_column: Some("deleted_at".into()),
@@ -180,6 +181,7 @@ pub(crate) fn standard_policy() -> Policy {
         limits: ReadingLimits::default(),
         second_reading: standard_reading(),
         catalog: None,
+        overlay: std::sync::Arc::default(),
         evaluation_order: EvaluationOrder::Ignore,
         soft_deletes: false,
     }

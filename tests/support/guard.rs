@@ -120,6 +120,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
         // So that a guard that says nothing fails the test instead of stopping it.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Self { stream }

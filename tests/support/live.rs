@@ -2,8 +2,13 @@
 //! PostgreSQL binds every guarded table to the tenant's live rows.
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+use std::hash::RandomState;
+use std::sync::Arc;
+
+use orgguard::catalog::read;
 use orgguard::cli::Throwaway;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use orgguard::policy::Policy;
+use tokio_postgres::{Client, Column, NoTls, SimpleQueryMessage};
 
 use super::cases;
 
@@ -42,12 +47,13 @@ END $$";
 const OWN: &str = "(organization_id = '11111111-1111-4111-8111-111111111111' \
      AND coalesce((to_jsonb(t) ->> 'deleted_at')::timestamptz > '2026-06-01', true))";
 
-/// Makes both databases.
-pub(crate) async fn databases(server: &Throwaway) {
+/// Makes both databases, with a script behind the schema; gives the policy with the first one's
+/// catalogue.
+pub(crate) async fn databases(server: &Throwaway, script: &str) -> Policy {
     let admin = connect(&server.connection_string()).await;
     admin.batch_execute("CREATE ROLE app LOGIN").await.unwrap();
     let scripts: [(&str, &[&str]); 2] =
-        [("raw", &[SCHEMA]), ("strict", &[SCHEMA, POLICIES, DEFAULTS, LIVE])];
+        [("raw", &[SCHEMA, script]), ("strict", &[SCHEMA, script, POLICIES, DEFAULTS, LIVE])];
     for (name, scripts) in scripts {
         admin.batch_execute(&format!("CREATE DATABASE {name} OWNER app")).await.unwrap();
         let client = client(server, name).await;
@@ -56,6 +62,11 @@ pub(crate) async fn databases(server: &Throwaway) {
         }
         client.batch_execute("ANALYZE").await.unwrap();
     }
+    let mut policy = cases::standard_policy();
+    let client = client(server, "raw").await;
+    let snapshot = read(&client, &policy.tables, &RandomState::new()).await.unwrap();
+    policy.catalog = Some(Arc::new(snapshot.catalog));
+    policy
 }
 
 /// A connection to each.
@@ -124,32 +135,49 @@ impl Live {
         Self { client, digest, before }
     }
 
-    /// Runs a text in a transaction that is rolled back.
-    pub(crate) async fn run(&self, text: &str) -> Outcome {
-        self.client.batch_execute("BEGIN; SAVEPOINT oracle").await.unwrap();
-        let mut columns = Vec::new();
-        match self.client.prepare(text).await {
-            Ok(described) => columns.extend(
-                described.columns().iter().map(|it| format!("{} {}", it.name(), it.type_())),
-            ),
-            Err(_) => self.client.batch_execute("ROLLBACK TO oracle").await.unwrap(),
-        }
-        let (mut given, tags, error) = match self.client.simple_query(text).await {
+    /// Runs a text that only reads.
+    pub(crate) async fn read(&self, text: &str) -> Outcome {
+        let columns = self.columns(text).await.unwrap_or_default();
+        let (rows, tags, error) = self.answer(text).await;
+        Outcome { columns, error, rows, tags, own: self.before[0].clone(), foreign: false }
+    }
+
+    /// The columns of a statement that can be described.
+    async fn columns(&self, text: &str) -> Option<Vec<String>> {
+        let described = self.client.prepare(text).await.ok()?;
+        let name = |column: &Column| format!("{} {}", column.name(), column.type_());
+        Some(described.columns().iter().map(name).collect())
+    }
+
+    async fn answer(&self, text: &str) -> (Vec<String>, Vec<u64>, Option<String>) {
+        match self.client.simple_query(text).await {
             Ok(messages) => {
-                let (rows, tags) = rows(messages);
+                let (mut rows, tags) = rows(messages);
+                rows.sort();
                 (rows, tags, None)
             }
             Err(error) => {
-                self.client.batch_execute("ROLLBACK TO oracle").await.unwrap();
                 let code = error.code().map(|code| code.code().to_owned());
                 (Vec::new(), Vec::new(), code.or_else(|| Some(error.to_string())))
             }
-        };
+        }
+    }
+
+    /// Runs a text in a transaction that is rolled back.
+    pub(crate) async fn run(&self, text: &str) -> Outcome {
+        self.client.batch_execute("BEGIN; SAVEPOINT oracle").await.unwrap();
+        let columns = self.columns(text).await;
+        if columns.is_none() {
+            self.client.batch_execute("ROLLBACK TO oracle").await.unwrap();
+        }
+        let (given, tags, error) = self.answer(text).await;
+        if error.is_some() {
+            self.client.batch_execute("ROLLBACK TO oracle").await.unwrap();
+        }
         let after = rows(self.client.simple_query(&self.digest).await.unwrap()).0;
         self.client.batch_execute("ROLLBACK; DEALLOCATE ALL").await.unwrap();
-        given.sort();
         Outcome {
-            columns,
+            columns: columns.unwrap_or_default(),
             error,
             rows: given,
             tags,

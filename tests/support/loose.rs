@@ -111,7 +111,7 @@ impl Loose {
     fn joined(&mut self, depth: usize) -> (String, Vec<Relation>) {
         let (mut from, first) = self.item(depth, &[], false);
         let mut relations = vec![first];
-        for _ in 0..self.below(4) {
+        for _ in 0..self.below(3) {
             let kind = *self.pick(&[
                 "JOIN",
                 "INNER JOIN",
@@ -164,7 +164,7 @@ impl Loose {
         match self.below(6) {
             0 => format!("{link} OR {}.{} IS NULL", relation.alias, relation.text),
             1 => format!("({link}) AND {}.{} <> 'x'", relation.alias, relation.text),
-            2 => format!("NOT ({link} AND false)"),
+            2 => format!("({link}) IS TRUE"),
             3 => format!(
                 "CASE WHEN {link} OR {}.{} = 'x' THEN true ELSE false END",
                 relation.alias, relation.text

@@ -102,16 +102,21 @@ impl Builder<'_> {
         context: ContextId,
     ) -> Vec<ArmColumn> {
         let mut columns = Vec::with_capacity(items.len());
+        // After any number of columns of any name no position is known.
+        let mut lost = false;
         for item in items {
             match item {
                 Item::Expr { expr, label } => {
                     self.walk(expr, scope, context, Clause::Value);
                     let term = self.term(expr, scope);
-                    columns.push(ArmColumn::One {
-                        name: label.as_ref().map(|label| label.text.clone()),
-                        term,
-                    });
+                    if !lost {
+                        columns.push(ArmColumn::One {
+                            name: label.as_ref().map(|label| label.text.clone()),
+                            term,
+                        });
+                    }
                 }
+                Item::Wildcard if lost => {}
                 Item::Wildcard => {
                     // USING and NATURAL merge columns, so positions are not known.
                     columns.extend(
@@ -125,9 +130,9 @@ impl Builder<'_> {
                         _ => None,
                     };
                     match reference {
-                        Some(reference) => columns.push(ArmColumn::Rest(reference)),
-                        // Any number of columns of any name.
-                        None => columns.push(ArmColumn::One { name: None, term: None }),
+                        Some(reference) if !lost => columns.push(ArmColumn::Rest(reference)),
+                        Some(_) => {}
+                        None => lost = true,
                     }
                 }
             }

@@ -85,7 +85,7 @@ impl Builder<'_> {
         }
         let meant = |routine: &&CatalogRoutine| match schema {
             Some(schema) => *routine.schema == *schema,
-            None => self.policy.settings.search_path.contains(&routine.schema),
+            None => catalog.is_on_path(&routine.schema, &self.policy.settings.search_path),
         };
         let mut found = false;
         let mut volatile = class == Routine::Volatile;
@@ -108,11 +108,26 @@ impl Builder<'_> {
     /// Whether a routine of the database's own surely reads no guarded row: one of a well-known
     /// extension that only computes, or one in SQL whose body has nothing to do with one.
     fn is_harmless(&self, routine: &CatalogRoutine) -> bool {
+        if !self.keeps_settings(routine) {
+            return false;
+        }
         match (&*routine.language, &routine.extension, &routine.body) {
             ("c" | "internal", Some(extension), _) => computing_extension(extension),
             ("sql", None, Some(body)) => self.is_clear_body(body),
             (_, _, _) => false,
         }
+    }
+
+    /// Whether no setting that the guard relies on has another value while a routine runs.
+    pub(super) fn keeps_settings(&self, routine: &CatalogRoutine) -> bool {
+        routine.settings.iter().all(|name| {
+            let is_tenant = self
+                .policy
+                .tenant_setting
+                .as_deref()
+                .is_some_and(|setting| setting.eq_ignore_ascii_case(name));
+            !is_tenant && self.policy.settings.is_harmless(name)
+        })
     }
 
     /// `set_config` anywhere: the setting must be named by a constant and be harmless. The

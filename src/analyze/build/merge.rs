@@ -8,7 +8,9 @@
 
 use super::super::graph::{Arm, ContextId, ReferenceId, Written};
 use super::join::Level;
+use super::write::columns_set;
 use super::{Builder, Clause, Scope};
+use crate::policy::Write;
 use crate::sql::model::{Expr, Merge, MergeAction, MergeClause, MergeRows, Name, Target};
 
 impl Builder<'_> {
@@ -101,11 +103,16 @@ impl Builder<'_> {
     ) {
         match action {
             MergeAction::Nothing => {}
-            MergeAction::Delete => self.hard_delete(target),
+            MergeAction::Delete => {
+                self.set_off(target, Write::Delete, None);
+                self.hard_delete(target);
+            }
             MergeAction::Update(assignments) => {
+                self.set_off(target, Write::Update, Some(&columns_set(assignments)));
                 self.assignments(assignments, target, reference, scope, context);
             }
             MergeAction::Insert { columns, values } => {
+                self.set_off(target, Write::Insert, None);
                 self.merge_insert(columns, values.as_deref(), target, reference, scope, context);
             }
         }

@@ -11,14 +11,17 @@ mod early;
 mod join;
 mod merge;
 mod operand;
+mod overlaid;
 mod predicate;
 mod query;
+mod reach;
 mod relation;
 mod strict;
 mod using;
 mod write;
 
 pub(super) use call::sole_call;
+pub(super) use reach::{Touched, touched};
 
 use super::graph::{
     ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
@@ -46,18 +49,8 @@ pub(super) struct Built {
 
 /// Builds the graph of a query or write.
 pub(super) fn build(query: &Query, policy: &Policy, reader: Reader) -> Built {
-    let mut builder = Builder {
-        policy,
-        reader,
-        graph: Graph::default(),
-        violations: Vec::new(),
-        advice: Vec::new(),
-        sole_item: sole_call(query).map(|call| call.name.span),
-        vouched: None,
-        unknown_relation: false,
-        inside_view: None,
-        view_depth: 0,
-    };
+    let sole_item = sole_call(query).map(|call| call.name.span);
+    let mut builder = Builder { sole_item, ..Builder::new(policy, reader, 0) };
     let root = builder.graph.context(None, Vec::new());
     builder.query(query, root, None);
     let Builder { graph, violations, advice, vouched, unknown_relation, .. } = builder;
@@ -121,6 +114,23 @@ enum Clause {
     Filter,
     /// Anything else.
     Value,
+}
+
+impl<'p> Builder<'p> {
+    fn new(policy: &'p Policy, reader: Reader, view_depth: usize) -> Self {
+        Self {
+            policy,
+            reader,
+            graph: Graph::default(),
+            violations: Vec::new(),
+            advice: Vec::new(),
+            sole_item: None,
+            vouched: None,
+            unknown_relation: false,
+            inside_view: None,
+            view_depth,
+        }
+    }
 }
 
 impl Builder<'_> {

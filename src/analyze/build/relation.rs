@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use super::super::graph::{
-    ArmColumn, ContextId, Graph, Guarded, OutputId, Source as GraphSource, Term,
-};
+use super::super::graph::{ArmColumn, ContextId, Guarded, OutputId, Source as GraphSource, Term};
 use super::super::verdict::Rule;
 use super::{Builder, Scope};
-use crate::policy::{Catalog, CatalogRelation, RelationKind, RelationName};
+use crate::policy::{Catalog, CatalogRelation, Found, RelationKind, RelationName};
 use crate::sql::StatementBody;
 use crate::sql::model::{Body, Name, Query};
 
@@ -63,6 +61,9 @@ impl Builder<'_> {
         let Some(catalog) = self.policy.catalog.clone() else {
             return self.by_name(name);
         };
+        if let Some(meaning) = self.overlaid(&catalog, qualifier, name) {
+            return meaning;
+        }
         let Some((full, relation)) = self.look_up(&catalog, qualifier, name) else {
             return self.unknown(name);
         };
@@ -79,6 +80,9 @@ impl Builder<'_> {
         let Some(catalog) = self.policy.catalog.clone() else {
             return self.by_name(name);
         };
+        if let Some(meaning) = self.overlaid(&catalog, qualifier, name) {
+            return meaning;
+        }
         let Some((full, relation)) = self.look_up(&catalog, qualifier, name) else {
             return self.unknown(name);
         };
@@ -102,7 +106,10 @@ impl Builder<'_> {
         name: &Name,
     ) -> Option<(RelationName, &'c CatalogRelation)> {
         let schema = qualifier.last().map(|schema| &*schema.text);
-        let found = catalog.find(schema, &name.text, &self.policy.settings.search_path)?;
+        let found = catalog.find(schema, &name.text, &self.policy.settings.search_path);
+        let Found::One(found) = found else {
+            return None;
+        };
         let relation = catalog.relation(&found)?;
         Some((found, relation))
     }
@@ -113,13 +120,13 @@ impl Builder<'_> {
     }
 
     /// A name that the loaded catalogue does not know may hide anything.
-    fn unknown(&mut self, name: &Name) -> Meaning {
+    pub(super) fn unknown(&mut self, name: &Name) -> Meaning {
         self.unknown_relation = true;
         self.hidden(name, "a relation that the catalogue does not know");
         self.by_name(name)
     }
 
-    fn hidden(&mut self, name: &Name, detail: &str) {
+    pub(super) fn hidden(&mut self, name: &Name, detail: &str) {
         self.violate(
             Rule::HiddenRelation,
             Some(&name.text),
@@ -228,7 +235,7 @@ impl Builder<'_> {
     }
 
     /// The graph of a view's definition by itself.
-    fn scratch(&self, relation: &CatalogRelation) -> Option<(Builder<'_>, OutputId)> {
+    pub(super) fn scratch(&self, relation: &CatalogRelation) -> Option<(Builder<'_>, OutputId)> {
         if self.view_depth >= VIEW_DEPTH {
             return None;
         }
@@ -238,18 +245,7 @@ impl Builder<'_> {
 
     /// A query by itself, outside the statement.
     fn apart(&self, query: &Query) -> (Builder<'_>, OutputId) {
-        let mut builder = Builder {
-            policy: self.policy,
-            reader: self.reader,
-            graph: Graph::default(),
-            violations: Vec::new(),
-            advice: Vec::new(),
-            sole_item: None,
-            vouched: None,
-            unknown_relation: false,
-            inside_view: None,
-            view_depth: self.view_depth.saturating_add(1),
-        };
+        let mut builder = Builder::new(self.policy, self.reader, self.view_depth.saturating_add(1));
         let root = builder.graph.context(None, Vec::new());
         let output = builder.query(query, root, None);
         (builder, output)

@@ -1,13 +1,14 @@
 //! INSERT, UPDATE and DELETE; what MERGE has in common with them.
 
 use super::super::graph::{
-    Arm, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
+    Arm, ArmColumn, ContextId, Fact, Obligation, Operand, OutputId, Reference, ReferenceId,
     Source as GraphSource, Term, Written, WrittenValue,
 };
 use super::super::verdict::Rule;
 use super::join::{Level, Tree};
 use super::relation::Meaning;
 use super::{Builder, Clause, Scope};
+use crate::policy::Write as WriteKind;
 use crate::sql::model::{
     Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Name, Query,
     Target, Update, Write,
@@ -73,6 +74,13 @@ impl Builder<'_> {
         let context = self.graph.context(None, Vec::new());
         let own = self.graph.context(None, Vec::new());
         let reference = self.target(target, own);
+        let set = columns_set(assignments);
+        let (write, set) = if assignments.is_empty() {
+            (WriteKind::Delete, None)
+        } else {
+            (WriteKind::Update, Some(&*set))
+        };
+        self.set_off(target, write, set);
         self.owe(reference, false);
         if assignments.is_empty() {
             self.hard_delete(target);
@@ -173,10 +181,14 @@ impl Builder<'_> {
         let context = self.graph.context(None, Vec::new());
         // The target is written, not read: it owes the values written instead of a predicate.
         let reference = self.target(target, context);
+        self.set_off(target, WriteKind::Insert, None);
         let tenant = self.tenant_column(reference);
         let position = self.tenant_position(target, columns, tenant.as_deref());
         let default = self.tenant_default(target, tenant.as_deref());
         let values = self.written(source.as_ref(), position, default, outer);
+        if !columns.is_empty() {
+            self.count_stars(&values, columns.len());
+        }
         if let Some(tenant) = &tenant {
             self.owe_written(target, tenant, &values);
             // RETURNING shows the rows written.
@@ -185,8 +197,10 @@ impl Builder<'_> {
             self.graph.add_facts(context, facts);
         }
         let scope = Scope { references: vec![reference], ..Scope::inside(Some(outer)) };
-        if let Some(Conflict { arbiter, update: Some(update) }) = conflict {
-            self.conflict_update(target, arbiter, update, &values, outer);
+        if let Some(conflict) = conflict
+            && let Some(update) = &conflict.update
+        {
+            self.conflict_update(target, conflict, update, &values, outer);
         }
         let columns = self.items(returning, &scope, context);
         Arm {
@@ -289,17 +303,44 @@ impl Builder<'_> {
         }
     }
 
+    /// INSERT with a list of columns wants as many expressions, no more and no fewer
+    /// (`parse_target.c`, `transformInsertRow`), so a single star has as many columns as are left.
+    fn count_stars(&mut self, values: &[Written], named: usize) {
+        let outputs = values.iter().filter_map(|written| match written.value {
+            Some(WrittenValue::Output(output, _)) => Some(output),
+            Some(WrittenValue::Term(_)) | None => None,
+        });
+        for output in outputs {
+            let Some(output) = self.graph.outputs.get_mut(output) else { continue };
+            for columns in output.arms.iter_mut().map(|arm| &mut arm.columns) {
+                let is_star = |column: &ArmColumn| matches!(column, ArmColumn::Rest(_));
+                let Some(star) = columns.iter().position(is_star) else { continue };
+                let others = columns.len().saturating_sub(1);
+                if columns.iter().filter(|column| is_star(column)).count() > 1 {
+                    continue;
+                }
+                if let Some(width) = named.checked_sub(others) {
+                    let unknown =
+                        std::iter::repeat_n(ArmColumn::One { name: None, term: None }, width);
+                    columns.splice(star..=star, unknown);
+                }
+            }
+        }
+    }
+
     /// ON CONFLICT DO UPDATE changes a row that is there already: it owes what an UPDATE owes.
     fn conflict_update(
         &mut self,
         target: &Target,
-        arbiter: &[Name],
+        conflict: &Conflict,
         update: &ConflictUpdate,
         values: &[Written],
         outer: &Scope<'_>,
     ) {
         let context = self.graph.context(None, Vec::new());
         let reference = self.target(target, context);
+        let set = columns_set(&update.assignments);
+        self.set_off(target, WriteKind::Update, Some(&set));
         self.owe(reference, true);
         let excluded = self.graph.reference(Reference {
             alias: "excluded".into(),
@@ -317,7 +358,7 @@ impl Builder<'_> {
             let facts = self.new_rows(new, values);
             self.graph.add_facts(context, facts);
             // A conflict on an index with the tenant column is with a row of the same tenant.
-            if arbiter.iter().any(|column| column.text == tenant) {
+            if self.arbiter_has(target, conflict, &tenant) {
                 let old = self.graph.column(reference, &tenant);
                 self.graph
                     .add_facts(context, vec![Fact::Equal(Term::Column(old), Term::Column(new))]);
@@ -331,6 +372,38 @@ impl Builder<'_> {
             self.graph.add_facts(context, facts);
         }
         self.assignments(assignments, target, reference, &scope, context);
+    }
+
+    /// Whether a conflict is surely on an index with this column among its keys. PostgreSQL takes
+    /// an index whose keys are just the columns named (documentation, INSERT); which index a
+    /// constraint is, only the catalogue knows.
+    fn arbiter_has(&self, target: &Target, conflict: &Conflict, column: &str) -> bool {
+        let Conflict { arbiter, constraint, update: _ } = conflict;
+        let found = self.policy.catalog.as_ref().map(|catalog| {
+            let found = self.look_up(catalog, &target.qualifier, &target.name);
+            found.map_or(&[][..], |(_, relation)| &relation.unique)
+        });
+        let named = arbiter.iter().any(|name| &*name.text == column);
+        match (constraint, found) {
+            (None, None) => named,
+            (None, Some(unique)) => {
+                named
+                    && unique.iter().any(|index| {
+                        index.columns.as_ref().is_some_and(|keys| {
+                            keys.iter().all(|key| arbiter.iter().any(|name| name.text == *key))
+                                && arbiter.iter().all(|name| keys.contains(&name.text))
+                        })
+                    })
+            }
+            (Some(_), None) => false,
+            (Some(constraint), Some(unique)) => unique.iter().any(|index| {
+                index.name == constraint.text
+                    && index
+                        .columns
+                        .as_ref()
+                        .is_some_and(|keys| keys.iter().any(|key| **key == *column))
+            }),
+        }
     }
 
     /// What the tenant column of a new row is: one of the values written.
@@ -355,4 +428,9 @@ impl Builder<'_> {
             (_, _) => Vec::new(),
         }
     }
+}
+
+/// The columns that SET names.
+pub(super) fn columns_set(assignments: &[Assignment]) -> Vec<Box<str>> {
+    assignments.iter().flat_map(|one| &one.columns).map(|name| name.text.clone()).collect()
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Flaw, Judged, Tally};
+use crate::cli::diff::diff;
 use crate::cli::sarif::{SarifPlace, SarifResult};
 use crate::telemetry::normalize;
 
@@ -23,6 +24,12 @@ pub(super) trait Drawn {
 impl Drawn for Judged {
     fn text(&self) -> String {
         let mut drawn = String::new();
+        if let Some(rewritten) = &self.rewritten {
+            let _ = writeln!(drawn, "{}:{}: rewritten", self.file, self.line);
+            drawn.push_str(&diff(&self.statement, rewritten));
+            drawn.push('\n');
+            return drawn;
+        }
         for flaw in &self.violations {
             let rule = flaw.rule;
             let _ =
@@ -52,6 +59,7 @@ impl Drawn for Judged {
             statement: &self.statement,
             verdict: self.outcome.name(),
             count: self.count,
+            rewritten: self.rewritten.as_deref(),
             violations: self
                 .violations
                 .iter()
@@ -82,7 +90,8 @@ impl Drawn for Judged {
 
     fn github(&self) -> String {
         let mut drawn = String::new();
-        let flaws = self.violations.iter().map(|flaw| ("error", flaw));
+        let level = if self.rewritten.is_some() { "warning" } else { "error" };
+        let flaws = self.violations.iter().map(|flaw| (level, flaw));
         for (command, flaw) in flaws.chain(self.advice.iter().map(|flaw| ("warning", flaw))) {
             let _ = writeln!(
                 drawn,
@@ -98,7 +107,8 @@ impl Drawn for Judged {
     }
 
     fn sarif(&self) -> Vec<SarifResult> {
-        let flaws = self.violations.iter().map(|flaw| ("error", flaw));
+        let level = if self.rewritten.is_some() { "warning" } else { "error" };
+        let flaws = self.violations.iter().map(|flaw| (level, flaw));
         flaws
             .chain(self.advice.iter().map(|flaw| ("warning", flaw)))
             .map(|(level, flaw)| {
@@ -160,11 +170,14 @@ impl Flaw {
 impl Tally {
     /// All in one line.
     pub(super) fn summary(self) -> String {
-        let Self { holds, violates, not_understood } = self;
-        let all = holds.saturating_add(violates).saturating_add(not_understood);
+        let Self { holds, violates, not_understood, rewritten } = self;
+        let all =
+            [violates, not_understood, rewritten].into_iter().fold(holds, u64::saturating_add);
         let plural = if all == 1 { "" } else { "s" };
         let mut summary = format!("{all} statement{plural}: {holds} admitted");
-        for (count, what) in [(violates, "violating"), (not_understood, "not understood")] {
+        for (count, what) in
+            [(rewritten, "rewritten"), (violates, "violating"), (not_understood, "not understood")]
+        {
             if count > 0 {
                 let _ = write!(summary, ", {count} {what}");
             }
@@ -196,6 +209,8 @@ struct Record<'a> {
     statement: &'a str,
     verdict: &'a str,
     count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rewritten: Option<&'a str>,
     violations: Vec<RecordedViolation<'a>>,
     advice: Vec<RecordedAdvice<'a>>,
 }

@@ -145,6 +145,7 @@ fn judged(
         violations: violations.collect(),
         advice: advice.collect(),
         count: 0,
+        rewritten: None,
     }
 }
 

@@ -14,6 +14,7 @@ use super::sarif::{SarifResult, SarifRule, sarif};
 use super::{COULD_NOT_RUN, could_not_run, print, say_error};
 use crate::analyze::{Arguments, Effect, Outcome, Rule, SessionTenant, StatementPlan, Verdict};
 use crate::policy::Policy;
+use crate::session::Mode;
 
 use draw::Drawn;
 use input::Source;
@@ -31,6 +32,8 @@ struct Judged {
     advice: Vec<Flaw>,
     /// How often it was found.
     count: u64,
+    /// What it is sent as in rewrite mode, where it would not hold as it is.
+    rewritten: Option<String>,
 }
 
 /// A violation or an advice.
@@ -56,6 +59,8 @@ struct Tally {
     holds: u64,
     violates: u64,
     not_understood: u64,
+    /// Violating, and mended in rewrite mode.
+    rewritten: u64,
 }
 
 /// What is told at the end, and how.
@@ -77,7 +82,8 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
         Teller { format: arguments.format, tally: Tally::default(), results: Vec::new() };
     let mut all_read = true;
     for path in &arguments.files {
-        if let Err(error) = judge(path, arguments.from, &config.policy, &mut teller) {
+        let rewrites = config.mode == Mode::Rewrite;
+        if let Err(error) = judge(path, arguments.from, &config.policy, rewrites, &mut teller) {
             say_error(&format_args!("{}: {error}", path.display()));
             all_read = false;
         }
@@ -93,7 +99,13 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     }
 }
 
-fn judge(path: &Path, from: From, policy: &Policy, teller: &mut Teller) -> io::Result<()> {
+fn judge(
+    path: &Path,
+    from: From,
+    policy: &Policy,
+    rewrites: bool,
+    teller: &mut Teller,
+) -> io::Result<()> {
     let name = path.display().to_string();
     let (reader, bytes): (Box<dyn Read>, u64) = if path == Path::new("-") {
         (Box::new(io::stdin()), 0)
@@ -107,7 +119,7 @@ fn judge(path: &Path, from: From, policy: &Policy, teller: &mut Teller) -> io::R
         Source::Sql => {
             let mut text = String::new();
             reader.read_to_string(&mut text)?;
-            for judged in sql::judge(&name, &text, policy) {
+            for judged in sql::judge(&name, &text, policy, rewrites) {
                 teller.tell(&judged);
             }
         }
@@ -142,7 +154,11 @@ pub(super) fn judge_statement(statement: &StatementPlan) -> Verdict {
 impl Teller {
     /// Counts a statement and shows it.
     fn tell(&mut self, judged: &Judged) {
-        self.tally.add(judged.outcome);
+        if judged.rewritten.is_some() {
+            self.tally.rewritten = self.tally.rewritten.saturating_add(1);
+        } else {
+            self.tally.add(judged.outcome);
+        }
         self.show(judged);
     }
 

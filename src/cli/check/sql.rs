@@ -2,6 +2,7 @@ use super::{Flaw, Judged, judge_statement};
 use crate::analyze;
 use crate::cli::excerpt::Excerpt;
 use crate::policy::Policy;
+use crate::rewrite;
 use crate::sql::Span;
 
 /// Columns before an excerpt.
@@ -12,12 +13,19 @@ pub(super) fn judge<'a>(
     file: &'a str,
     text: &'a str,
     policy: &Policy,
+    rewrites: bool,
 ) -> impl Iterator<Item = Judged> + 'a {
     let plan = analyze::plan(text, policy);
+    let mut proposals = Vec::new();
+    if rewrites {
+        proposals = rewrite::proposals(text, &plan, policy);
+    }
+    let proposals = proposals.into_iter().chain(std::iter::repeat(None));
     let judged: Vec<_> =
         plan.statements()
             .iter()
-            .map(|statement| {
+            .zip(proposals)
+            .map(|(statement, rewritten)| {
                 let verdict = judge_statement(statement);
                 let (start, cut) = cut(text, statement.span());
                 let before = text.get(..start).map_or(0, |before| before.chars().count());
@@ -49,6 +57,7 @@ pub(super) fn judge<'a>(
                     violations: violations.collect(),
                     advice: advice.collect(),
                     count: 1,
+                    rewritten,
                 }
             })
             .collect();

@@ -284,6 +284,7 @@ impl Lowering<'_> {
         Ok(match right {
             Expr::Subquery(query) if equal => Expr::InQuery { expr, query, negated: false },
             array if equal => Expr::EqualsAny { expr, array: Box::new(array) },
+            other if is_comparison(op) => Expr::Quantified(vec![*expr, other]),
             other => Expr::Opaque(vec![*expr, other]),
         })
     }
@@ -352,4 +353,16 @@ impl Lowering<'_> {
             _ => self.refuse("INTERVAL without a string"),
         }
     }
+}
+
+const fn is_comparison(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+    )
 }

@@ -98,12 +98,11 @@ impl Lowering<'_> {
 
     fn conflict(&mut self, conflict: OnConflict) -> Lowered<Conflict> {
         let OnConflict { conflict_target, action } = conflict;
-        let arbiter = match conflict_target {
-            None => Vec::new(),
-            Some(ConflictTarget::Columns(columns)) => self.names(&columns)?,
+        let (arbiter, constraint) = match conflict_target {
+            None => (Vec::new(), None),
+            Some(ConflictTarget::Columns(columns)) => (self.names(&columns)?, None),
             Some(ConflictTarget::OnConstraint(name)) => {
-                self.object_name(&name)?;
-                Vec::new()
+                (Vec::new(), Some(self.qualified(&name)?.1))
             }
         };
         let update = match action {
@@ -115,7 +114,7 @@ impl Lowering<'_> {
                 })
             }
         };
-        Ok(Conflict { arbiter, update })
+        Ok(Conflict { arbiter, constraint, update })
     }
 
     pub(super) fn update(&mut self, update: ast::Update) -> Lowered<Write> {

@@ -196,6 +196,9 @@ impl Lowering<'_> {
             A_Expr_Kind::AEXPR_OP_ANY if name == Some("=") => {
                 Ok(Expr::EqualsAny { expr: self.boxed(left)?, array: self.boxed(right)? })
             }
+            A_Expr_Kind::AEXPR_OP_ANY | A_Expr_Kind::AEXPR_OP_ALL if is_comparison(name) => {
+                Ok(Expr::Quantified(vec![self.expr(left)?, self.expr(right)?]))
+            }
             A_Expr_Kind::AEXPR_OP_ANY | A_Expr_Kind::AEXPR_OP_ALL => self.opaque([left, right]),
             A_Expr_Kind::AEXPR_DISTINCT | A_Expr_Kind::AEXPR_NOT_DISTINCT => Ok(Expr::IsDistinct {
                 left: self.boxed(left)?,
@@ -303,14 +306,23 @@ impl Lowering<'_> {
         let test = self.optional(link.testexpr())?;
         let query = Box::new(self.any_query(link.subselect())?);
         // `IN` has no operator's name.
-        let equal =
-            link.oper_name().is_empty() || self.known_operator(link.oper_name())? == Some("=");
+        let name = if link.oper_name().is_empty() {
+            Some("=")
+        } else {
+            self.known_operator(link.oper_name())?
+        };
+        let equal = name == Some("=");
         match (link.sub_link_type, test) {
             (SubLinkType::EXISTS_SUBLINK, None) => Ok(Expr::Exists { query, negated: false }),
             (SubLinkType::EXPR_SUBLINK, None) => Ok(Expr::Subquery(query)),
             (SubLinkType::ARRAY_SUBLINK, None) => Ok(Expr::Opaque(vec![Expr::Subquery(query)])),
             (SubLinkType::ANY_SUBLINK, Some(test)) if equal => {
                 Ok(Expr::InQuery { expr: Box::new(test), query, negated: false })
+            }
+            (SubLinkType::ANY_SUBLINK | SubLinkType::ALL_SUBLINK, Some(test))
+                if is_comparison(name) =>
+            {
+                Ok(Expr::Quantified(vec![test, Expr::Subquery(query)]))
             }
             (SubLinkType::ANY_SUBLINK | SubLinkType::ALL_SUBLINK, Some(test)) => {
                 Ok(Expr::Opaque(vec![test, Expr::Subquery(query)]))
@@ -379,4 +391,8 @@ fn is_escape(call: &nodes::FuncCall) -> bool {
         texts(call.funcname()).as_deref(),
         Some(["pg_catalog", "like_escape" | "similar_to_escape"])
     )
+}
+
+fn is_comparison(name: Option<&str>) -> bool {
+    matches!(name, Some("=" | "<>" | "<" | "<=" | ">" | ">="))
 }
