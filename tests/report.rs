@@ -283,6 +283,59 @@ fn names_every_mistake_once(report: &Value) {
     );
 }
 
+/// What is proposed loads as it is, and as a person would edit it.
+#[test]
+fn a_configuration_is_learned() {
+    let server = Throwaway::start().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let more = "CREATE TABLE notes (id int, organization_id uuid, deleted_at timestamptz);
+        CREATE TABLE org_tags (id int, organization_id uuid); CREATE TABLE org_bare (id int);
+        CREATE FUNCTION score(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'";
+    runtime.block_on(async {
+        let client = connect(&server.connection_string()).await;
+        client.batch_execute(SCHEMA).await.unwrap();
+        client.batch_execute(more).await.unwrap();
+    });
+    let guard = Serving::start(&server.address().to_string(), "mode = \"audit\"\n");
+    runtime.block_on(async {
+        let client = connect(&guard.dsn("app", "api")).await;
+        client.batch_execute(&fill(FORGOTTEN[0].0, 7)).await.unwrap();
+        client.batch_execute("SELECT score(1)").await.unwrap();
+    });
+    let url = format!("http://{}", guard.admin);
+    let asked = Instant::now();
+    while report(&["report", &url]).1["statements"].as_array().unwrap().len() < 2 {
+        assert!(asked.elapsed() < Duration::from_secs(60));
+    }
+    let (code, text, error) = orgguard(&["learn", &url, "--dsn", &server.connection_string()]);
+    assert_eq!((code, &*error), (0, ""));
+    for part in [
+        "tables = [\"org_*\", \"notes\"]",
+        "name = \"org_tags\"\nsoft_delete = false",
+        "# org_bare is guarded by its name and has no organization_id",
+        "    # \"score\",   # 1 times",
+        "# SELECT id FROM org_products WHERE name = ? AND deleted_at IS NULL",
+        "roles app; applications api",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+    let edited = text
+        .replace("    # \"score\",", "    \"score\",")
+        .replace("# [[exemption]]", "[[exemption]]")
+        .replace("# name =", "name =")
+        .replace("# reason = \"\"", "reason = \"meant\"")
+        .replace("# expires = \"\"", "expires = 2999-12-31")
+        .replace("# fingerprints", "fingerprints");
+    for text in [&text, &edited] {
+        let file = new_file("learned.toml", text);
+        let (code, shown, error) = orgguard(&["config", "show", file.to_str().unwrap()]);
+        assert_eq!((code, &*error), (0, ""), "{text}");
+        assert_eq!(shown.contains("exemption learned-1"), text == &edited);
+    }
+    assert_eq!(orgguard(&["learn"]).0, 2);
+}
+
 #[test]
 fn a_report_that_cannot_be_made_says_why() {
     let missing = orgguard(&["report", "no/such/ledger.jsonl"]);

@@ -28,6 +28,7 @@ pub(super) enum Command {
     Explain(ExplainArguments),
     Report(ReportArguments),
     Config(ConfigArguments),
+    Learn(LearnArguments),
     Doctor(DoctorArguments),
     Demo(DemoArguments),
 }
@@ -131,6 +132,31 @@ pub(super) struct ExplainArguments {
     /// The text
     #[arg(value_name = "SQL")]
     pub(super) sql: String,
+}
+
+/// Propose a configuration from what a guard saw and what a database says, for a person to edit.
+///
+/// Guarded tables by their column, tables that lack one, routines in use, and what enforcement
+/// would refuse, with evidence.
+#[derive(Debug, Args)]
+pub(super) struct LearnArguments {
+    /// A ledger's file, or the admin port of a running guard, such as http://127.0.0.1:9187
+    #[arg(value_name = "FILE|URL")]
+    pub(super) source: Option<String>,
+    /// The database whose tables to look at, as for doctor
+    #[arg(long, value_name = "DSN")]
+    pub(super) dsn: Option<String>,
+    /// The configuration to go on from; without it the conventions org_*, organization_id,
+    /// deleted_at
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl LearnArguments {
+    /// The configuration to go on from.
+    pub(super) fn config(&self) -> Result<Config, Invalid> {
+        config_or_standard(self.config.as_deref(), &Overrides::default())
+    }
 }
 
 /// Look at configurations.

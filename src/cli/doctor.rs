@@ -93,20 +93,12 @@ fn known_flaws() -> String {
 
 fn examine(arguments: &DoctorArguments, config: &Config) -> Result<Examined, NotExamined> {
     let allowed = arguments.allow.iter().map(|text| allow(text)).collect::<Result<Vec<_>, _>>()?;
-    let mut connection = match (&arguments.dsn, &config.catalog) {
+    let connection = match (&arguments.dsn, &config.catalog) {
         (Some(dsn), _) => dsn.parse().map_err(|_| NotExamined::Dsn)?,
         (None, Some(catalog)) => catalog.connection.clone(),
         (None, None) => return Err(NotExamined::NoDsn),
     };
-    if connection.get_password().is_none()
-        && let Some(password) = std::env::var_os("PGPASSWORD")
-    {
-        connection.password(password.into_encoded_bytes());
-    }
-    connection.application_name("orgguard doctor");
-    let progress = Progress::endless("reading the catalogue");
-    let schema = runtime()?.block_on(read(&connection))?;
-    drop(progress);
+    let schema = look(connection)?;
     let missing = |role: &&String| !schema.roles.iter().any(|known| known.name == **role);
     if let Some(role) = arguments.role.iter().find(missing) {
         return Err(NotExamined::Role(role.clone()));
@@ -125,6 +117,25 @@ fn examine(arguments: &DoctorArguments, config: &Config) -> Result<Examined, Not
     let allowed = all.saturating_sub(findings.len());
     let roles = if arguments.role.is_empty() { &schema.connected } else { &arguments.role };
     Ok(Examined { roles: roles.clone(), schema, findings, allowed })
+}
+
+/// What the database of a connection string says of its schema.
+pub(super) fn read_schema(dsn: &str) -> Result<Schema, String> {
+    let connection = dsn.parse().map_err(|_| NotExamined::Dsn.to_string())?;
+    look(connection).map_err(|error| error.to_string())
+}
+
+fn look(mut connection: tokio_postgres::Config) -> Result<Schema, NotExamined> {
+    if connection.get_password().is_none()
+        && let Some(password) = std::env::var_os("PGPASSWORD")
+    {
+        connection.password(password.into_encoded_bytes());
+    }
+    connection.application_name("orgguard doctor");
+    let progress = Progress::endless("reading the catalogue");
+    let schema = runtime()?.block_on(read(&connection))?;
+    drop(progress);
+    Ok(schema)
 }
 
 async fn read(connection: &tokio_postgres::Config) -> Result<Schema, NotExamined> {

@@ -1,4 +1,4 @@
-//! The command line: `serve`, `check`, `explain`, `report`, `config`, `doctor` and `demo`.
+//! The command line: `serve`, `check`, `explain`, `report`, `config`, `learn`, `doctor` and `demo`.
 
 mod arguments;
 mod check;
@@ -10,6 +10,7 @@ mod excerpt;
 mod explain;
 mod fetch;
 mod guard;
+mod learn;
 mod progress;
 mod report;
 mod sarif;
@@ -49,6 +50,7 @@ pub fn run() -> ExitCode {
         Command::Config(ConfigArguments { command: ConfigCommand::Show(arguments) }) => {
             config::show(&arguments)
         }
+        Command::Learn(arguments) => learn::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     };

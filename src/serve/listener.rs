@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use listenfd::ListenFd;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -93,7 +94,10 @@ pub async fn serve_live(
     let upstream = tls::upstream(&config.upstream).map_err(NotServed::UpstreamTls)?;
     let login = roll::load(&config.login)?;
     let unable = |source| NotServed::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(unable)?;
+    let listener = match inherited().map_err(unable)? {
+        Some(listener) => listener,
+        None => TcpListener::bind(config.listen).await.map_err(unable)?,
+    };
     let address = listener.local_addr().map_err(unable)?;
     let (drain, drained) = watch::channel(false);
     let mut keeper = JoinSet::new();
@@ -161,6 +165,15 @@ pub async fn serve_live(
         tracing::warn!(sessions = left, "ended sessions that were not idle in time");
     }
     Ok(())
+}
+
+/// The socket that systemd has opened for this process (`orgguard.socket`), if there is one.
+fn inherited() -> io::Result<Option<TcpListener>> {
+    let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? else {
+        return Ok(None);
+    };
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener).map(Some)
 }
 
 /// What accepting a client needs.

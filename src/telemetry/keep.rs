@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::account::Account;
+use super::ledger::FORM;
 use super::metrics::Telemetry;
 
 /// How often the file is written.
@@ -21,6 +22,11 @@ pub fn take_up(telemetry: &Telemetry, file: &Path) -> io::Result<()> {
     };
     let account = Account::from_text(&text)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+    if account.summary.ledger != FORM {
+        let why =
+            format!("a ledger of form {}, and this program knows {FORM}", account.summary.ledger);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
     telemetry.take_up(&account);
     Ok(())
 }

@@ -23,7 +23,7 @@ const SENDERS: usize = 8;
 const SENDER_BYTES: usize = 64;
 
 /// The form of the account; see [`Summary::ledger`].
-const FORM: u32 = 1;
+pub(super) const FORM: u32 = 1;
 
 /// Every statement that violated a rule, by its shape: in memory, and bounded.
 pub(super) struct Ledger {
