@@ -1,5 +1,6 @@
 //! Every file under `deploy/` is exercised: by a validator, or by the program itself.
 #![allow(
+    clippy::string_slice,
     clippy::unwrap_used,
     clippy::panic,
     clippy::arithmetic_side_effects,
