@@ -298,9 +298,9 @@ impl tokio_postgres::types::ToSql for Uuid {
 fn trap_14_error_details_show_keys_of_others() {
     run(async {
         let shop = Shop::open().await;
-        shop.both(&"CREATE TABLE org_bookings (id int PRIMARY KEY, organization_id uuid NOT NULL, deleted_at timestamptz, \
+        shop.both("CREATE TABLE org_bookings (id int PRIMARY KEY, organization_id uuid NOT NULL, deleted_at timestamptz, \
                during int4range, EXCLUDE USING gist (during WITH &&)); \
-             CREATE TABLE countries_of (code char(2) REFERENCES countries)".to_string())
+             CREATE TABLE countries_of (code char(2) REFERENCES countries)")
         .await;
         shop.direct
             .batch_execute(&format!(
