@@ -124,6 +124,7 @@ impl Lowering<'_> {
 
     fn conflict(&mut self, conflict: &nodes::OnConflictClause) -> Lowered<Conflict> {
         let mut arbiter = Vec::new();
+        let mut named = None;
         if let Some(infer) = conflict.infer() {
             for element in infer.index_elems() {
                 let Node::IndexElem(element) = element else {
@@ -139,9 +140,7 @@ impl Lowering<'_> {
                     None => self.unused(element.expr())?,
                 }
             }
-            if let Some(constraint) = infer.conname() {
-                self.places.loose(constraint);
-            }
+            named = infer.conname().map(|constraint| self.places.loose(constraint));
             // The predicate of a partial index: whatever row conflicts is in it.
             self.unused(infer.where_clause())?;
         }
@@ -153,7 +152,7 @@ impl Lowering<'_> {
             }),
             _ => return self.refuse("a conflict action that is not known"),
         };
-        Ok(Conflict { arbiter, update })
+        Ok(Conflict { arbiter, constraint: named, update })
     }
 
     fn returning(&mut self, returning: Option<&nodes::ReturningClause>) -> Lowered<Vec<Item>> {
