@@ -123,7 +123,7 @@ impl Lowering<'_> {
     }
 
     fn conflict(&mut self, conflict: &nodes::OnConflictClause) -> Lowered<Conflict> {
-        let mut arbiter = Vec::new();
+        let (mut arbiter, mut constraint) = (Vec::new(), None);
         if let Some(infer) = conflict.infer() {
             for element in infer.index_elems() {
                 let Node::IndexElem(element) = element else {
@@ -139,9 +139,7 @@ impl Lowering<'_> {
                     None => self.unused(element.expr())?,
                 }
             }
-            if let Some(constraint) = infer.conname() {
-                self.places.loose(constraint);
-            }
+            constraint = infer.conname().map(|name| self.places.loose(name));
             // The predicate of a partial index: whatever row conflicts is in it.
             self.unused(infer.where_clause())?;
         }
@@ -153,7 +151,7 @@ impl Lowering<'_> {
             }),
             _ => return self.refuse("a conflict action that is not known"),
         };
-        Ok(Conflict { arbiter, update })
+        Ok(Conflict { arbiter, constraint, update })
     }
 
     fn returning(&mut self, returning: Option<&nodes::ReturningClause>) -> Lowered<Vec<Item>> {
