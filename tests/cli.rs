@@ -53,7 +53,7 @@ fn check_tells_by_its_exit_code() {
     assert_eq!(orgguard(&["check", "-"], FORGOTTEN).0, 1);
     assert_eq!(orgguard(&["check", "-"], "SELECT 'open").0, 1);
     assert_eq!(orgguard(&["check", "no/such.sql"], "").0, 2);
-    assert_eq!(orgguard(&["check", "--mode", "rewrite", "-"], HONEST).0, 2);
+    assert_eq!(orgguard(&["check", "--mode", "reckless", "-"], HONEST).0, 2);
     assert_eq!(orgguard(&["check", "--config", "no/such.toml", "-"], HONEST).0, 2);
     assert_eq!(orgguard(&["check"], "").0, 2);
     // Verdicts do not depend on the mode.
@@ -136,9 +136,9 @@ fn deep_statements_do_not_bring_the_program_down() {
 #[test]
 fn serve_says_what_is_wrong_with_its_configuration() {
     let config = shipped("audit.toml");
-    let (code, _, errors) = orgguard(&["serve", "--config", &config, "--mode", "rewrite"], "");
+    let (code, _, errors) = orgguard(&["serve", "--config", &config, "--mode", "reckless"], "");
     assert_eq!(code, 2);
-    assert!(errors.starts_with("orgguard: --mode: mode \"rewrite\" is not available"), "{errors}");
+    assert!(errors.starts_with("orgguard: --mode: `mode` must be \"audit\""), "{errors}");
 }
 
 #[test]

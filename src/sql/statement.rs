@@ -113,7 +113,7 @@ pub enum Wrapper {
     Copy,
     /// CREATE TABLE … AS query, SELECT … INTO table.
     TableAs,
-    /// CREATE [MATERIALIZED] VIEW … AS query: it outlives the session and its tenant.
+    /// CREATE (MATERIALIZED) VIEW … AS query: it outlives the session and its tenant.
     View,
     /// CALL routine(…), as the query SELECT routine(…).
     Call,

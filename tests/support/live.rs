@@ -163,8 +163,18 @@ impl Live {
         }
     }
 
-    /// Runs a text in a transaction that is rolled back.
+    /// Runs a text in a transaction that is rolled back. Several workers write to one database: who
+    /// is chosen to end a deadlock tries again.
     pub(crate) async fn run(&self, text: &str) -> Outcome {
+        loop {
+            let outcome = self.run_once(text).await;
+            if outcome.error.as_deref() != Some("40P01") {
+                return outcome;
+            }
+        }
+    }
+
+    async fn run_once(&self, text: &str) -> Outcome {
         self.client.batch_execute("BEGIN; SAVEPOINT oracle").await.unwrap();
         let columns = self.columns(text).await;
         if columns.is_none() {

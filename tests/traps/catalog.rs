@@ -19,7 +19,7 @@ fn trap_05_unguarded_parents_reach_guarded_tables() {
         }
         let cascades = [
             format!("DELETE FROM organizations WHERE id = '{B}'"),
-            format!("DELETE FROM organizations WHERE slug = 'beta'"),
+            "DELETE FROM organizations WHERE slug = 'beta'".to_string(),
         ];
         let relax = "ALTER TABLE org_order_items DROP CONSTRAINT org_order_items_product_id_fkey; \
                      ALTER TABLE org_orders DROP CONSTRAINT org_orders_customer_id_fkey, DROP CONSTRAINT org_orders_partner_id_fkey; \
@@ -298,11 +298,9 @@ impl tokio_postgres::types::ToSql for Uuid {
 fn trap_14_error_details_show_keys_of_others() {
     run(async {
         let shop = Shop::open().await;
-        shop.both(&format!(
-            "CREATE TABLE org_bookings (id int PRIMARY KEY, organization_id uuid NOT NULL, deleted_at timestamptz, \
+        shop.both("CREATE TABLE org_bookings (id int PRIMARY KEY, organization_id uuid NOT NULL, deleted_at timestamptz, \
                during int4range, EXCLUDE USING gist (during WITH &&)); \
-             CREATE TABLE countries_of (code char(2) REFERENCES countries)"
-        ))
+             CREATE TABLE countries_of (code char(2) REFERENCES countries)")
         .await;
         shop.direct
             .batch_execute(&format!(
