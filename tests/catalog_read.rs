@@ -45,6 +45,7 @@ CREATE TABLE members (organization_id uuid
   REFERENCES organizations ON DELETE CASCADE ON UPDATE SET NULL, email text,
   CONSTRAINT one_email UNIQUE (organization_id, email));
 CREATE UNIQUE INDEX shouted ON members (upper(email));
+CREATE UNIQUE INDEX other_equality ON members (organization_id, email COLLATE "C");
 CREATE UNIQUE INDEX some_emails ON members (email) INCLUDE (organization_id) WHERE email <> '';
 ALTER ROLE ALL SET search_path = public, shop;
 ALTER DATABASE postgres SET row_security = off;
@@ -211,6 +212,7 @@ fn rules_and_triggers(catalog: &Catalog) {
         relation(catalog, "public", "members").unique,
         [
             unique("one_email", Some(&["organization_id", "email"]), true),
+            unique("other_equality", None, true),
             unique("shouted", None, true),
             unique("some_emails", Some(&["email"]), false),
         ]

@@ -48,11 +48,18 @@ pub(super) const TRIGGERS: &str = "\
       AND t.tgenabled NOT IN ('D', 'R') \
     ORDER BY t.tgrelid, t.tgname";
 
-/// Relation, index, key columns (NULL if there is an expression), and whether it has no WHERE, of
-/// each unique index that is in use.
+/// Relation, index, key columns (NULL if there is an expression, or one is compared in another way
+/// than by its own equality), and whether it has no WHERE, of each unique index that is in use.
 pub(super) const UNIQUE: &str = "\
     SELECT i.indrelid, c.relname, \
-      CASE WHEN i.indexprs IS NULL THEN ARRAY( \
+      CASE WHEN i.indexprs IS NULL AND NOT EXISTS ( \
+        SELECT FROM ROWS FROM (pg_catalog.unnest(i.indkey::pg_catalog.int2[]), \
+          pg_catalog.unnest(i.indcollation::pg_catalog.oid[]), \
+          pg_catalog.unnest(i.indclass::pg_catalog.oid[])) k(att, coll, class) \
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.att \
+        JOIN pg_catalog.pg_opclass o ON o.oid = k.class \
+        WHERE k.coll <> a.attcollation OR NOT o.opcdefault) \
+      THEN ARRAY( \
         SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a \
         WHERE a.attrelid = i.indrelid \
           AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]) \
