@@ -42,6 +42,7 @@ fn flat() -> Vec<(&'static str, String)> {
         ("50,000 AND terms", format!("{from} AND {}", repeat("p.stock = 1", 50_000, " AND "))),
         ("50,000 OR terms", format!("{from} AND ({})", repeat("p.stock = 1", 50_000, " OR "))),
         ("10,000 +", format!("SELECT {}", repeat("1", 10_000, " + "))),
+        ("900 + without a space", format!("SELECT c {} e", "+".repeat(900))),
         ("10,000 ||", format!("SELECT {}", repeat("'x'", 10_000, " || "))),
         ("20,000 casts", format!("SELECT 1{}", "::int".repeat(20_000))),
         ("20,000 subscripts", format!("SELECT x{}", "[1]".repeat(20_000))),

@@ -57,5 +57,8 @@ fn may_bind_without_a_name(text: &str) -> bool {
     let text = text.to_lowercase();
     let nulls = text.matches("null").count();
     let harmless = text.matches("is null").count();
-    text.contains("current_setting") || text.contains("{}") || nulls > harmless
+    let between = |open: &str| {
+        text.split_once('{').is_some_and(|(_, rest)| rest.trim_start().starts_with(open))
+    };
+    text.contains("current_setting") || between("}") || nulls > harmless
 }

@@ -385,6 +385,10 @@ fn is_operator(token: &Token) -> bool {
     !text.is_empty() && text.chars().all(|c| OPERATOR_CHARACTERS.contains(c))
 }
 
+/// The longest run of operator characters that is taken apart: longer than any operator's name may
+/// be (`NAMEDATALEN`, 64 bytes with its end).
+const LONGEST_RUN: usize = 63;
+
 /// PostgreSQL takes the longest run of operator characters, then gives back a trailing `+` or `-`
 /// unless the operator has one of ``~!@#%^&|`?`` (documentation, 4.1.3). Where the tokenizer cut
 /// a run otherwise, the trees differ: refused.
@@ -405,6 +409,10 @@ fn operator_runs(text: &str, lexemes: &[Lexeme]) -> Result<(), NotUnderstood> {
         }
         let run =
             Span { start: first.span.start, end: ends.last().copied().unwrap_or(first.span.end) };
+        // Taking it apart as the server does takes the third power of its length.
+        if slice(text, run).len() > LONGEST_RUN {
+            return Err(NotUnderstood::new("operators without a space between them", run));
+        }
         if slice(text, run).len() > 1 && server_ends(slice(text, run), run.start) != ends {
             return Err(NotUnderstood::new("operators that PostgreSQL would split otherwise", run));
         }
