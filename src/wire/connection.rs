@@ -70,8 +70,10 @@ impl Connection {
             .checked_add(self.config.limits.login_timeout)
             .unwrap_or_else(Instant::now);
         let limit = self.config.limits.startup_bytes;
-        let greeted = timeout_at(deadline, greet(stream, self.encryption.as_ref(), limit)).await;
-        match greeted {
+        // It holds the socket up to the end, so that a client is counted before its connection closes.
+        let greeting = greet(stream, self.encryption.as_ref(), limit);
+        tokio::pin!(greeting);
+        match timeout_at(deadline, &mut greeting).await {
             Err(_) => self.refused(RefusedReason::LoginTimeout),
             Ok(Ok(Greeting::Gone)) => {}
             Ok(Ok(Greeting::Cancel(client, request))) => {
