@@ -70,11 +70,18 @@ impl Connection {
             .checked_add(self.config.limits.login_timeout)
             .unwrap_or_else(Instant::now);
         let limit = self.config.limits.startup_bytes;
-        // It holds the socket up to the end, so that a client is counted before its connection closes.
-        let greeting = greet(stream, self.encryption.as_ref(), limit);
-        tokio::pin!(greeting);
-        match timeout_at(deadline, &mut greeting).await {
-            Err(_) => self.refused(RefusedReason::LoginTimeout),
+        let greeted = {
+            // It holds the socket, so that a client is counted before its connection closes.
+            let greeting = greet(stream, self.encryption.as_ref(), limit);
+            tokio::pin!(greeting);
+            let greeted = timeout_at(deadline, &mut greeting).await;
+            if greeted.is_err() {
+                self.refused(RefusedReason::LoginTimeout);
+            }
+            greeted
+        };
+        match greeted {
+            Err(_) => {}
             Ok(Ok(Greeting::Gone)) => {}
             Ok(Ok(Greeting::Cancel(client, request))) => {
                 let _ = timeout_at(deadline, self.cancel(client, &request)).await;
