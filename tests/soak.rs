@@ -174,11 +174,13 @@ impl Soak {
     fn sample(&self) -> Sample {
         let process = format!("/proc/{}", self.guard.pid());
         let status = fs::read_to_string(format!("{process}/status")).unwrap();
+        // Before this sample's own connection to the admin port, which is closed a little after it.
+        let descriptors = fs::read_dir(format!("{process}/fd")).unwrap().count() as i64;
         let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         let metrics = self.guard.metrics();
         Sample {
             memory: memory.trim().trim_end_matches(" kB").parse().unwrap(),
-            descriptors: fs::read_dir(format!("{process}/fd")).unwrap().count() as i64,
+            descriptors,
             connections: gauge(&metrics, "orgguard_connections"),
             statements: gauge(&metrics, "orgguard_prepared_statements"),
             portals: gauge(&metrics, "orgguard_portals"),
@@ -186,8 +188,7 @@ impl Soak {
         }
     }
 
-    /// A sample once every session has ended. The connections of `/metrics` are closed a little
-    /// after their answer, so the fewest descriptors of some samples count.
+    /// A sample once every session has ended: the fewest descriptors of some samples count.
     fn settled(&self) -> Sample {
         let patience = Instant::now() + support::PATIENCE;
         while self.sample().connections > 0 && Instant::now() < patience {
