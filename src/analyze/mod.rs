@@ -26,6 +26,10 @@ mod touched;
 mod twice;
 mod verdict;
 
+/// The stack that a thread needs to plan whatever the widest reading limits of a configuration let
+/// through, in bytes: a chain of operators is a tree as deep as it is long (`tests/bombs.rs`).
+pub const READER_STACK: usize = 32 << 20;
+
 pub use agree::Difference;
 pub use arguments::{Argument, Arguments, Form};
 pub use copy::{CopyPlan, CopyReader, RowRefused};

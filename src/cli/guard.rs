@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::READER_STACK;
+use crate::analyze;
 use crate::catalog::Policies;
 use crate::config::{Config, Invalid, Overrides};
 use crate::serve::{self, Admin, Live, Readiness, Reload};
@@ -50,7 +50,7 @@ pub(super) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("orgguard")
-        .thread_stack_size(READER_STACK)
+        .thread_stack_size(analyze::READER_STACK)
         .build()
 }
 

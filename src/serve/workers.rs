@@ -9,9 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// The deepest statement that the reading limits let through needs more stack than a thread has
-/// by default.
-const STACK_BYTES: usize = 16 << 20;
+use crate::analyze;
 
 /// What a worker is given: it makes the session on the worker's own thread, so that sockets are
 /// registered with the runtime that waits for them.
@@ -45,7 +43,7 @@ impl Workers {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             std::thread::Builder::new()
                 .name(format!("orgguard-{number}"))
-                .stack_size(STACK_BYTES)
+                .stack_size(analyze::READER_STACK)
                 .spawn(move || {
                     runtime.block_on(work(received, own, ending));
                     // Nobody may be waiting any more.

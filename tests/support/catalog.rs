@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use orgguard::analyze::READER_STACK;
 use orgguard::catalog::Policies;
-use orgguard::cli::{READER_STACK, Throwaway};
+use orgguard::cli::Throwaway;
 use orgguard::config::{self, Overrides};
 use orgguard::serve::{self, Admin, Live, Readiness};
 use orgguard::telemetry::Telemetry;

@@ -54,7 +54,7 @@ impl Guard {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .worker_threads(2)
-                .thread_stack_size(16 << 20)
+                .thread_stack_size(orgguard::analyze::READER_STACK)
                 .build()
                 .unwrap();
             let stop = async {
