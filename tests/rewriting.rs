@@ -230,7 +230,10 @@ fn a_delete_may_be_a_soft_one() {
 #[test]
 fn behind_a_fence_no_expression_sees_another_tenants_row() {
     let leaky = "SELECT id FROM org_codes WHERE to_date(code, 'YYYY') IS NOT NULL ORDER BY id";
-    let message = |error: tokio_postgres::Error| error.as_db_error().unwrap().message().to_owned();
+    let message = |error: tokio_postgres::Error| {
+        let error = error.as_db_error().unwrap().clone();
+        format!("{} {}", error.message(), error.detail().unwrap_or_default())
+    };
     let server = Throwaway::start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -115,8 +115,8 @@ impl<'l> Editor<'l> {
         self.edits.iter().any(|edit| edit.start == at).then_some(())
     }
 
-    /// The soft-delete column of a write's target.
-    fn live_column(&self, target: &Use) -> Option<Box<str>> {
+    /// The soft-delete column of a table.
+    pub(super) fn live_column(&self, target: &Use) -> Option<Box<str>> {
         let name = self.layout.folded(target.name)?;
         let live: Box<str> = self.policy.tables.guard(&name)?.soft_delete_column?.into();
         let known = self.relation(target.name);

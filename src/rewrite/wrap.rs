@@ -20,14 +20,20 @@ impl Editor<'_> {
             return None;
         }
         let name = self.text(found.name);
-        // Inside it the columns have their own names.
-        let tables = &self.policy.tables;
-        let column = match gap.kind {
-            _ if gap.exported => gap.column.clone(),
-            GapKind::Live | GapKind::AdvisedLive => tables.soft_delete_column.clone()?,
-            _ => tables.tenant_column.clone(),
-        };
-        join(&mut self.wrapped, number, condition(&name, &Gap { column, ..gap.clone() }));
+        if gap.exported || !found.columns {
+            join(&mut self.wrapped, number, condition(&name, gap));
+            return Some(());
+        }
+        // Inside it the columns have their own names, and by those that they have outside nothing
+        // is proved of them: so what is proved there already goes inside too.
+        if !self.wrapped.contains_key(&number) {
+            let tenant = (GapKind::Tenant, Some(self.policy.tables.tenant_column.clone()));
+            for (kind, column) in [tenant, (GapKind::Live, self.live_column(found))] {
+                let Some(column) = column else { continue };
+                let gap = Gap { kind, column, ..gap.clone() };
+                join(&mut self.wrapped, number, condition(&name, &gap));
+            }
+        }
         Some(())
     }
 

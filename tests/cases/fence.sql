@@ -16,13 +16,13 @@ SELECT p.sku FROM ONLY public.org_products AS p WHERE p.price::int > 5 OR 100 / 
 --@ case: only the table that is seen too early
 --@ fence
 --@ verdict: refuse early-evaluation, unbound-tenant, visible-deleted
---@ rewrite: SELECT o.number, c.name FROM org_orders o LEFT JOIN (SELECT * FROM org_customers WHERE org_customers.organization_id = {A} AND org_customers.deleted_at IS NULL OFFSET 0) AS c ON c.id = o.customer_id AND to_char(c.created_at, 'YYYY') = '2026' WHERE o.organization_id = {A} AND o.deleted_at IS NULL
+--@ rewrite: SELECT o.number, c.name FROM org_orders o LEFT JOIN (SELECT * FROM org_customers WHERE org_customers.organization_id = {A} AND org_customers.deleted_at IS NULL OFFSET 0) c ON c.id = o.customer_id AND to_char(c.created_at, 'YYYY') = '2026' WHERE o.organization_id = {A} AND o.deleted_at IS NULL
 SELECT o.number, c.name FROM org_orders o LEFT JOIN org_customers c ON c.id = o.customer_id AND to_char(c.created_at, 'YYYY') = '2026';
 
 --@ case: both, where an expression sees both
 --@ fence
 --@ verdict: refuse early-evaluation, unbound-tenant, visible-deleted
---@ rewrite: SELECT o.number FROM (SELECT * FROM org_orders WHERE org_orders.organization_id = {A} AND org_orders.deleted_at IS NULL OFFSET 0) AS o JOIN (SELECT * FROM org_customers WHERE org_customers.organization_id = {A} AND org_customers.deleted_at IS NULL OFFSET 0) AS c ON c.id = o.customer_id WHERE (o.total + c.balance)::int > 0
+--@ rewrite: SELECT o.number FROM (SELECT * FROM org_orders WHERE org_orders.organization_id = {A} AND org_orders.deleted_at IS NULL OFFSET 0) o JOIN (SELECT * FROM org_customers WHERE org_customers.organization_id = {A} AND org_customers.deleted_at IS NULL OFFSET 0) c ON c.id = o.customer_id WHERE (o.total + c.balance)::int > 0
 SELECT o.number FROM org_orders o JOIN org_customers c ON c.id = o.customer_id WHERE (o.total + c.balance)::int > 0;
 
 --@ case: inside a derived table that is no barrier
@@ -64,19 +64,19 @@ SELECT price, count(*) FROM org_products GROUP BY price HAVING price::int > 5 AN
 --@ case: in a subquery that becomes a join
 --@ fence
 --@ verdict: refuse early-evaluation, unbound-tenant, visible-deleted
---@ rewrite: SELECT c.name FROM org_customers c WHERE c.balance IN (SELECT p.price::int FROM (SELECT * FROM org_products WHERE org_products.organization_id = {A} AND org_products.deleted_at IS NULL OFFSET 0) AS p) AND c.organization_id = {A} AND c.deleted_at IS NULL
+--@ rewrite: SELECT c.name FROM org_customers c WHERE c.balance IN (SELECT p.price::int FROM (SELECT * FROM org_products WHERE org_products.organization_id = {A} AND org_products.deleted_at IS NULL OFFSET 0) p) AND c.organization_id = {A} AND c.deleted_at IS NULL
 SELECT c.name FROM org_customers c WHERE c.balance IN (SELECT p.price::int FROM org_products p);
 
 --@ case: in EXISTS, of the query outside too
 --@ fence
 --@ verdict: refuse early-evaluation, unbound-tenant, visible-deleted
---@ rewrite: SELECT c.name FROM (SELECT * FROM org_customers WHERE org_customers.organization_id = {A} AND org_customers.deleted_at IS NULL OFFSET 0) AS c WHERE EXISTS (SELECT 1 FROM org_orders o WHERE o.customer_id = c.id AND to_char(c.created_at, 'YYYY') = '2026' AND o.organization_id = {A} AND o.deleted_at IS NULL)
+--@ rewrite: SELECT c.name FROM (SELECT * FROM org_customers WHERE org_customers.organization_id = {A} AND org_customers.deleted_at IS NULL OFFSET 0) c WHERE EXISTS (SELECT 1 FROM org_orders o WHERE o.customer_id = c.id AND to_char(c.created_at, 'YYYY') = '2026' AND o.organization_id = {A} AND o.deleted_at IS NULL)
 SELECT c.name FROM org_customers c WHERE EXISTS (SELECT 1 FROM org_orders o WHERE o.customer_id = c.id AND to_char(c.created_at, 'YYYY') = '2026');
 
 --@ case: what an UPDATE reads
 --@ fence
 --@ verdict: refuse early-evaluation, unbound-tenant, visible-deleted
---@ rewrite: UPDATE org_order_items i SET remark = 'dear' FROM (SELECT * FROM org_products WHERE org_products.organization_id = {A} AND org_products.deleted_at IS NULL OFFSET 0) AS p WHERE p.id = i.product_id AND p.price::int > 5 AND i.organization_id = {A} AND i.deleted_at IS NULL
+--@ rewrite: UPDATE org_order_items i SET remark = 'dear' FROM (SELECT * FROM org_products WHERE org_products.organization_id = {A} AND org_products.deleted_at IS NULL OFFSET 0) p WHERE p.id = i.product_id AND p.price::int > 5 AND i.organization_id = {A} AND i.deleted_at IS NULL
 UPDATE org_order_items i SET remark = 'dear' FROM org_products p WHERE p.id = i.product_id AND p.price::int > 5;
 
 --@ case: column aliases
