@@ -213,7 +213,7 @@ impl Builder<'_> {
     }
 
     /// Whether an expression may hold an aggregate, other than as a window function.
-    pub(super) fn may_aggregate(&self, expr: &Expr) -> bool {
+    fn may_aggregate(&self, expr: &Expr) -> bool {
         let mut found = match expr {
             Expr::Call(call) => self.may_be_aggregate(call),
             _ => false,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::graph::{Has, ReferenceId};
 use super::super::verdict::{Advice, Rule};
+use super::block::is_aggregate;
 use super::{Builder, Scope};
 use crate::policy::{EvaluationOrder, is_total_routine};
 use crate::sql::Span;
@@ -46,7 +47,7 @@ impl Builder<'_> {
                     self.early_groups(part, scope);
                 }
             }
-            other if self.may_aggregate(other) => {}
+            other if aggregates(other) => {}
             other => self.early(other, scope),
         }
     }
@@ -68,7 +69,7 @@ impl Builder<'_> {
                 | Item::Wildcard
                 | Item::QualifiedWildcard(_) => {}
                 Item::Expr { expr, label: _ } => {
-                    if self.looks_for_early() && !self.may_aggregate(expr) {
+                    if self.looks_for_early() && !aggregates(expr) {
                         self.fallible(expr, scope, &mut hazard);
                     }
                 }
@@ -171,6 +172,14 @@ impl Builder<'_> {
             self.exposed(part, scope, found);
         }
     }
+}
+
+/// Whether an expression surely holds one of PostgreSQL's aggregates.
+fn aggregates(expr: &Expr) -> bool {
+    let mut found =
+        matches!(expr, Expr::Call(call) if call.over.is_none() && is_aggregate(&call.name.text));
+    expr.parts(&mut |part| found = found || aggregates(part), &mut |_| {});
+    found
 }
 
 /// Every reference whose columns may be named, at this level and outside it.
