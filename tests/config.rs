@@ -224,6 +224,28 @@ fn rewriting_is_a_mode_with_a_section_of_its_own() {
 }
 
 #[test]
+fn a_fence_is_for_what_would_be_refused_in_rewrite_mode() {
+    let text = |mode: &str, order: &str| {
+        format!(
+            "mode = \"{mode}\"\n[guard]\nevaluation_order = \"{order}\"\n[rewrite]\nfence = true"
+        )
+    };
+    let config = config::parse(&text("rewrite", "refuse"), &Overrides::default()).unwrap();
+    assert!(config.policy.fences);
+    for (mode, order, part) in
+        [("rewrite", "advise", "evaluation_order"), ("enforce", "refuse", "mode = \"rewrite\"")]
+    {
+        let problems = problems(&text(mode, order));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains(part), "{problems:?}");
+        assert_eq!(problems[0].place, Place::Line(5));
+    }
+    // A mode of the command line is for this once.
+    let once = Overrides { mode: Some("enforce".to_owned()), ..Overrides::default() };
+    assert!(!config::parse(&text("rewrite", "refuse"), &once).unwrap().policy.fences);
+}
+
+#[test]
 fn broken_toml_is_reported_without_what_follows_from_it() {
     let problems = problems("mode = enforce\n[guard]\ntables = [\"org_*\"\nx = 1\n");
     assert!(!problems.is_empty());

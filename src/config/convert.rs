@@ -7,6 +7,7 @@ use super::guard::{convert_mask, convert_reading, convert_tables, lower};
 use super::ledger::convert_ledger;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
+use super::rewriting::convert_rewrite;
 use super::rollout::convert_stages;
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
@@ -140,13 +141,13 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let ledger = convert_ledger(top.section("ledger"));
     let stages = convert_stages(top, mode);
 
-    let (dry_run, soft_deletes) = convert_rewrite(top, mode);
+    let rewriting = convert_rewrite(top, overrides, mode, evaluation_order);
 
     let tenant = tenant?;
     Some(Config {
         mode: mode?,
         stages,
-        dry_run,
+        dry_run: rewriting.dry_run,
         listen: listen_address?,
         upstream: upstream_sound.then_some(upstream.value)?,
         admin: admin_address?,
@@ -164,7 +165,8 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             catalog: None,
             overlay: Arc::default(),
             evaluation_order,
-            soft_deletes,
+            soft_deletes: rewriting.soft_deletes,
+            fences: rewriting.fences,
         }),
         tenant: tenant.rules,
         mask_errors,
@@ -257,15 +259,6 @@ fn evaluation_order(guard: &mut Section<'_, '_>) -> EvaluationOrder {
             ],
         )
         .unwrap_or_default()
-}
-
-/// `[rewrite]`: whether rewriting is only told of, and whether DELETE is a soft deletion.
-fn convert_rewrite(top: &mut Section<'_, '_>, mode: Option<Mode>) -> (bool, bool) {
-    let mut rewrite = top.section("rewrite");
-    let dry_run = rewrite.flag("dry_run").unwrap_or(false);
-    let soft_deletes = rewrite.flag("soft_delete").unwrap_or(false);
-    rewrite.finish();
-    (dry_run, soft_deletes && mode == Some(Mode::Rewrite))
 }
 
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {

@@ -6,6 +6,7 @@ mod guard;
 mod ledger;
 mod login;
 mod problem;
+mod rewriting;
 mod rollout;
 mod section;
 mod tenant;

@@ -116,6 +116,10 @@ impl Builder<'_> {
                 JoinKind::Right => r,
                 JoinKind::Full => Some(self.merged(&column)),
             };
+            for own in [l, r].into_iter().flatten() {
+                let span = self.graph.place_of(own);
+                self.early_columns(self.graph.computes(own), span);
+            }
             if let (Some(l), Some(r)) = (l, r) {
                 using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
             }
@@ -125,6 +129,12 @@ impl Builder<'_> {
         let right_references = right_level.references.clone();
         let mut level = left_level.join(right_level);
         if matches!(condition, JoinCondition::Natural) {
+            for reference in left_references.iter().chain(&right_references) {
+                let arms = self.graph.arms_of(*reference).iter();
+                let computed = arms.flat_map(|arm| arm.computed.iter().copied()).collect();
+                let span = self.graph.references.get(*reference).map(|it| it.span);
+                self.early_columns(computed, span);
+            }
             // What was merged below may be merged again, with a column that is not known.
             level.natural = true;
             level.merged.clear();

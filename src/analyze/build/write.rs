@@ -106,6 +106,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         }
     }
 
@@ -211,6 +213,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         }
     }
 
