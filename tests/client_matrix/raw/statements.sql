@@ -108,7 +108,7 @@ SELECT i.number, i.labels FROM org_invoices i WHERE {i} AND $2 = ANY (i.labels) 
 
 -- report rows
 SELECT extract(epoch FROM date_trunc('month', i.issued_at, 'UTC'))::bigint AS month, count(*),
-  coalesce(sum(i.amount) FILTER (WHERE i.paid_at IS NULL), 0)::numeric(12, 2) AS open
+  coalesce(sum(i.amount) FILTER (WHERE i.paid_at IS NULL), 0)::numeric(12, 2)::text AS open
 FROM org_invoices i WHERE {i} GROUP BY 1 ORDER BY 1
 
 -- shared_table row
