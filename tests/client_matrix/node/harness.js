@@ -71,10 +71,11 @@ const plain = (value) => JSON.parse(JSON.stringify(value ?? null));
 const tell = (line) => console.log(JSON.stringify(line));
 
 /**
- * Runs the steps. `pid` gives the process of the server that the connection has, `errorOf` the code
- * and message of an error where that is not plain.
+ * Runs the steps. `pid` gives the process of the server that the connection has; a program without it
+ * has a pool that closes a connection on which a statement failed. `errorOf` gives the code and
+ * message of an error where that is not plain.
  */
-export async function run({ versions, steps, pid, errorOf = serverError }) {
+export async function run({ versions, steps, pid = () => null, errorOf = serverError }) {
   tell({ versions });
   const once = async (name) => {
     uses = [];

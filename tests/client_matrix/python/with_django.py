@@ -212,7 +212,7 @@ def aggregate():
 @step
 def scalar_subquery():
     orders = Order.objects.filter(within(), customer=OuterRef("pk")).order_by().values("customer").annotate(n=Count("*")).values("n")
-    return rows(Customer.objects.filter(within()).order_by("name").annotate(orders=Subquery(orders)).values_list("name", "orders"))
+    return rows(Customer.objects.filter(within()).order_by("name").annotate(count=Subquery(orders)).values_list("name", "count"))
 
 
 @step
