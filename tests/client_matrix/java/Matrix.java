@@ -4,6 +4,7 @@
 //
 //   DATABASE_URL  the guard, or PostgreSQL itself, without a tenant
 //   PART          honest: the steps as they are; forgotten: the steps without one of their filters
+//   STATEMENTS    the file of the statements
 //
 // Prints one JSON object a line: the versions, then one for each run of a step.
 import java.io.IOException;
@@ -459,7 +460,7 @@ final class Matrix {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Matrix matrix = new Matrix(Path.of(arguments[0]));
+        Matrix matrix = new Matrix(Path.of(System.getenv("STATEMENTS")));
         String version = matrix.connection.getMetaData().getDriverVersion();
         tell(Map.of("versions", List.of("pgjdbc " + version, "Java " + Runtime.version().feature())));
         matrix.runAll("honest".equals(System.getenv("PART")));

@@ -1,5 +1,6 @@
-"""Steps of the programs that write SQL themselves, over the connection of any driver."""
+"""Steps of the programs that write SQL themselves (STATEMENTS), over the connection of any driver."""
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ class Statement:
 
 
 def read_statements() -> dict[str, Statement]:
-    blocks = Path(__file__).with_name("statements.sql").read_text().split("\n\n")[1:]
+    blocks = Path(os.environ["STATEMENTS"]).read_text().split("\n\n")[1:]
     found = {}
     for block in blocks:
         head, text = block.strip().split("\n", 1)

@@ -1,10 +1,10 @@
-//! tokio-postgres or sqlx (the first argument) over the steps of `../raw/statements.sql` (the
-//! second), first as they are, then each of them again for every place in it that must name the
-//! organization or `deleted_at`, with that one thing forgotten.
+//! tokio-postgres or sqlx (the argument) over the steps of `../raw/statements.sql`, first as they
+//! are, then each of them again for every place in it that must name the organization or
+//! `deleted_at`, with that one thing forgotten.
 //!
 //! `DATABASE_URL` is the guard, or PostgreSQL itself, without a tenant; `PART` is `honest` (the steps
-//! as they are) or `forgotten`. Prints one JSON object a line: the versions, then one for each run of
-//! a step.
+//! as they are) or `forgotten`; `STATEMENTS` is the file. Prints one JSON object a line: the
+//! versions, then one for each run of a step.
 
 mod scope;
 mod shop;
@@ -17,7 +17,7 @@ use shop::{Connection, Failure, Shop};
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let statements = std::fs::read_to_string(&arguments[2]).unwrap();
+    let statements = std::fs::read_to_string(std::env::var("STATEMENTS").unwrap()).unwrap();
     match arguments[1].as_str() {
         "tokio-postgres" => run::<with_tokio_postgres::Client>(&statements).await,
         "sqlx" => run::<with_sqlx::Client>(&statements).await,
