@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Form};
 use super::array::{binary_elements, text_elements};
-use super::graph::{Cast, Graph, Operand, OperandId};
+use super::graph::{Cast, Graph, Length, Operand, OperandId};
 use super::solve::Truth;
 use crate::tenant::{Tenant, TenantType, Uuid};
 
@@ -66,7 +66,31 @@ impl Compared<'_> {
                 let values = array_parameter(*number, *cast, self.tenant_type, self.arguments);
                 values.iter().all(|value| self.is_own(value, null_matches))
             }
+            Operand::Unnested { array, beside } => {
+                self.compare(array, null_matches)
+                    && (null_matches || self.is_longest(array, beside))
+            }
         }
+    }
+
+    /// Whether no array beside this one has more elements, so that no NULL stands for what it lacks.
+    fn is_longest(&self, array: &Operand, beside: &[Length]) -> bool {
+        let own = match array {
+            Operand::All(elements) => Length::Known(elements.len()),
+            Operand::Elements { number, cast: _ } => Length::Parameter(*number),
+            Operand::Constant(_)
+            | Operand::Null
+            | Operand::Parameter { .. }
+            | Operand::Setting
+            | Operand::NotNull(_)
+            | Operand::Unnested { .. } => Length::Unknown,
+        };
+        // Before Bind any length is possible.
+        let own = length(own, self.arguments);
+        beside.iter().all(|other| match (own, length(*other, self.arguments)) {
+            (Some(own), Some(other)) => own.zip(other).is_none_or(|(own, other)| own >= other),
+            (_, _) => false,
+        })
     }
 
     fn is_own(&self, value: &Value, null_matches: bool) -> bool {
@@ -115,6 +139,33 @@ fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) 
         Operand::Elements { number, cast } => {
             array_parameter(*number, *cast, tenant_type, arguments)
         }
+        // All of them have to be the same tenant: one tells which.
+        Operand::Unnested { array, beside: _ } => {
+            values(array, tenant_type, arguments).into_iter().take(1).collect()
+        }
+    }
+}
+
+/// The outer `None`: it cannot be told; the inner one: nothing is bound yet.
+fn length(length: Length, arguments: Arguments<'_>) -> Option<Option<usize>> {
+    match length {
+        Length::Known(length) => Some(Some(length)),
+        Length::Unknown => None,
+        Length::Parameter(number) => match argument(number, arguments) {
+            None => Some(None),
+            Some(argument) => argument.and_then(|argument| element_count(argument)).map(Some),
+        },
+    }
+}
+
+fn element_count(argument: &Argument<'_>) -> Option<usize> {
+    match argument.form {
+        Form::Null => Some(0),
+        Form::Unknown => None,
+        Form::Text(bytes) => {
+            text_elements(std::str::from_utf8(bytes).ok()?).map(|elements| elements.len())
+        }
+        Form::Binary(bytes) => binary_elements(bytes).map(|(_, elements)| elements.len()),
     }
 }
 

@@ -6,7 +6,7 @@ import { union } from 'drizzle-orm/pg-core';
 
 import { open } from './drivers.js';
 import { notDeleted, withOrgFilter } from './filters.js';
-import { ACME, id, seconds } from './harness.js';
+import { ACME, all, id, seconds } from './harness.js';
 import { customers, invoices, items, orders, organizations, plans, products } from './schema.js';
 
 const skus = (rows) => rows.map((row) => row.sku);
@@ -111,7 +111,7 @@ export const reads = (db) => ({
     const pool = await open(ACME, 4);
     try {
       const tables = { customers, orders, products };
-      const counts = await Promise.all(Object.keys(tables).flatMap((name) => {
+      const counts = await all(Object.keys(tables).flatMap((name) => {
         const filter = withOrgFilter(tables[name]);
         return [1, 2, 3, 4].map(async () => `${name} ${await pool.db.$count(tables[name], filter)}`);
       }));

@@ -5,7 +5,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 
-import { ACME, filter, filterLive, filterOrganization, fresh, id, newId, organization, run, seconds, violated } from './harness.js';
+import { ACME, all, filter, filterLive, filterOrganization, fresh, id, newId, organization, run, seconds, violated } from './harness.js';
 
 const require = createRequire(import.meta.url);
 const versionOf = (name) => require(`./node_modules/${name}/package.json`).version;
@@ -122,7 +122,7 @@ const reads = {
   pool: async () => {
     const pool = open(ACME, 4);
     try {
-      const counts = await Promise.all(['customers', 'orders', 'products'].flatMap((name) => {
+      const counts = await all(['customers', 'orders', 'products'].flatMap((name) => {
         const query = pool.selectFrom(`org_${name}`).select((eb) => eb.fn.countAll().as('total')).$call(ofOrganization(`org_${name}`));
         return [1, 2, 3, 4].map(async () => `${name} ${(await query.executeTakeFirst()).total}`);
       }));

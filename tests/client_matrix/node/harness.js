@@ -112,6 +112,12 @@ export async function run({ versions, steps, pid = () => null, errorOf = serverE
   }
 }
 
+/** What all promises give, or the first error, but not before the last has come to its end. */
+export async function all(promises) {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
 /** The code of the error that a statement met, which must be one of the server's constraints. */
 export const violated = (promise, errorOf = serverError) => promise.then(
   () => 'none',

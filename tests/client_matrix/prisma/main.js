@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { PrismaPg } from '@prisma/adapter-pg';
 
 import { Prisma, PrismaClient } from './generated/index.js';
-import { ACME, filter, filterLive, filterOrganization, fresh, id, newId, organization, run, seconds } from './harness.js';
+import { ACME, all, filter, filterLive, filterOrganization, fresh, id, newId, organization, run, seconds } from './harness.js';
 
 const require = createRequire(import.meta.url);
 const versionOf = (name) => require(`./node_modules/${name}/package.json`).version;
@@ -129,7 +129,7 @@ const reads = {
     const pool = open(ACME, 4);
     try {
       const models = { customers: 'customer', orders: 'order', products: 'product' };
-      const counts = await Promise.all(Object.keys(models).flatMap((name) => {
+      const counts = await all(Object.keys(models).flatMap((name) => {
         const where = ofOrganization();
         return [1, 2, 3, 4].map(async () => `${name} ${await pool[models[name]].count({ where })}`);
       }));
