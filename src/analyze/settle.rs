@@ -159,6 +159,9 @@ fn length(length: Length, arguments: Arguments<'_>) -> Option<Option<usize>> {
 }
 
 fn element_count(argument: &Argument<'_>) -> Option<usize> {
+    if !ARRAYS.contains(&argument.type_oid) {
+        return None;
+    }
     match argument.form {
         Form::Null => Some(0),
         Form::Unknown => None,
@@ -211,6 +214,10 @@ const TEXT: u32 = 25;
 const UNKNOWN: u32 = 705;
 const VARCHAR: u32 = 1043;
 const UUID: u32 = 2950;
+/// Arrays of the types that a cast is known by, and a type that is not told: a cast to an array of
+/// such a type keeps their number of elements, which that of somebody's own type need not.
+const ARRAYS: [u32; 14] =
+    [0, 199, 1000, 1005, 1007, 1009, 1015, 1016, 1022, 1182, 1185, 1231, 2951, 3807];
 
 /// Whether a parameter of this declared type is compared by the tenant type's own equality, or
 /// cast to it from text without loss.
@@ -307,5 +314,32 @@ fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: Cast) -> Opt
             };
             Some(elements.into_iter().map(value).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_a_bound_array() {
+        let count = |type_oid, form| element_count(&Argument { type_oid, form });
+        let mut bytes = Vec::new();
+        for word in [1_u32, 0, TEXT, 2, 1, 1] {
+            bytes.extend(word.to_be_bytes());
+        }
+        bytes.push(b'x');
+        bytes.extend(u32::MAX.to_be_bytes());
+        assert_eq!(count(1009, Form::Binary(&bytes)), Some(2));
+        assert_eq!(count(1009, Form::Text(b"{x,NULL,\"a,b\"}")), Some(3));
+        assert_eq!(count(0, Form::Text(b"{}")), Some(0));
+        assert_eq!(count(1009, Form::Null), Some(0));
+        assert_eq!(count(1009, Form::Unknown), None);
+        assert_eq!(count(1009, Form::Text(b"{{x},{y}}")), None, "two dimensions");
+        assert_eq!(
+            count(60_000, Form::Text(b"{x}")),
+            None,
+            "somebody's type, with a cast of its own"
+        );
     }
 }

@@ -173,12 +173,12 @@ impl Builder<'_> {
         (Tree::Join(Box::new(node)), level)
     }
 
-    /// The rows of `unnest`, of which each array is a column without a name of its own.
+    /// The rows of `unnest`, of which each array is a column; all have the function's name.
     fn unnest(&mut self, arrays: &[Expr]) -> OutputId {
         let mut columns = Vec::with_capacity(arrays.len());
         for operand in self.unnested(arrays) {
             let term = operand.map(|operand| Term::Operand(self.graph.operand(operand)));
-            columns.push(ArmColumn::One { name: None, term });
+            columns.push(ArmColumn::One { name: Some("unnest".into()), term });
         }
         let context = self.graph.context(None, Vec::new());
         let arm = Arm {

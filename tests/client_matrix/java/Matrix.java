@@ -33,6 +33,7 @@ import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 final class Matrix {
     static final UUID ACME = UUID.fromString("01900000-0000-7000-8000-00000000000a");
@@ -130,6 +131,8 @@ final class Matrix {
             case "fresh" -> fresh(text);
             case "uuid" -> row(text);
             case "uuids" -> Arrays.stream(text.split(",")).map(Matrix::row).toArray(UUID[]::new);
+            case "new_ids" -> Stream.generate(this::newId).limit(Integer.parseInt(text)).toArray(UUID[]::new);
+            case "fresh_texts" -> Arrays.stream(text.split(",")).map(this::fresh).toArray(String[]::new);
             case "text" -> text;
             case "int" -> Integer.valueOf(text);
             case "numeric" -> new BigDecimal(text);
@@ -150,6 +153,7 @@ final class Matrix {
         for (int at = 0; at < bound.size(); at += 1) {
             Object value = bound.get(at);
             if (value instanceof UUID[] ids) statement.setArray(at + 1, on.createArrayOf("uuid", ids));
+            else if (value instanceof String[] texts) statement.setArray(at + 1, on.createArrayOf("text", texts));
             else statement.setObject(at + 1, value);
         }
         return statement;

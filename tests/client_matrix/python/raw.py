@@ -51,6 +51,8 @@ def value(parameter: str):
         "new": lambda: new_id(),
         "fresh": lambda: fresh(text),
         "uuid": lambda: row(text),
+        "new_ids": lambda: [new_id() for _ in range(int(text))],
+        "fresh_texts": lambda: [fresh(word) for word in text.split(",")],
         "uuids": lambda: [row(one) for one in text.split(",")],
         "text": lambda: text,
         "int": lambda: int(text),

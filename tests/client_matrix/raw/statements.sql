@@ -3,10 +3,11 @@
 --
 -- A block is a line `-- NAME SHAPE PARAMETER...` and a statement. $1 is always the organization; the
 -- parameters of the line are $2 and so on, as `type:value`, where `uuid:1a1` is the id that ends so,
--- `new` a new id and `fresh:LAMP` a text that no row has. SHAPE says what is taken of the answer:
--- rows, the first column, the first row, its first value, or the count of rows; a step that is
--- written out in the programs uses those of shape `part`. {p} stands for the filter of the table
--- called p, {p.live} for its deleted_at alone, {p.organization} for its organization alone.
+-- `new` a new id, `fresh:LAMP` a text that no row has, and `uuids`, `new_ids` and `fresh_texts` are
+-- arrays. SHAPE says what is taken of the answer: rows, the first column, the first row, its first
+-- value, or the count of rows; a step that is written out in the programs uses those of shape
+-- `part`. {p} stands for the filter of the table called p, {p.live} for its deleted_at alone,
+-- {p.organization} for its organization alone.
 
 -- list rows
 SELECT p.sku, p.name FROM org_products p WHERE {p} ORDER BY p.sku
@@ -177,6 +178,9 @@ DELETE FROM org_product_tags l WHERE {l.organization} AND l.product_id = $2
 
 -- insert_select count new text:ANVIL
 INSERT INTO org_tags (id, organization_id, name) SELECT $2::uuid, p.organization_id, p.name FROM org_products p WHERE {p} AND p.sku = $3
+
+-- insert_unnest count new_ids:3 fresh_texts:x,y,z
+INSERT INTO org_tags (id, organization_id, name) SELECT u.id, $1, u.name FROM unnest($2::uuid[], $3::text[]) AS u(id, name)
 
 -- modifying_cte column text:first
 WITH moved AS (UPDATE org_orders o SET status = 'shipped' WHERE {o} AND o.note = $2 RETURNING o.note) SELECT note FROM moved

@@ -23,6 +23,7 @@ pub(crate) enum Value {
     Id(Uuid),
     Ids(Vec<Uuid>),
     Text(String),
+    Texts(Vec<String>),
     Int(i32),
     Numeric(Decimal),
     Time(DateTime<Utc>),
@@ -181,6 +182,10 @@ impl<C: Connection> Shop<C> {
             "fresh" => Value::Text(self.fresh(text)),
             "uuid" => Value::Id(row(text)),
             "uuids" => Value::Ids(text.split(',').map(row).collect()),
+            "new_ids" => {
+                Value::Ids((0..text.parse().unwrap()).map(|_: usize| Uuid::now_v7()).collect())
+            }
+            "fresh_texts" => Value::Texts(text.split(',').map(|word| self.fresh(word)).collect()),
             "text" => Value::Text(text.to_owned()),
             "int" => Value::Int(text.parse().unwrap()),
             "numeric" => Value::Numeric(text.parse().unwrap()),

@@ -32,6 +32,7 @@ fn query(text: &str, values: &[Value]) -> Query<'static, Postgres, PgArguments> 
             Value::Id(id) => query.bind(id),
             Value::Ids(ids) => query.bind(ids),
             Value::Text(text) => query.bind(text),
+            Value::Texts(texts) => query.bind(texts),
             Value::Int(int) => query.bind(int),
             Value::Numeric(numeric) => query.bind(numeric),
             Value::Time(time) => query.bind(time),

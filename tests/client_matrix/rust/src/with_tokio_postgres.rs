@@ -25,6 +25,7 @@ fn bound(value: &Value) -> &(dyn ToSql + Sync) {
         Value::Id(id) => id,
         Value::Ids(ids) => ids,
         Value::Text(text) => text,
+        Value::Texts(texts) => texts,
         Value::Int(int) => int,
         Value::Numeric(numeric) => numeric,
         Value::Time(time) => time,
