@@ -211,6 +211,17 @@ pub(super) enum Operand {
     All(Vec<Self>),
     /// As the value, but NULL equals NULL (IS NOT DISTINCT FROM).
     NotNull(Box<Self>),
+    /// Each element of an array, and NULL if one of those beside it is longer (`unnest`).
+    Unnested { array: Box<Self>, beside: Vec<Length> },
+}
+
+/// How many elements an array has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Known(usize),
+    /// As many as that of `$n`.
+    Parameter(u16),
+    Unknown,
 }
 
 impl Operand {
@@ -219,7 +230,9 @@ impl Operand {
         match self {
             Self::Setting => true,
             Self::All(all) => all.iter().any(Self::reads_setting),
-            Self::NotNull(inner) => inner.reads_setting(),
+            Self::NotNull(inner) | Self::Unnested { array: inner, beside: _ } => {
+                inner.reads_setting()
+            }
             Self::Constant(_) | Self::Null | Self::Parameter { .. } | Self::Elements { .. } => {
                 false
             }

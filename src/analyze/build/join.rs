@@ -1,7 +1,8 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
 use super::super::graph::{
-    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
+    Arm, ArmColumn, ColumnId, ContextId, Fact, Output, OutputId, Reference, ReferenceId,
+    Source as GraphSource, Term,
 };
 use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
@@ -182,6 +183,26 @@ impl Builder<'_> {
         (Tree::Join(Box::new(node)), level)
     }
 
+    /// The rows of `unnest`, of which each array is a column; all have the function's name.
+    fn unnest(&mut self, arrays: &[Expr]) -> OutputId {
+        let mut columns = Vec::with_capacity(arrays.len());
+        for operand in self.unnested(arrays) {
+            let term = operand.map(|operand| Term::Operand(self.graph.operand(operand)));
+            columns.push(ArmColumn::One { name: Some("unnest".into()), term });
+        }
+        let context = self.graph.context(None, Vec::new());
+        let arm = Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+        };
+        self.graph.output(Output { arms: vec![arm], ..Output::default() })
+    }
+
     /// One relation. Its context has no parent yet: the placement gives it one.
     fn relation(
         &mut self,
@@ -221,6 +242,13 @@ impl Builder<'_> {
                 };
                 let source = GraphSource::Unknown;
                 (name, Span::default(), Meaning { source, columns: None })
+            }
+            Source::Unnest(arrays) => {
+                for array in arrays {
+                    self.walk(array, &before.scope(outer), context, Clause::Value);
+                }
+                let source = GraphSource::Output(self.unnest(arrays));
+                ("unnest".into(), Span::default(), Meaning { source, columns: None })
             }
         };
         let output = match &meaning.source {

@@ -5,8 +5,8 @@ use pg_raw_parse::{Node, nodes};
 use super::places::texts;
 use super::{Lowered, Lowering};
 use crate::sql::model::{
-    Block, Expr, Grouping, Item, Join, JoinCondition, JoinKind, JoinTree, Name, Query, Relation,
-    Source,
+    Block, Call, Expr, Grouping, Item, Join, JoinCondition, JoinKind, JoinTree, Name, Query,
+    Relation, Source,
 };
 
 impl Lowering<'_> {
@@ -142,7 +142,11 @@ impl Lowering<'_> {
         for definition in function.coldeflist() {
             columns.push(self.column_definition(definition)?);
         }
-        Ok(Relation { source: Source::Function(calls), alias, columns, lateral: true })
+        let plain =
+            !function.ordinality && !function.is_rowsfrom && function.coldeflist().is_empty();
+        let source = if plain { several_arrays(calls) } else { Err(calls) };
+        let source = source.unwrap_or_else(Source::Function);
+        Ok(Relation { source, alias, columns, lateral: true })
     }
 
     fn column_definitions(&mut self, list: &NodeList) -> Lowered<Vec<Name>> {
@@ -230,4 +234,26 @@ fn all_of(tree: JoinTree) -> Query {
         having: None,
         windows: Vec::new(),
     })
+}
+
+/// A single call of `unnest` without a schema, which PostgreSQL takes for its own if it has several
+/// arguments (`parse_clause.c`, `transformRangeFunction`).
+fn several_arrays(mut calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
+    let is_unnest = |call: &Call| {
+        let Call { qualifier, name, arguments: _, inside, filter, over } = call;
+        qualifier.is_empty()
+            && &*name.text == "unnest"
+            && inside.is_empty()
+            && filter.is_none()
+            && over.is_none()
+    };
+    match calls.as_mut_slice() {
+        [Expr::Call(call)] if is_unnest(call) => {
+            Source::unnest(std::mem::take(&mut call.arguments)).map_err(|arguments| {
+                call.arguments = arguments;
+                calls
+            })
+        }
+        _ => Err(calls),
+    }
 }
