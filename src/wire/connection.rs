@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -26,8 +25,8 @@ use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fa
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
-    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten,
-    Telemetry, ViolationFound,
+    Peer, RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged,
+    StatementRewritten, Telemetry, ViolationFound,
 };
 
 /// For handing a cancel request to the server.
@@ -54,7 +53,7 @@ pub struct Connection {
     /// Where it tells of itself.
     pub telemetry: Telemetry,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
     /// Drawn for this session, from 0 to 99: a mode may be for a share of sessions.
     pub lot: u8,
     /// How many connections each role may have.
@@ -275,7 +274,10 @@ impl Connection {
         };
         match timeout_at(deadline, connect).await {
             Ok(Ok(server)) => Ok(server),
-            Ok(Err(_)) => Err(RefusedReason::Upstream),
+            Ok(Err(error)) => {
+                tracing::warn!(upstream = ?self.upstream, %error, "no server");
+                Err(RefusedReason::Upstream)
+            }
             Err(_) => Err(RefusedReason::LoginTimeout),
         }
     }
@@ -334,6 +336,11 @@ impl Connection {
                 tracing::warn!(client = %self.client, role, why, "login failed");
                 fatal(&mut bytes, "28000", &format!("orgguard: {why}"), None);
                 RefusedReason::Login
+            }
+            NotLoggedIn::Unasked => {
+                let why = "orgguard: the secrets of roles cannot be read now";
+                fatal(&mut bytes, "08006", why, None);
+                RefusedReason::Upstream
             }
             NotLoggedIn::Late => {
                 fatal(&mut bytes, "08006", TOO_LONG, None);

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use orgguard::catalog::Policies;
-use orgguard::config::{self, Overrides};
+use orgguard::config::{self, Listen, Overrides};
 use orgguard::serve::{Readiness, serve};
 use orgguard::telemetry::Telemetry;
 use tokio::sync::oneshot;
@@ -64,7 +64,10 @@ impl Guard {
             runtime.block_on(serve(Arc::new(config), own, ready, policies, stop)).unwrap();
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let address = runtime.block_on(readiness.listening());
+        let sockets = runtime.block_on(readiness.sockets());
+        // Without TCP there is none, and nothing listens there.
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = sockets.iter().find_map(Listen::tcp).unwrap_or(nowhere);
         Self { address, telemetry, shutdown: Some(shutdown), thread: Some(thread) }
     }
 
