@@ -231,6 +231,7 @@ fn secrets_come_from_the_database() {
             let error = log_in(&format!("user={who} sslmode=require")).unwrap_err();
             assert!(error.contains("password authentication failed"), "{who}: {error}");
         }
+        assert_eq!(log_in("user=app sslmode=require").as_deref(), Ok("1"));
         // A password that has changed is learnt at the next attempt, however long answers are kept.
         direct("ALTER ROLE app PASSWORD 'other'");
         let other = "user=app sslmode=require password=other";
