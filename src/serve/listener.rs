@@ -21,7 +21,7 @@ use crate::session::{SessionModes, SessionRules};
 use crate::telemetry::{
     CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
 };
-use crate::wire::{Connection, Quota, refuse};
+use crate::wire::{Connection, Drain, Quota, refuse};
 
 /// Connections over the limit that are told so at once; more are closed without a word.
 const REFUSALS: usize = 64;
@@ -85,7 +85,7 @@ pub async fn serve_live(
     let unable = |(address, source)| NotServed::Listen { address, source };
     let mut sockets = Sockets::open(&config).map_err(unable)?;
     let addresses = sockets.addresses().map_err(|source| unable((String::new(), source)))?;
-    let (drain, drained) = watch::channel(false);
+    let (drain, drained) = watch::channel(Drain::No);
     let mut keeper = JoinSet::new();
     match &config.catalog {
         Some(source) => {
@@ -144,9 +144,13 @@ pub async fn serve_live(
     }
     drop(sockets);
     readiness.set(Stage::Draining);
-    drain.send_replace(true);
+    drain.send_replace(Drain::Idle);
     tracing::info!(sessions = server.workers.open(), "draining");
-    let left = server.workers.finish(server.config.limits.drain).await;
+    let patience = server.config.limits.drain;
+    let stop = || {
+        drain.send_replace(Drain::Now);
+    };
+    let left = server.workers.finish(patience, stop).await;
     if left > 0 {
         tracing::warn!(sessions = left, "ended sessions that were not idle in time");
     }
@@ -167,7 +171,7 @@ struct Server {
     addresses: Quota<Option<IpAddr>>,
     roles: Quota<Box<str>>,
     workers: Workers,
-    drained: watch::Receiver<bool>,
+    drained: watch::Receiver<Drain>,
 }
 
 impl Server {

@@ -10,7 +10,7 @@ use super::certificate;
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
-use super::patience::{Expired, Patience};
+use super::patience::{Doing, Drain, Expired, Patience};
 use super::plans::Plans;
 use super::quota::Quota;
 use super::relay::{Ended, Terms, Witness, relay};
@@ -58,8 +58,8 @@ pub struct Connection {
     pub lot: u8,
     /// How many connections each role may have.
     pub roles: Quota<Box<str>>,
-    /// Turns true when sessions are to end as soon as they are idle.
-    pub drain: watch::Receiver<bool>,
+    /// Whether sessions are to end.
+    pub drain: watch::Receiver<Drain>,
 }
 
 impl Connection {
@@ -188,6 +188,14 @@ impl Connection {
                 self.ended(EndedBy::Guard);
                 drop(server);
                 if expired == Expired::Statement {
+                    self.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
+            }
+            Ok(Ended::Stopped) => {
+                self.ended(EndedBy::Guard);
+                drop(server);
+                if conversation.doing() == Doing::Statement {
                     self.cancel_statement(conversation.key()).await;
                 }
                 say(&mut client, &conversation.to_client).await;

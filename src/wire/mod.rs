@@ -40,6 +40,7 @@ pub use exchange::{Exchange, startup_packet};
 pub use greet::{ALPN, Encryption};
 pub use login::{Known, Login, NoRandom, Roll};
 pub use lookup::Lookup;
+pub use patience::Drain;
 pub use plans::Plans;
 pub use quota::{Counted, Quota};
 pub use scram::Secret;

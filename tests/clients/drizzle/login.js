@@ -12,7 +12,9 @@ for await (const line of createInterface({ input: process.stdin })) {
     password: process.env.PGPASSWORD,
     database: 'postgres',
     ssl: tls ? { rejectUnauthorized: false } : false,
-    enableChannelBinding: binding !== 'disable',
+    // Without TLS node-postgres would say that it could bind, and a server with TLS take that for a
+    // downgrade.
+    enableChannelBinding: tls && binding !== 'disable',
   });
   // A connection that is refused may be reset as well.
   client.on('error', () => {});
