@@ -162,6 +162,51 @@ async fn the_pages_are_behind_tls_and_nobody_holds_them_up() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
+/// `orgguard config show` of an admin port with token and TLS: exit code, and what it said.
+async fn show(address: SocketAddr, variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_orgguard"));
+    command.args(["config", "show", &format!("https://localhost:{}", address.port())]);
+    command.envs(variables.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn the_commands_bring_the_token_and_verify_the_guard() {
+    let folder = std::env::temp_dir().join(format!("orgguard-admin-cli-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    for name in ["guard", "other"] {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(path(&format!("{name}.crt")), made.cert.pem()).unwrap();
+        std::fs::write(path(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+    }
+    std::fs::write(path("token"), "correct-horse-battery").unwrap();
+    let (address, _task) = guarded(&format!(
+        "admin_token_file = {:?}\n[admin_tls]\ncertificate = {:?}\nkey = {:?}\n",
+        path("token"),
+        path("guard.crt"),
+        path("guard.key")
+    ))
+    .await;
+    let token = ("ORGGUARD_ADMIN_TOKEN", "correct-horse-battery");
+    let (own, other) = (path("guard.crt"), path("other.crt"));
+    let (code, said) = show(address, &[("ORGGUARD_ADMIN_CA", &own), token]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("mode audit"), "{said}");
+    for (variables, part) in [
+        (&[token][..], "ORGGUARD_ADMIN_CA"),
+        (&[("ORGGUARD_ADMIN_CA", &*own)], "ORGGUARD_ADMIN_TOKEN"),
+        (&[("ORGGUARD_ADMIN_CA", &*other), token], "certificate"),
+    ] {
+        let (code, said) = show(address, variables).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(part) && !said.contains("battery"), "{said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn events_are_counted_with_bounded_labels() {
     let telemetry = Telemetry::new(Mode::Enforce, policy()).unwrap();

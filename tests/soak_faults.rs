@@ -322,7 +322,7 @@ impl Soak {
             tokio::spawn(driver);
             let counts = "SELECT note, count(*) FROM scratch GROUP BY note";
             let rows = client.query(counts, &[]).await.unwrap();
-            rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1) as u64)).collect()
+            rows.iter().map(|row| (row.get(0), row.get::<_, i64>(1).cast_unsigned())).collect()
         });
         for (note, count) in kept {
             assert_eq!(rows.get(note), Some(count), "{note}");
@@ -346,9 +346,10 @@ fn nanoseconds() -> u128 {
 /// The first value of a simple query.
 async fn simple(client: &Client, sql: &str) -> Result<String, Error> {
     let messages = client.simple_query(sql).await?;
-    let value = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
-        _ => None,
-    });
-    Ok(value.unwrap_or_default())
+    for message in messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            return Ok(row.get(0).unwrap_or_default().to_owned());
+        }
+    }
+    Ok(String::new())
 }

@@ -11,13 +11,21 @@
 mod guard;
 #[path = "support/legs.rs"]
 mod legs;
+#[path = "support/serving.rs"]
+mod serving;
 
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use guard::Guard;
+use guard::{Client, Guard, startup};
 use legs::{PASSWORD, Setting};
+use orgguard::cli::Throwaway;
 
 /// A guard that listens on these; the path of a Unix socket is one that libpq finds by its port.
 fn guard(setting: &Setting, listen: &str, more: &str) -> Guard {
@@ -79,4 +87,69 @@ fn a_unix_socket_alone_with_a_login_of_the_guards_own() {
     let second = local(&setting, "user=app", "SELECT 1").unwrap_err();
     assert!(second.contains("too many connections from this address"), "{second}");
     drop(held);
+}
+
+/// A guard as a process of systemd, with this socket handed over; its admin port.
+fn with_socket(listener: &TcpListener, server: &Throwaway) -> (Child, String) {
+    let admin = serving::free_address();
+    let text = format!(
+        "mode = \"enforce\"\nlisten = \"127.0.0.1:1\"\nadmin = \"{admin}\"\nupstream = \"{}\"\n",
+        server.address()
+    );
+    let config = serving::new_file("handed.toml", &text);
+    let script =
+        "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve --config \"$1\"";
+    let mut bash = Command::new("bash");
+    bash.args(["-c", script, env!("CARGO_BIN_EXE_orgguard")]).arg(config);
+    bash.stdin(OwnedFd::from(listener.try_clone().unwrap())).stderr(Stdio::null());
+    let mut child = bash.spawn().unwrap();
+    let asked = Instant::now();
+    while serving::get(&admin, "/readyz").0 != 200 {
+        assert!(child.try_wait().unwrap().is_none() && asked.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (child, admin)
+}
+
+/// An upgrade: the new guard takes up the socket before the old one lets go of it.
+#[test]
+fn a_guard_takes_over_from_another_without_a_refused_connection() {
+    let server = Throwaway::start().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (mut old, _) = with_socket(&listener, &server);
+    let (over, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let logged_in = || {
+        let mut client = Client::connect(address);
+        client.send(&startup(&[("user", "postgres"), ("database", "postgres")]));
+        let told = client.try_until(b'Z');
+        assert!(told.is_some_and(|told| !told.iter().any(|it| it.starts_with('E'))));
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    let more = |than: usize| {
+        while count.load(Ordering::SeqCst) < than {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let mut new = std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.load(Ordering::SeqCst) {
+                    logged_in();
+                }
+            });
+        }
+        more(50);
+        let (new, admin) = with_socket(&listener, &server);
+        more(count.load(Ordering::SeqCst) + 50);
+        let process = old.id().to_string();
+        assert!(Command::new("kill").arg(&process).status().unwrap().success());
+        assert!(old.wait().unwrap().success());
+        more(count.load(Ordering::SeqCst) + 50);
+        over.store(true, Ordering::SeqCst);
+        assert_eq!(serving::get(&admin, "/readyz").0, 200);
+        new
+    });
+    new.kill().unwrap();
+    new.wait().unwrap();
 }
