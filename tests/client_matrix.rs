@@ -56,9 +56,10 @@ fn honest_statements_pass_and_forgotten_filters_are_refused() {
     let mut rows = Vec::new();
     let mut problems = Vec::new();
     for client in &chosen {
-        let measured = match client.kind {
-            Kind::Migrations(_) => migrations::measure(client, &server),
-            _ => measure(client, &server),
+        let measured = if matches!(client.kind, Kind::Migrations(_)) {
+            migrations::measure(client, &server)
+        } else {
+            measure(client, &server)
         };
         println!("{}: {} problems", client.name, measured.problems.len());
         let own = measured.problems.iter().map(|problem| format!("{}: {problem}", client.name));

@@ -11,6 +11,9 @@ use tokio::time::timeout;
 
 use crate::analyze;
 
+/// For sessions that are told to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What a worker is given: it makes the session on the worker's own thread, so that sockets are
 /// registered with the runtime that waits for them.
 type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -73,9 +76,9 @@ impl Workers {
         let _ = worker.jobs.send(Box::new(move || Box::pin(make())));
     }
 
-    /// Waits until all sessions have ended; those that have not in time are ended. How many those
-    /// were.
-    pub(super) async fn finish(self, patience: Duration) -> usize {
+    /// Waits until all sessions have ended; those that have not in time are told by `stop` to end,
+    /// and are ended if they do not. How many those were.
+    pub(super) async fn finish(self, patience: Duration, stop: impl FnOnce()) -> usize {
         let opens: Vec<_> = self.workers.iter().map(|worker| Arc::clone(&worker.open)).collect();
         let mut ended: Vec<_> = self
             .workers
@@ -91,13 +94,15 @@ impl Workers {
                 let _ = ended.await;
             }
         };
-        if timeout(patience, all).await.is_ok() {
+        tokio::pin!(all);
+        if timeout(patience, &mut all).await.is_ok() {
             return 0;
         }
         let left = opens.iter().map(|open| open.load(Ordering::Relaxed)).sum();
-        self.end.send_replace(true);
-        for ended in ended {
-            let _ = ended.await;
+        stop();
+        if timeout(LAST_WORDS, &mut all).await.is_err() {
+            self.end.send_replace(true);
+            all.await;
         }
         left
     }
@@ -150,9 +155,9 @@ mod tests {
         threads.sort();
         assert_eq!(threads.map(Option::unwrap), ["orgguard-0", "orgguard-1"]);
         assert_eq!(workers.open(), 2);
-        assert_eq!(workers.finish(Duration::from_millis(10)).await, 2);
+        assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, 2);
         let workers = Workers::start(1).unwrap();
         workers.give(|| async {});
-        assert_eq!(workers.finish(Duration::from_secs(60)).await, 0);
+        assert_eq!(workers.finish(Duration::from_secs(60), || {}).await, 0);
     }
 }

@@ -131,6 +131,11 @@ impl Session {
         let Some(Entry::ReadBack(asked)) = self.pipeline.pop() else {
             return ServerStep::End;
         };
+        if asked.login && asked.failed {
+            let why = "orgguard: the server failed a question of the guard's own at login";
+            fatal(&mut out.to_client, "08006", why, None);
+            return ServerStep::End;
+        }
         let row = asked.row.unwrap_or_default();
         let unreliable = if asked.login {
             self.read_login(&row)

@@ -193,14 +193,18 @@ impl Session {
     /// The tag that a client expects of a DELETE that was sent as an UPDATE.
     fn own_tag(&self, tag: &[u8]) -> Option<Vec<u8>> {
         let count = tag.strip_prefix(b"UPDATE ").filter(|_| self.rules.mode == Mode::Rewrite)?;
-        let ran = match self.pipeline.head()? {
-            Entry::Query(sent, done) => StatementRef::Nth(sent.clone(), *done),
-            Entry::Execute(Some(portal)) => portal.statement.clone(),
-            _ => return None,
+        let head = self.pipeline.head()?;
+        let ran = if let Entry::Query(sent, done) = head {
+            StatementRef::Nth(sent.clone(), *done)
+        } else if let Entry::Execute(Some(portal)) = head {
+            portal.statement.clone()
+        } else {
+            return None;
         };
-        let prepared = match ran.own_plan()?.effect() {
-            Effect::Execute { name, .. } => self.registry.confirmed_statement(name.as_bytes()),
-            _ => None,
+        let prepared = if let Effect::Execute { name, .. } = ran.own_plan()?.effect() {
+            self.registry.confirmed_statement(name.as_bytes())
+        } else {
+            None
         };
         let own = prepared.map_or(&ran, |prepared| &prepared.statement).own_plan()?;
         (own.kind() == Kind::Delete).then(|| [b"DELETE ", count].concat())

@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +10,7 @@ use super::certificate;
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
-use super::patience::{Expired, Patience};
+use super::patience::{Doing, Drain, Expired, Patience};
 use super::plans::Plans;
 use super::quota::Quota;
 use super::relay::{Ended, Terms, Witness, relay};
@@ -26,8 +25,8 @@ use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fa
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
-    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten,
-    Telemetry, ViolationFound,
+    Peer, RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged,
+    StatementRewritten, Telemetry, ViolationFound,
 };
 
 /// For handing a cancel request to the server.
@@ -54,13 +53,13 @@ pub struct Connection {
     /// Where it tells of itself.
     pub telemetry: Telemetry,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
     /// Drawn for this session, from 0 to 99: a mode may be for a share of sessions.
     pub lot: u8,
     /// How many connections each role may have.
     pub roles: Quota<Box<str>>,
-    /// Turns true when sessions are to end as soon as they are idle.
-    pub drain: watch::Receiver<bool>,
+    /// Whether sessions are to end.
+    pub drain: watch::Receiver<Drain>,
 }
 
 impl Connection {
@@ -193,6 +192,14 @@ impl Connection {
                 }
                 say(&mut client, &conversation.to_client).await;
             }
+            Ok(Ended::Stopped) => {
+                self.ended(EndedBy::Guard);
+                drop(server);
+                if conversation.doing() == Doing::Statement {
+                    self.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
+            }
             Ok(Ended::LoginTimeout) => {
                 let reason = RefusedReason::LoginTimeout;
                 self.turn_away(&mut client, reason, "08006", TOO_LONG).await;
@@ -275,7 +282,10 @@ impl Connection {
         };
         match timeout_at(deadline, connect).await {
             Ok(Ok(server)) => Ok(server),
-            Ok(Err(_)) => Err(RefusedReason::Upstream),
+            Ok(Err(error)) => {
+                tracing::warn!(upstream = ?self.upstream, %error, "no server");
+                Err(RefusedReason::Upstream)
+            }
             Err(_) => Err(RefusedReason::LoginTimeout),
         }
     }
@@ -334,6 +344,11 @@ impl Connection {
                 tracing::warn!(client = %self.client, role, why, "login failed");
                 fatal(&mut bytes, "28000", &format!("orgguard: {why}"), None);
                 RefusedReason::Login
+            }
+            NotLoggedIn::Unasked => {
+                let why = "orgguard: the secrets of roles cannot be read now";
+                fatal(&mut bytes, "08006", why, None);
+                RefusedReason::Upstream
             }
             NotLoggedIn::Late => {
                 fatal(&mut bytes, "08006", TOO_LONG, None);

@@ -6,6 +6,9 @@ use crate::session::{
     fatal,
 };
 
+const SHUTTING_DOWN: &str =
+    "terminating connection due to administrator command: orgguard is shutting down";
+
 /// A session fed with the bytes of both sides: what is to be sent where. It has no sockets.
 ///
 /// In audit the bytes at hand are passed on before anything looks at them.
@@ -120,12 +123,16 @@ impl Conversation {
             && self.client_rest == 0
             && self.is_between_server_messages();
         if quiet && !self.ending {
-            self.end(
-                "57P01",
-                "terminating connection due to administrator command: orgguard is shutting down",
-            );
+            self.end("57P01", SHUTTING_DOWN);
         }
         quiet
+    }
+
+    /// Ends the session, whatever it is doing. Within a message of the server no word has a place.
+    pub(super) fn stop(&mut self) {
+        if self.is_between_server_messages() && !self.ending {
+            self.end("57P01", SHUTTING_DOWN);
+        }
     }
 
     /// Ends the session of whoever took too long.

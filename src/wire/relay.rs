@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::conversation::Conversation;
-use super::patience::{Expired, Patience, Watch};
+use super::patience::{Drain, Expired, Patience, Watch};
 use super::plans::Plans;
 use super::stream::Stream;
 use crate::telemetry::{Direction, EndedBy};
@@ -58,6 +58,8 @@ pub(super) enum Ended {
     LoginTimeout,
     /// Nothing was said, or a statement ran, for longer than the limits allow.
     Expired(Expired),
+    /// The guard stops, and the session was not idle in time.
+    Stopped,
 }
 
 /// What the relay tells of while it runs.
@@ -95,8 +97,8 @@ pub(super) struct Terms {
     /// The first ReadyForQuery is to come before it.
     pub(super) login_deadline: Instant,
     pub(super) patience: Patience,
-    /// Turns true when sessions are to end as soon as they are idle.
-    pub(super) drain: watch::Receiver<bool>,
+    /// Whether sessions are to end.
+    pub(super) drain: watch::Receiver<Drain>,
 }
 
 /// Relays until a side ends.
@@ -123,7 +125,7 @@ pub(super) async fn relay(
         server_deaf: false,
         server_shut: false,
         told_login: false,
-        draining: *drain.borrow_and_update(),
+        draining: *drain.borrow_and_update() != Drain::No,
         moved: 0,
     };
     loop {
@@ -147,8 +149,13 @@ pub(super) async fn relay(
                     return Ok(Ended::Expired(expired));
                 }
             }
-            changed = drain.changed(), if !relay.draining => {
-                relay.draining = changed.is_err() || *drain.borrow_and_update();
+            changed = drain.changed() => {
+                let drain = changed.map_or(Drain::Now, |()| *drain.borrow_and_update());
+                relay.draining = drain != Drain::No;
+                if drain == Drain::Now {
+                    conversation.stop();
+                    return Ok(Ended::Stopped);
+                }
             }
         }
     }

@@ -113,9 +113,9 @@ impl Builder<'_> {
         let fails = match expr {
             Expr::Cast { expr: _, target } => !widens(target),
             Expr::Call(call) => !self.is_total(call),
-            Expr::Field { base, name } => !self
+            Expr::Field { base, name } => self
                 .whole_row(base, scope)
-                .is_some_and(|reference| self.graph.has(reference, &name.text) == Has::Sure),
+                .is_none_or(|reference| self.graph.has(reference, &name.text) != Has::Sure),
             // An operator or form of which nothing is known may fail on anything.
             Expr::Opaque(_) => true,
             Expr::Column(parts) => {

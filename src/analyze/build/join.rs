@@ -199,6 +199,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         };
         self.graph.output(Output { arms: vec![arm], ..Output::default() })
     }
