@@ -194,9 +194,9 @@ BEGIN ATOMIC
     AND (a.rolvaliduntil IS NULL OR a.rolvaliduntil > now());
 END;
 REVOKE ALL ON FUNCTION orgguard.role_secret(text) FROM PUBLIC;
-CREATE ROLE orgguard_auth LOGIN PASSWORD 'open sesame';
-GRANT USAGE ON SCHEMA orgguard TO orgguard_auth;
-GRANT EXECUTE ON FUNCTION orgguard.role_secret(text) TO orgguard_auth;
+CREATE ROLE auth_reader LOGIN PASSWORD 'open sesame';
+GRANT USAGE ON SCHEMA orgguard TO auth_reader;
+GRANT EXECUTE ON FUNCTION orgguard.role_secret(text) TO auth_reader;
 ";
 
 #[test]
@@ -217,7 +217,7 @@ fn secrets_come_from_the_database() {
             &setting.server.address().to_string(),
             &format!(
                 "mode = \"enforce\"\n[login]\nmode = \"guard\"\n\
-                 auth_dsn = \"user=orgguard_auth password='{PASSWORD}' dbname=postgres\"\n\
+                 auth_dsn = \"user=auth_reader password='{PASSWORD}' dbname=postgres\"\n\
                  auth_query = \"SELECT orgguard.role_secret($1)\"\nauth_cache = \"1h\"\n{tls}{}",
                 setting.client_tls("guard"),
             ),
@@ -242,7 +242,7 @@ fn secrets_come_from_the_database() {
 
         // The connection is lost, and made again.
         let lose = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                    WHERE usename = 'orgguard_auth'";
+                    WHERE usename = 'auth_reader'";
         direct(lose);
         assert_eq!(log_in("user=app sslmode=require").as_deref(), Ok("1"));
         // An error of the query lets nobody in.

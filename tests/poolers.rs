@@ -48,8 +48,15 @@ fn guard(server: &Throwaway, rebinding: &str) -> Guard {
 
 /// A session, or the code, message and hint of the error.
 fn login(address: std::net::SocketAddr, role: &str, database: &str) -> Result<Client, [String; 3]> {
+    login_with(address, &[("user", role), ("database", database)])
+}
+
+fn login_with(
+    address: std::net::SocketAddr,
+    packet: &[(&str, &str)],
+) -> Result<Client, [String; 3]> {
     let mut client = Client::connect(address);
-    client.send(&startup(&[("user", role), ("database", database)]));
+    client.send(&startup(packet));
     loop {
         match client.message() {
             (b'Z', _) => return Ok(client),
@@ -156,16 +163,14 @@ fn transaction_pooling_before_the_guard_with_a_pool_for_each_organization() {
     assert_eq!(guard.metric("orgguard_connections_opened_total"), 2, "{}", pooler.log());
 }
 
-/// The guard relies on its own server process. Behind a pooler it would believe an organization that
-/// another process never heard of, or that another session has set there.
+/// The guard relies on its own server process. Behind a pooler that it has not been told of it would
+/// believe an organization that another process never heard of, or that another session has set there.
 #[test]
-fn a_pooler_behind_the_guard_is_refused() {
+fn a_pooler_behind_the_guard_is_refused_unless_it_is_named() {
     let server = server();
-    let dropped = "ignore_startup_parameters = row_security, backslash_quote, \
-                   transform_null_equals, orgguard.session, app.organization_id";
     for mode in ["session", "transaction"] {
         for (more, code, part) in
-            [("", "08P01", "unsupported startup parameter"), (dropped, "42501", "orgguard.session")]
+            [("", "08P01", "unsupported startup parameter"), (DROPPED, "42501", "orgguard.session")]
         {
             let pooler = PgBouncer::start(server.address(), mode, "", more);
             let guard = Guard::start("enforce", pooler.address, "");
@@ -179,6 +184,85 @@ fn a_pooler_behind_the_guard_is_refused() {
             let audit = Guard::start("audit", pooler.address, "");
             let mut client = login(audit.address(), "app", "postgres").unwrap();
             assert_eq!(names(&mut client, "SELECT count(*) FROM org_products"), ["2"]);
+        }
+    }
+}
+
+const DROPPED: &str = "ignore_startup_parameters = row_security, backslash_quote, \
+                       transform_null_equals, orgguard.session, app.organization_id";
+
+/// A guard before a pooler that it has been told of.
+fn guard_before(pooler: &PgBouncer) -> Guard {
+    let text = Guard::text("enforce", &pooler.address.to_string(), "")
+        .replace("unknown = \"structural\"", "unknown = \"refuse\"");
+    Guard::start_text(&format!("upstream_pooling = \"session\"\n{text}"))
+}
+
+/// A session of an organization, named in the startup packet.
+fn session(guard: &Guard, tenant: &str) -> Result<Client, [String; 3]> {
+    let odd = "it's \\ \u{95}\u{5c}' $$";
+    let more = [("app.organization_id", tenant), ("app.note", odd), ("extra_float_digits", "2")];
+    let packet = [&[("user", "app"), ("database", "postgres")], &more[..]].concat();
+    let mut client = login_with(guard.address(), &packet)?;
+    // What PgBouncer would have refused in the startup packet is set all the same.
+    assert_eq!(names(&mut client, "SELECT current_setting('app.note')"), [odd]);
+    assert_eq!(names(&mut client, "SHOW extra_float_digits"), ["2"]);
+    Ok(client)
+}
+
+#[test]
+fn session_pooling_behind_the_guard_works_if_the_guard_is_told() {
+    let server = server();
+    let pooler = PgBouncer::start(server.address(), "session", "", "");
+    let guard = guard_before(&pooler);
+    let mut processes = Vec::new();
+    for (tenant, name, foreign) in [(A, "lamp", B), (B, "bolt", A), (A, "lamp", B)] {
+        let mut client = session(&guard, tenant).unwrap();
+        processes.extend(names(&mut client, "SELECT pg_backend_pid()"));
+        assert_eq!(names(&mut client, OWN), [name]);
+        let theirs = OWN.replace("current_setting('app.organization_id')", &format!("'{foreign}'"));
+        assert_eq!(names(&mut client, &theirs), ["E 42501"]);
+        // Another value is another value, but no reset comes back to what the session began with.
+        assert_eq!(client.query(&set(foreign, "")), ["C SET", "Z I"]);
+        assert_eq!(names(&mut client, &theirs).len(), 1);
+        for reset in [
+            "RESET ALL",
+            "DISCARD ALL",
+            "RESET app.organization_id",
+            "SET app.organization_id TO DEFAULT",
+            "SET LOCAL app.organization_id TO DEFAULT",
+            "SELECT set_config('app.organization_id', NULL, false)",
+            "RESET row_security",
+            "RESET search_path",
+            "SET search_path TO DEFAULT",
+            "SELECT set_config('row_security', NULL, false)",
+            "SELECT set_config('search_path', NULL, true)",
+        ] {
+            assert_eq!(client.query(reset), ["E 42501", "Z I"], "{reset}");
+        }
+        assert_eq!(client.query("RESET statement_timeout"), ["C RESET", "Z I"]);
+        client.send(&guard::message(b'X', b""));
+        assert!(client.rest().is_empty());
+    }
+    // One process served them all, one after the other.
+    processes.dedup();
+    assert_eq!(processes.len(), 1, "{}", pooler.log());
+    // Who has no organization finds none that was left there.
+    let mut client = login(guard.address(), "app", "postgres").unwrap();
+    assert_eq!(names(&mut client, OWN), ["E 42501"]);
+}
+
+#[test]
+fn a_pooler_that_mixes_sessions_is_found_out_by_the_marks_they_leave() {
+    let server = server();
+    for (mode, more) in [("transaction", ""), ("session", "server_reset_query =")] {
+        let pooler = PgBouncer::start(server.address(), mode, "", more);
+        let guard = guard_before(&pooler);
+        drop(session(&guard, A).unwrap());
+        for _ in 0..3 {
+            let told = session(&guard, B).map(drop).unwrap_err();
+            assert_eq!(told[0], "42501", "{mode}: {told:?}");
+            assert!(told[2].contains("pool_mode = session"), "{mode}: {told:?}");
         }
     }
 }

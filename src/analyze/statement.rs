@@ -103,6 +103,12 @@ pub(super) fn outline<'s>(
                 Some(name) if is_tenant_setting(&name.text, policy) => Effect::ResetTenant,
                 Some(_) => Effect::None,
             };
+            if let Some(name) = name
+                && policy.settings.pooled
+                && !is_tenant_setting(&name.text, policy)
+            {
+                set(&mut outline, false, name, &[], policy);
+            }
         }
         StatementBody::Show => outline.kind = Kind::Setting,
         StatementBody::DiscardAll => {

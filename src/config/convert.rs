@@ -230,7 +230,9 @@ fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
             search_path.push(schema.into());
         }
     }
-    let settings = Settings { allowed, search_path };
+    let words = [("none", false), ("session", true)];
+    let pooled = top.choice("upstream_pooling", &words).unwrap_or(false);
+    let settings = Settings { allowed, search_path, pooled };
     session.finish();
     let mut routines = top.section("routines");
     let allowed = lower(routines.list("allow")).into_iter().collect();

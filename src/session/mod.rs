@@ -239,6 +239,7 @@ impl Session {
             scope: &self.predicted,
             registry: &self.registry,
             comment: None,
+            pooled: self.rules.settings.pooled,
         }
     }
 

@@ -13,9 +13,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::lookup::Lookup;
 use super::scram::{self, ClientExchange, Credential, Failed, Secret, ServerExchange};
 use super::stream::Stream;
+use crate::session::fatal;
+use crate::telemetry::{Peer, RefusedReason};
 
 /// The largest authentication message (`PG_MAX_AUTH_TOKEN_LENGTH`, libpq/auth.h).
 const MESSAGE_BYTES: usize = 65_535;
+
+pub(super) const UNREACHED: &str = "orgguard: the database server cannot be reached";
+pub(super) const TOO_LONG: &str = "orgguard: login took too long";
 
 /// AuthenticationOk (PostgreSQL documentation, 55.7).
 const OK: [u8; 9] = *b"R\0\0\0\x08\0\0\0\0";
@@ -123,6 +128,45 @@ pub(super) enum NotLoggedIn {
 }
 
 impl NotLoggedIn {
+    /// What it is counted as, and what the client is told; `None` if nobody is there to be told.
+    pub(super) fn told(self, client: Peer, role: &str) -> Option<(RefusedReason, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        let refused = match self {
+            Self::Left => return None,
+            // As the server says it: nothing tells a wrong password from a role that is not there.
+            Self::Client(failed) => {
+                tracing::info!(%client, ?failed, "login refused");
+                let message = format!("password authentication failed for user \"{role}\"");
+                fatal(&mut bytes, "28P01", &message, None);
+                RefusedReason::Login
+            }
+            Self::Server(words) => {
+                bytes = words;
+                RefusedReason::Login
+            }
+            Self::Unanswerable(why) => {
+                tracing::warn!(%client, role, why, "login failed");
+                fatal(&mut bytes, "28000", &format!("orgguard: {why}"), None);
+                RefusedReason::Login
+            }
+            Self::Unasked => {
+                let why = "orgguard: the secrets of roles cannot be read now";
+                fatal(&mut bytes, "08006", why, None);
+                RefusedReason::Upstream
+            }
+            Self::Late => {
+                fatal(&mut bytes, "08006", TOO_LONG, None);
+                RefusedReason::LoginTimeout
+            }
+            Self::Io(error) => {
+                tracing::debug!(%client, %error, "lost during login");
+                fatal(&mut bytes, "08006", UNREACHED, None);
+                RefusedReason::Upstream
+            }
+        };
+        Some((refused, bytes))
+    }
+
     /// Whether a secret that is not the role's any more would lead to this.
     const fn may_be_of_an_old_secret(&self) -> bool {
         match self {

@@ -180,6 +180,7 @@ pub(crate) fn standard_policy() -> Policy {
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
+            pooled: false,
         },
         routines: Routines::default(),
         limits: ReadingLimits::default(),
