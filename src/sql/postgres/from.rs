@@ -238,7 +238,7 @@ fn all_of(tree: JoinTree) -> Query {
 
 /// A single call of `unnest` without a schema, which PostgreSQL takes for its own if it has several
 /// arguments (`parse_clause.c`, `transformRangeFunction`).
-fn several_arrays(mut calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
+fn several_arrays(calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
     let is_unnest = |call: &Call| {
         let Call { qualifier, name, arguments: _, inside, filter, over } = call;
         qualifier.is_empty()
@@ -247,13 +247,14 @@ fn several_arrays(mut calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
             && filter.is_none()
             && over.is_none()
     };
-    match calls.as_mut_slice() {
-        [Expr::Call(call)] if is_unnest(call) => {
+    match <[Expr; 1]>::try_from(calls) {
+        Ok([Expr::Call(mut call)]) if is_unnest(&call) => {
             Source::unnest(std::mem::take(&mut call.arguments)).map_err(|arguments| {
                 call.arguments = arguments;
-                calls
+                vec![Expr::Call(call)]
             })
         }
-        _ => Err(calls),
+        Ok([other]) => Err(vec![other]),
+        Err(calls) => Err(calls),
     }
 }
