@@ -125,6 +125,7 @@ impl Lowering<'_> {
 
     fn function_item(&mut self, function: &nodes::RangeFunction) -> Lowered<Relation> {
         let mut calls = Vec::new();
+        let mut plain = !function.ordinality && !function.is_rowsfrom;
         for entry in function.functions() {
             // Each is a pair: the function and its column definitions.
             let Some((call, definitions)) = entry.as_node_list().and_then(|pair| {
@@ -133,6 +134,10 @@ impl Lowering<'_> {
             }) else {
                 return self.refuse("a function in FROM that is not read");
             };
+            if let Node::FuncCall(call) = call {
+                plain =
+                    plain && !call.func_variadic && !call.agg_distinct && !call.agg_within_group;
+            }
             calls.push(self.expr(call)?);
             if let Some(definitions) = definitions.as_node_list() {
                 self.column_definitions(definitions)?;
@@ -142,8 +147,7 @@ impl Lowering<'_> {
         for definition in function.coldeflist() {
             columns.push(self.column_definition(definition)?);
         }
-        let plain =
-            !function.ordinality && !function.is_rowsfrom && function.coldeflist().is_empty();
+        plain = plain && function.coldeflist().is_empty();
         let source = if plain { several_arrays(calls) } else { Err(calls) };
         let source = source.unwrap_or_else(Source::Function);
         Ok(Relation { source, alias, columns, lateral: true })
@@ -238,7 +242,7 @@ fn all_of(tree: JoinTree) -> Query {
 
 /// A single call of `unnest` without a schema, which PostgreSQL takes for its own if it has several
 /// arguments (`parse_clause.c`, `transformRangeFunction`).
-fn several_arrays(mut calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
+fn several_arrays(calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
     let is_unnest = |call: &Call| {
         let Call { qualifier, name, arguments: _, inside, filter, over } = call;
         qualifier.is_empty()
@@ -247,13 +251,14 @@ fn several_arrays(mut calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
             && filter.is_none()
             && over.is_none()
     };
-    match calls.as_mut_slice() {
-        [Expr::Call(call)] if is_unnest(call) => {
+    match <[Expr; 1]>::try_from(calls) {
+        Ok([Expr::Call(mut call)]) if is_unnest(&call) => {
             Source::unnest(std::mem::take(&mut call.arguments)).map_err(|arguments| {
                 call.arguments = arguments;
-                calls
+                vec![Expr::Call(call)]
             })
         }
-        _ => Err(calls),
+        Ok([other]) => Err(vec![other]),
+        Err(calls) => Err(calls),
     }
 }
