@@ -2,6 +2,7 @@
 
 mod admin;
 mod cache;
+mod kept;
 mod listener;
 mod live;
 mod plans;

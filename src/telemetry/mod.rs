@@ -14,12 +14,13 @@ mod metrics;
 mod normal;
 mod pace;
 mod sum;
+mod tally;
 
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
 pub use config::{ConfigReloaded, ExemptionExpired, ExemptionUsed, ReloadResult};
 pub use event::{
-    AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
+    AdviceGiven, BytesRelayed, Cached, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
     SessionEnded, SessionLabels, StatementJudged, StatementRewritten, TextPlanned, UnjudgedReason,
     ViolationFound,

@@ -24,6 +24,8 @@ pub(super) struct Conversation {
     client_copy: Option<usize>,
     /// The beginning of a message of the server.
     server_held: Vec<u8>,
+    /// What the server said, and audit has passed on, while a plan was waited for.
+    server_later: Vec<u8>,
     /// What is left of a server's message, and whether it is forgotten.
     server_rest: usize,
     server_dropped: bool,
@@ -42,6 +44,9 @@ pub(super) struct Conversation {
     /// BackendKeyData's body, with which a statement is cancelled.
     key: Vec<u8>,
 }
+
+/// Bytes of either side that audit remembers while a plan is waited for, beside a whole message.
+const LATER_BYTES: usize = 2 << 20;
 
 /// How a server's bytes were taken.
 enum Taken {
@@ -69,6 +74,7 @@ impl Conversation {
             client_dropped: false,
             client_copy: None,
             server_held: Vec::new(),
+            server_later: Vec::new(),
             server_rest: 0,
             server_dropped: false,
             output: Output::default(),
@@ -82,9 +88,20 @@ impl Conversation {
         }
     }
 
-    /// Whether nothing more may be read from the client for now.
+    /// Whether a message of the client waits.
     pub(super) const fn is_waiting(&self) -> bool {
         self.waiting
+    }
+
+    /// Whether nothing more may be read from the client for now. Audit reads on while a plan is
+    /// waited for, as far as it can remember what passes.
+    pub(super) const fn stops_client(&self) -> bool {
+        self.waiting && (!self.audit || self.client_held.len() >= LATER_BYTES)
+    }
+
+    /// The same of the server.
+    pub(super) const fn stops_server(&self) -> bool {
+        self.server_later.len() >= LATER_BYTES
     }
 
     /// Whether the session ends once the client has been told.
@@ -186,7 +203,9 @@ impl Conversation {
         if self.ending || self.session.is_lost() {
             return;
         }
-        if self.client_held.is_empty() {
+        if self.audit && self.waiting {
+            self.client_held.extend_from_slice(bytes);
+        } else if self.client_held.is_empty() {
             let used = self.client_messages(bytes, planner);
             self.client_held.extend_from_slice(bytes.get(used..).unwrap_or_default());
         } else {
@@ -324,7 +343,18 @@ impl Conversation {
     pub(super) fn server_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
         if self.audit {
             self.to_client.extend_from_slice(bytes);
+            if self.waiting {
+                // An answer is not looked at before the message that it answers.
+                self.server_later.extend_from_slice(bytes);
+                return;
+            }
         }
+        self.server_messages(bytes);
+        self.retry(planner);
+    }
+
+    /// Takes the server's messages.
+    fn server_messages(&mut self, bytes: &[u8]) {
         let mut at = 0_usize;
         // Bytes before this have been given to the client, or forgotten.
         let mut given = 0_usize;
@@ -367,13 +397,16 @@ impl Conversation {
             }
         }
         self.pass(bytes.get(given..at));
-        self.retry(planner);
     }
 
     /// Offers a message that had to wait again.
     pub(super) fn retry(&mut self, planner: &dyn Planner) {
         if self.waiting && !self.ending {
             self.take_held(planner);
+            if !self.waiting && !self.server_later.is_empty() {
+                let later = std::mem::take(&mut self.server_later);
+                self.server_messages(&later);
+            }
         }
     }
 

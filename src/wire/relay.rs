@@ -1,13 +1,15 @@
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::bell::Bell;
 use super::conversation::Conversation;
 use super::patience::{Expired, Patience, Watch};
 use super::plans::Plans;
@@ -126,18 +128,33 @@ pub(super) async fn relay(
         draining: *drain.borrow_and_update(),
         moved: 0,
     };
+    let bell = Bell::rung();
+    let chime = Waker::from(Arc::clone(&bell));
+    let mut task: Option<Waker> = None;
     loop {
-        tokio::select! {
-            progress = poll_fn(|context| relay.poll(context, conversation, planner, witness)) => {
-                match progress? {
-                    Progress::LoggedIn => {}
-                    Progress::Ended => return Ok(Ended::Closed(relay.ended_by(conversation))),
-                }
+        let deadline = (!relay.told_login).then_some(login_deadline);
+        let draining = relay.draining;
+        let mut sign = pin!(sign(deadline, look_at, (!draining).then_some(&mut drain)));
+        let next = poll_fn(|context| {
+            if let Poll::Ready(progress) = relay.poll(context, conversation, planner, witness) {
+                return Poll::Ready(Next::Progress(progress));
             }
-            () = sleep_until(login_deadline), if !relay.told_login => {
-                return Ok(Ended::LoginTimeout);
+            if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
+                task = Some(context.waker().clone());
+                bell.wakes(context.waker());
             }
-            () = sleep_until(look_at.unwrap_or(login_deadline)), if look_at.is_some() => {
+            if bell.has_rung() {
+                return sign.as_mut().poll(&mut Context::from_waker(&chime)).map(Next::Sign);
+            }
+            Poll::Pending
+        });
+        match next.await {
+            Next::Progress(progress) => match progress? {
+                Progress::LoggedIn => {}
+                Progress::Ended => return Ok(Ended::Closed(relay.ended_by(conversation))),
+            },
+            Next::Sign(Sign::Late) => return Ok(Ended::LoginTimeout),
+            Next::Sign(Sign::Look) => {
                 let now = Instant::now();
                 let groups = conversation.session().groups();
                 let expired = watch.look(now, conversation.doing(), relay.moved, groups);
@@ -147,10 +164,53 @@ pub(super) async fn relay(
                     return Ok(Ended::Expired(expired));
                 }
             }
-            changed = drain.changed(), if !relay.draining => {
-                relay.draining = changed.is_err() || *drain.borrow_and_update();
-            }
+            Next::Sign(Sign::Drain(drain)) => relay.draining = drain,
         }
+        // What is waited for next has to be looked at once.
+        bell.ring();
+    }
+}
+
+/// What a session goes on with.
+enum Next {
+    Progress(io::Result<Progress>),
+    Sign(Sign),
+}
+
+/// What is waited for beside the bytes of both sides.
+enum Sign {
+    /// The login takes too long.
+    Late,
+    /// The session is to be looked at.
+    Look,
+    /// Whether sessions are to end.
+    Drain(bool),
+}
+
+async fn sign(
+    deadline: Option<Instant>,
+    look_at: Option<Instant>,
+    drain: Option<&mut watch::Receiver<bool>>,
+) -> Sign {
+    let at = |time: Option<Instant>| async move {
+        match time {
+            Some(time) => sleep_until(time).await,
+            None => pending().await,
+        }
+    };
+    let drained = async move {
+        match drain {
+            Some(drain) => {
+                let changed = drain.changed().await;
+                changed.is_err() || *drain.borrow_and_update()
+            }
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = at(deadline) => Sign::Late,
+        () = at(look_at) => Sign::Look,
+        drain = drained => Sign::Drain(drain),
     }
 }
 
@@ -288,7 +348,7 @@ impl Relay<'_> {
         witness: &mut (dyn Witness + Send),
     ) -> bool {
         if self.client_ended
-            || conversation.is_waiting()
+            || conversation.stops_client()
             || conversation.is_ending()
             || conversation.to_server.len() >= BUFFER
         {
@@ -318,7 +378,11 @@ impl Relay<'_> {
         planner: &dyn Plans,
         witness: &mut (dyn Witness + Send),
     ) -> bool {
-        if self.server_ended || conversation.is_ending() || conversation.to_client.len() >= BUFFER {
+        if self.server_ended
+            || conversation.stops_server()
+            || conversation.is_ending()
+            || conversation.to_client.len() >= BUFFER
+        {
             return false;
         }
         READ.with_borrow_mut(|buffer| {
