@@ -6,7 +6,7 @@ use divan::{Bencher, black_box};
 use orgguard::analyze::{Arguments, SessionTenant, plan};
 use orgguard::config::{Overrides, standard};
 use orgguard::policy::Policy;
-use orgguard::sql::read;
+use orgguard::sql::{Shape, read};
 use orgguard::tenant::{Tenant, TenantType};
 
 const TENANT: &str = "00000000-0000-0000-0000-000000000007";
@@ -89,5 +89,17 @@ fn settle(bencher: Bencher<'_, '_>, name: &str) {
             let known = SessionTenant::Known(black_box(&tenant));
             black_box(statement.settle(known, Arguments::Values(&[])));
         }
+    });
+}
+
+/// The plan of a text that differs in its literals from one that is known.
+#[divan::bench(args = &STATEMENTS[1..])]
+fn find_by_shape(bencher: Bencher<'_, '_>, name: &str) {
+    let (policy, text) = (policy(), text(name));
+    let plan = plan(&text, &policy);
+    let other = text.replace("417", "9000").replace(", 100", ", 7");
+    bencher.bench(|| {
+        let shape = Shape::of(black_box(&other)).unwrap();
+        black_box(plan.reused(&text, &other, &shape))
     });
 }

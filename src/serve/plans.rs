@@ -337,3 +337,55 @@ impl Plans for SessionPlans {
         Poll::Ready(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::config::{Config, Overrides, standard};
+    use crate::telemetry::Telemetry;
+
+    fn plans(config: &Arc<Config>, waits: bool) -> SessionPlans {
+        let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy)).unwrap();
+        let policies = Policies::of(config);
+        let cache = PlanCache::new(policies, telemetry, 1 << 20, 1, config.mode);
+        let plans = SessionPlans::new(Arc::new(cache), Live::of(config));
+        plans.waits.store(waits, Ordering::Relaxed);
+        plans
+    }
+
+    #[test]
+    fn a_long_text_is_planned_while_its_thread_serves_others() {
+        let config = Arc::new(standard(&Overrides::default()).unwrap());
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        let long = format!("SELECT {} FROM notes", vec!["name"; APART_BYTES].join(", "));
+        let none = Overlay::default();
+        for waits in [true, false] {
+            runtime.block_on(async {
+                // The one thread that could plan it is busy until the gate opens.
+                let (gate, closed) = mpsc::channel::<()>();
+                let busy = tokio::task::spawn_blocking(move || closed.recv());
+                let plans = plans(&config, waits);
+                for _ in 0..2 {
+                    assert!(plans.plan(&long, &none).is_none());
+                    assert!(poll_fn(|it| Poll::Ready(plans.poll_plan(it).is_pending())).await);
+                }
+                assert!(self::plans(&config, waits).plan("SELECT 1", &none).is_some());
+                drop(gate);
+                busy.await.unwrap().unwrap_err();
+                poll_fn(|context| plans.poll_plan(context)).await;
+                assert_eq!(plans.plan(&long, &none).unwrap().text(), long);
+            });
+        }
+    }
+
+    #[test]
+    fn without_a_runtime_a_long_text_is_planned_at_once() {
+        let config = Arc::new(standard(&Overrides::default()).unwrap());
+        let long = format!("SELECT {} FROM notes", vec!["name"; APART_BYTES].join(", "));
+        assert!(plans(&config, true).plan(&long, &Overlay::default()).is_some());
+    }
+}

@@ -13,6 +13,9 @@ use tokio::time::timeout;
 /// by default.
 const STACK_BYTES: usize = 16 << 20;
 
+/// Threads of each worker for what takes long: plans of long texts, names that are looked up.
+const BLOCKING_THREADS: usize = 8;
+
 /// What a worker is given: it makes the session on the worker's own thread, so that sockets are
 /// registered with the runtime that waits for them.
 type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -42,7 +45,11 @@ impl Workers {
             let open = Arc::new(AtomicUsize::new(0));
             let (telling, ended) = oneshot::channel();
             let (own, ending) = (Arc::clone(&open), end.subscribe());
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .thread_stack_size(STACK_BYTES)
+                .max_blocking_threads(BLOCKING_THREADS)
+                .enable_all()
+                .build()?;
             std::thread::Builder::new()
                 .name(format!("orgguard-{number}"))
                 .stack_size(STACK_BYTES)
