@@ -180,9 +180,12 @@ class Place:
         upstream = f"127.0.0.1:{self.ports['direct']}"
         self.start("bare", [self.options.peers, "bare", f"127.0.0.1:{port}", upstream], port)
 
-    def guard(self, upstream, certificate=None):
+    def guard(self, upstream, certificate=None, name="guard"):
         port = free_port()
-        lines = [
+        lines = []
+        if name != "guard":
+            lines.append(f"threads = {name.removeprefix('guard-')}")
+        lines += [
             f'mode = "{self.options.mode}"',
             f'listen = "127.0.0.1:{port}"',
             f'upstream = "127.0.0.1:{upstream}"',
@@ -200,11 +203,11 @@ class Place:
             lines += ["[client_tls]"]
             lines += [f'certificate = "{certificate / "server.crt"}"']
             lines += [f'key = "{certificate / "server.key"}"']
-        file = self.directory / "guard.toml"
+        file = self.directory / f"{name}.toml"
         file.write_text("\n".join(lines) + "\n")
         environment = dict(os.environ, RUST_LOG="error")
         command = [self.options.guard, "serve", "--config", file]
-        self.start("guard", command, port, env=environment)
+        self.start(name, command, port, env=environment)
 
     def pgbouncer(self):
         port = free_port()
@@ -302,12 +305,12 @@ def compare(place):
     options = place.options
     place.postgres()
     for name in options.targets:
-        {
-            "direct": lambda: None,
-            "bare": place.bare,
-            "guard": lambda: place.guard(place.ports["direct"]),
-            "pgbouncer": place.pgbouncer,
-        }[name]()
+        if name == "bare":
+            place.bare()
+        elif name == "pgbouncer":
+            place.pgbouncer()
+        elif name != "direct":
+            place.guard(place.ports["direct"], name=name)
     results = {}
     for workload in options.workloads:
         cells = [("-", 1)]
@@ -417,7 +420,9 @@ def main():
         "--pg-bin", type=pathlib.Path, default=pathlib.Path("/usr/lib/postgresql/15/bin")
     )
     parser.add_argument("--mode", default="enforce", choices=["audit", "enforce", "rewrite"])
-    parser.add_argument("--targets", type=words, default=list(TARGETS))
+    parser.add_argument(
+        "--targets", type=words, default=list(TARGETS), help="guard-N is a guard of N threads"
+    )
     parser.add_argument("--workloads", type=words, default=["select", "join"])
     parser.add_argument("--protocols", type=words, default=["simple", "extended", "prepared"])
     parser.add_argument(
