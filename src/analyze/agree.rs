@@ -9,6 +9,7 @@ use super::graph::{Graph, Obligation, Operand, OperandId, ReferenceId, Source};
 use super::plan::StatementPlan;
 use super::solve::{Solver, Truth};
 use crate::sql::Span;
+use crate::tenant::Tenant;
 
 /// In what two plans differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,16 +191,20 @@ fn groups(first: &Graph, second: &Graph) -> Vec<Vec<String>> {
 
 fn collect(operand: &Operand, atoms: &mut Vec<String>) {
     match operand {
-        Operand::Constant(None) | Operand::Null => {}
-        Operand::Constant(Some(_))
-        | Operand::Parameter { .. }
-        | Operand::Elements { .. }
-        | Operand::Setting => atoms.push(format!("{operand:?}")),
+        Operand::Constant(named) => atoms.extend(named.tenant.as_ref().map(constant)),
+        Operand::Null => {}
+        Operand::Parameter { .. } | Operand::Elements { .. } | Operand::Setting => {
+            atoms.push(format!("{operand:?}"));
+        }
         Operand::All(operands) => operands.iter().for_each(|operand| collect(operand, atoms)),
         Operand::NotNull(inner) | Operand::Unnested { array: inner, beside: _ } => {
             collect(inner, atoms);
         }
     }
+}
+
+fn constant(tenant: &Tenant) -> String {
+    format!("{tenant:?}")
 }
 
 /// Which operands to take for the tenant: none, all, each group, and all but each group.
@@ -245,11 +250,12 @@ fn claims(graph: &Graph, obligations: &[(Key<'_>, &Obligation)], assumed: &[&Str
 fn holds(operand: &Operand, null_matches: bool, assumed: &[&String]) -> bool {
     match operand {
         Operand::Null => null_matches,
-        Operand::Constant(None) => false,
-        Operand::Constant(Some(_))
-        | Operand::Parameter { .. }
-        | Operand::Elements { .. }
-        | Operand::Setting => {
+        Operand::Constant(named) => named
+            .tenant
+            .as_ref()
+            .map(constant)
+            .is_some_and(|text| assumed.iter().any(|own| **own == text)),
+        Operand::Parameter { .. } | Operand::Elements { .. } | Operand::Setting => {
             let text = format!("{operand:?}");
             assumed.iter().any(|own| **own == text)
         }

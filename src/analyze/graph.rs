@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::sql::Span;
+use crate::sql::{Slot, Span};
 
 pub(super) type ReferenceId = usize;
 pub(super) type ContextId = usize;
@@ -26,7 +26,7 @@ pub(super) struct Graph {
 }
 
 /// One use of a relation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reference {
     /// The name by which columns may be qualified.
     pub(super) alias: Box<str>,
@@ -72,7 +72,7 @@ impl PartialEq for Reference {
 impl Eq for Reference {}
 
 /// What a reference refers to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A guarded table.
     Guarded(Guarded),
@@ -101,7 +101,7 @@ impl Guarded {
 }
 
 /// A place where facts hold: the rows that reach it are only those for which each fact is true.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Context {
     /// Whose facts hold here too …
     pub(super) parent: Option<ContextId>,
@@ -130,7 +130,7 @@ pub(super) enum Term {
 }
 
 /// A column of one reference.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) reference: ReferenceId,
     pub(super) name: Box<str>,
@@ -141,7 +141,7 @@ pub(super) struct Column {
 }
 
 /// The rows of a query.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Output {
     pub(super) arms: Vec<Arm>,
     /// Names from WITH, by position, instead of the first arm's.
@@ -155,7 +155,7 @@ pub(super) struct Output {
 }
 
 /// One arm of a set operation, or the whole of a plain query.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arm {
     pub(super) context: ContextId,
     pub(super) columns: Vec<ArmColumn>,
@@ -197,8 +197,8 @@ pub(super) enum ArmColumn {
 /// A value that a column is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Operand {
-    /// A constant of the tenant's type, or one that is no value of it (`None`).
-    Constant(Option<crate::tenant::Tenant>),
+    /// A constant.
+    Constant(Named),
     /// NULL.
     Null,
     /// `$n`.
@@ -222,6 +222,15 @@ pub(super) enum Length {
     /// As many as that of `$n`.
     Parameter(u16),
     Unknown,
+}
+
+/// What a constant names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// `None` if it is no value of the tenant's type.
+    pub(super) tenant: Option<crate::tenant::Tenant>,
+    /// The literal that it is in the text.
+    pub(super) slot: Option<Slot>,
 }
 
 impl Operand {
@@ -252,7 +261,7 @@ pub(super) enum Cast {
 }
 
 /// What a statement owes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Obligation {
     /// Rows of the reference that matter are the tenant's.
     Bound { reference: ReferenceId, conflict: bool },
@@ -287,6 +296,30 @@ impl Graph {
     ) -> ContextId {
         self.contexts.push(Context { parent, masked, facts: Vec::new() });
         self.contexts.len().saturating_sub(1)
+    }
+
+    /// How many parts it has.
+    pub(super) fn parts(&self) -> usize {
+        let Self {
+            references,
+            contexts,
+            columns,
+            outputs,
+            operands,
+            obligations,
+            viewed: _,
+            early: _,
+        } = self;
+        [
+            references.len(),
+            contexts.len(),
+            columns.len(),
+            outputs.len(),
+            operands.len(),
+            obligations.len(),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
     }
 
     pub(super) fn operand(&mut self, operand: Operand) -> OperandId {

@@ -19,6 +19,7 @@ mod live;
 mod plan;
 mod push;
 mod reader;
+mod reuse;
 mod settle;
 mod shortcut;
 mod solve;

@@ -9,6 +9,7 @@ use super::gap::Gap;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
 use super::reader::Reader;
+use super::reuse::Reuse;
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
 use super::solve::{Solver, Truth as _};
@@ -16,7 +17,7 @@ use super::statement::{self, Outline};
 use super::twice::{self, Disagreement, Planned};
 use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::policy::{Policy, SchemaChange};
-use crate::sql::{self, Comment, NotUnderstood, Span, Statement};
+use crate::sql::{self, Comment, NotUnderstood, Shape, Slots, Span, Statement};
 use crate::tenant::{Tenant, TenantType};
 
 /// What one text amounts to: a whole simple query string, or the text of one Parse message.
@@ -25,9 +26,11 @@ use crate::tenant::{Tenant, TenantType};
 /// of kind [`Kind::NotUnderstood`] that never holds.
 #[derive(Debug)]
 pub struct Plan {
-    statements: Vec<StatementPlan>,
-    comment: Comment,
-    disagreement: Option<Disagreement>,
+    pub(super) statements: Vec<StatementPlan>,
+    pub(super) comment: Comment,
+    pub(super) disagreement: Option<Disagreement>,
+    /// For which other texts it can be used, if for any.
+    pub(super) reuse: Option<Reuse>,
 }
 
 impl Plan {
@@ -35,6 +38,21 @@ impl Plan {
     #[must_use]
     pub fn statements(&self) -> &[StatementPlan] {
         &self.statements
+    }
+
+    /// About how much memory it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.statements.iter().map(StatementPlan::bytes).fold(0, usize::saturating_add)
+    }
+
+    /// Whether another plan of the same text says just the same.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.comment == other.comment
+            && self.disagreement == other.disagreement
+            && self.statements.len() == other.statements.len()
+            && self.statements.iter().zip(&other.statements).all(|(it, own)| it.says_the_same(own))
     }
 
     /// Whether the text was refused because its two readings do not agree.
@@ -101,23 +119,23 @@ impl Kind {
 #[derive(Debug)]
 pub struct StatementPlan {
     pub(super) kind: Kind,
-    span: Span,
+    pub(super) span: Span,
     pub(super) effect: Effect,
-    tenant_type: TenantType,
+    pub(super) tenant_type: TenantType,
     pub(super) graph: Graph,
     /// Violations whatever the tenant.
     pub(super) violations: Vec<Violation>,
     /// Advice whatever the tenant.
-    advice: Vec<Advice>,
+    pub(super) advice: Vec<Advice>,
     /// For each obligation, whether some values of its operands would prove it.
-    provable: Vec<bool>,
+    pub(super) provable: Vec<bool>,
     /// What is enough for every obligation, if anything is.
-    shortcut: Option<Shortcut>,
-    unknown_relation: bool,
+    pub(super) shortcut: Option<Shortcut>,
+    pub(super) unknown_relation: bool,
     /// What it does to the names of relations.
-    schema_change: Option<SchemaChange>,
+    pub(super) schema_change: Option<SchemaChange>,
     pub(super) may_set_tenant: bool,
-    copy: Option<Arc<CopyPlan>>,
+    pub(super) copy: Option<Arc<CopyPlan>>,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -133,6 +151,13 @@ pub enum SessionTenant<'a> {
 }
 
 impl StatementPlan {
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        const EACH: usize = 256;
+        let parts = self.graph.parts().saturating_add(self.violations.len());
+        size_of::<Self>().saturating_add(parts.saturating_mul(EACH))
+    }
+
     /// What kind of statement it is.
     #[must_use]
     pub const fn kind(&self) -> Kind {
@@ -267,10 +292,13 @@ impl StatementPlan {
 /// Reads a text and plans each of its statements.
 #[must_use]
 pub fn plan(text: &str, policy: &Policy) -> Plan {
-    let Planned { statements, disagreement } = twice::read_and_plan(text, policy);
+    let slots = Shape::of(text).filter(Shape::has_literals).map(Slots::of);
+    let Planned { statements, disagreement, readings } =
+        twice::read_and_plan(text, policy, slots.as_ref());
     let key = policy.tenant_comment.as_deref();
     let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
-    Plan { statements, comment, disagreement }
+    let reuse = slots.zip(readings).and_then(|(it, count)| Reuse::of(&it, count, &statements));
+    Plan { statements, comment, disagreement, reuse }
 }
 
 /// A later statement of a text sees what an earlier one has made.

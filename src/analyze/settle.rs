@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Form};
 use super::array::{binary_elements, text_elements};
-use super::graph::{Cast, Graph, Length, Operand, OperandId};
+use super::graph::{Cast, Graph, Length, Named, Operand, OperandId};
 use super::solve::Truth;
 use crate::tenant::{Tenant, TenantType, Uuid};
 
@@ -55,7 +55,7 @@ impl Compared<'_> {
             Operand::All(operands) => {
                 operands.iter().all(|operand| self.compare(operand, null_matches))
             }
-            Operand::Constant(constant) => constant.as_ref() == Some(self.tenant),
+            Operand::Constant(named) => named.tenant.as_ref() == Some(self.tenant),
             Operand::Null => null_matches,
             Operand::Setting => true,
             Operand::Parameter { number, cast } => {
@@ -125,8 +125,9 @@ pub(super) fn candidates(
 
 fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) -> Vec<Value> {
     match operand {
-        Operand::Constant(Some(tenant)) => vec![Value::Tenant(tenant.clone())],
-        Operand::Constant(None) => vec![Value::Foreign],
+        Operand::Constant(Named { tenant, slot: _ }) => {
+            vec![tenant.clone().map_or(Value::Foreign, Value::Tenant)]
+        }
         Operand::Null => vec![Value::Null],
         Operand::Setting => vec![Value::Free],
         Operand::NotNull(inner) => values(inner, tenant_type, arguments),

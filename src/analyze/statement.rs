@@ -320,7 +320,7 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
     }
     match arguments.as_slice() {
         [Expr::Constant(Constant::Text(setting)), value, local]
-            if is_tenant_setting(setting, policy) =>
+            if is_tenant_setting(setting.read(), policy) =>
         {
             let local = match local {
                 Expr::Constant(Constant::Boolean(local)) => *local,
@@ -338,8 +338,8 @@ fn query_effect(query: &Query, policy: &Policy) -> Effect {
 
 fn new_value(expr: &Expr) -> NewValue {
     match expr {
-        Expr::Constant(Constant::Text(text)) => NewValue::Text(text.clone()),
-        Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.clone()),
+        Expr::Constant(Constant::Text(text)) => NewValue::Text(text.read().into()),
+        Expr::Constant(Constant::Number(digits)) => NewValue::Text(digits.read().into()),
         Expr::Constant(Constant::Null) => NewValue::Null,
         Expr::Parameter(number) => NewValue::Parameter(*number),
         Expr::Cast { expr, target: crate::sql::model::TypeName::Plain("text" | "uuid") } => {

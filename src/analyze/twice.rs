@@ -1,10 +1,12 @@
 //! A text as a plan: by the first reading alone, or by both.
 
+use std::sync::Arc;
+
 use super::agree::{self, Difference};
 use super::plan::{StatementPlan, not_understood, plan_in_turn};
 use super::reader::Reader;
 use crate::policy::{Policy, SecondReading};
-use crate::sql::{self, NotUnderstood, Readings, Second, Span, Statement};
+use crate::sql::{self, NotUnderstood, Readings, Second, Slots, Span, Statement, StatementBody};
 
 /// Why the two readings of a text do not agree. The text is then not understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,9 @@ impl Disagreement {
 pub(super) struct Planned {
     pub(super) statements: Vec<StatementPlan>,
     pub(super) disagreement: Option<Disagreement>,
+    /// How many readings have given these very plans, if every reading has and each statement is a
+    /// query or a write.
+    pub(super) readings: Option<usize>,
 }
 
 impl Planned {
@@ -45,23 +50,34 @@ impl Planned {
         policy: &Policy,
         disagreement: Option<Disagreement>,
     ) -> Self {
-        Self { statements: vec![not_understood(refused, policy)], disagreement }
+        Self { statements: vec![not_understood(refused, policy)], disagreement, readings: None }
     }
 
     fn all(text: &str, statements: &[Statement], policy: &Policy, reader: Reader) -> Self {
-        Self { statements: plan_in_turn(text, statements, policy, reader), disagreement: None }
+        let plans = plan_in_turn(text, statements, policy, reader);
+        Self { statements: plans, disagreement: None, readings: None }
     }
 }
 
 /// Reads a text, once or twice, and plans it.
-pub(super) fn read_and_plan(text: &str, policy: &Policy) -> Planned {
+pub(super) fn read_and_plan(text: &str, policy: &Policy, slots: Option<&Arc<Slots>>) -> Planned {
     match policy.second_reading {
-        SecondReading::Off => match sql::read(text, &policy.limits) {
-            Ok(statements) => Planned::all(text, &statements, policy, Reader::First),
+        SecondReading::Off => match sql::read_into(text, &policy.limits, slots) {
+            Ok(statements) => Planned {
+                readings: are_queries(&statements).then_some(1),
+                ..Planned::all(text, &statements, policy, Reader::First)
+            },
             Err(refused) => Planned::refused(refused, policy, None),
         },
-        SecondReading::Required => plan_twice(text, sql::read_twice(text, &policy.limits), policy),
+        SecondReading::Required => {
+            plan_twice(text, sql::read_twice_into(text, &policy.limits, slots), policy)
+        }
     }
+}
+
+/// Utility statements are read from their tokens, of whose values no account is kept.
+fn are_queries(statements: &[Statement]) -> bool {
+    statements.iter().all(|statement| matches!(statement.body, StatementBody::Query(_)))
 }
 
 /// Plans what two readings agree on, or what only PostgreSQL's grammar reads.
@@ -88,10 +104,15 @@ fn plan_twice(text: &str, readings: Readings, policy: &Policy) -> Planned {
         statement.unaccounted.clear();
     }
     let place = first.first().map_or(Span::default(), |statement| statement.span);
+    let are_queries = are_queries(&first) && are_queries(&second);
     let first = Planned::all(text, &first, policy, Reader::Either);
     let second = Planned::all(text, &second, policy, Reader::Compared);
     match agree::difference(&first.statements, &second.statements) {
-        None => first,
+        None => {
+            let pairs = || first.statements.iter().zip(&second.statements);
+            let same = are_queries && pairs().all(|(own, other)| own.graph == other.graph);
+            Planned { readings: same.then_some(2), ..first }
+        }
         Some(difference) => {
             let refused = NotUnderstood { reason: difference.reason(), span: place };
             Planned::refused(refused, policy, Some(Disagreement::Differs(difference)))

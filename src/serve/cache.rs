@@ -1,112 +1,86 @@
-use std::borrow::Borrow;
 use std::cell::RefCell;
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::kept::Kept;
 use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::session::{Mode, Planned};
-use crate::telemetry::{PlanCached, Telemetry, TextPlanned, normalize};
+use crate::sql::Shape;
+use crate::telemetry::{Cached, PlanCached, Telemetry, TextPlanned, normalize};
 
 /// Parts of the cache, each with a lock of its own.
 const SHARDS: usize = 16;
 
-/// What an entry costs beside its text.
-const ENTRY_BYTES: usize = 128;
+/// Texts served by their shape that a thread remembers to know one again.
+const LATELY: usize = 512;
 
-/// The plans of texts, shared by all sessions. The whole text is the key; what was planned under an
-/// older policy is forgotten.
+/// The plans of texts, shared by all sessions. The whole text is the key, or all of it but the
+/// literals that its plan names as operands; what was planned under an older policy is forgotten.
 pub(super) struct PlanCache {
     policies: Policies,
     telemetry: Telemetry,
     hasher: RandomState,
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Mutex<Kept>>,
     /// Whether texts are rewritten.
     rewrites: bool,
     /// Tells it from other caches of the process.
     number: u64,
-    /// Bytes of text that one thread keeps at hand.
+    /// Bytes that one thread keeps at hand.
     near_bytes: usize,
 }
 
-/// A set that finds a plan by its text.
-struct Key(Arc<Planned>);
+/// The plans that one thread has used lately: what it finds there costs no lock.
+struct Near {
+    /// Which cache they are of, and under which policy.
+    of: (u64, u64),
+    kept: Kept,
+    /// Hashes of texts that were served by their shape: only one that comes again is kept.
+    lately: Vec<u64>,
+}
 
-impl Borrow<str> for Key {
-    fn borrow(&self) -> &str {
-        self.0.text()
+thread_local! {
+    static NEAR: RefCell<Near> =
+        RefCell::new(Near { of: (0, 0), kept: Kept::new(0), lately: Vec::new() });
+}
+
+impl Near {
+    /// Forgets what is of another cache or policy.
+    fn renew(&mut self, of: (u64, u64), limit: usize) {
+        if self.of != of {
+            *self = Self { of, kept: Kept::new(limit), lately: vec![0; LATELY] };
+        }
+    }
+
+    fn insert(&mut self, key: u64, planned: &Arc<Planned>) {
+        if planned.generation() == self.of.1 {
+            self.kept.insert(key, Arc::clone(planned));
+        }
+    }
+
+    /// Whether a text was served by its shape a while ago.
+    fn came_lately(&mut self, key: u64) -> bool {
+        let places = u64::try_from(self.lately.len()).unwrap_or(u64::MAX);
+        let at = key.checked_rem(places).and_then(|at| usize::try_from(at).ok());
+        let place = at.and_then(|at| self.lately.get_mut(at));
+        place.is_some_and(|place| std::mem::replace(place, key) == key)
     }
 }
 
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.text().hash(state);
-    }
+/// A text that is looked for.
+struct Wanted<'a> {
+    text: &'a str,
+    /// The hash of the text.
+    key: u64,
+    /// Its shape and the hash of that, if other texts of the shape may have the same plan.
+    shape: Option<(Shape, u64)>,
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.text() == other.0.text()
-    }
-}
-
-impl Eq for Key {}
-
-/// Two generations: what is used moves to the young one; when that is full, the old one goes.
-struct Shard {
-    young: HashSet<Key>,
-    old: HashSet<Key>,
-    young_bytes: usize,
-    /// Bytes in one of the two.
-    limit: usize,
-    /// The generation of the policy under which all of them were planned.
-    policy: u64,
-}
-
-impl Shard {
-    fn new(limit: usize) -> Self {
-        Self { young: HashSet::new(), old: HashSet::new(), young_bytes: 0, limit, policy: 0 }
-    }
-
-    /// Forgets what was planned under an older policy.
-    fn renew(&mut self, policy: u64) {
-        if policy > self.policy {
-            self.young.clear();
-            self.old.clear();
-            self.young_bytes = 0;
-            self.policy = policy;
-        }
-    }
-
-    fn get(&mut self, text: &str) -> Option<Arc<Planned>> {
-        if let Some(Key(planned)) = self.young.get(text) {
-            return Some(Arc::clone(planned));
-        }
-        let Key(planned) = self.old.take(text)?;
-        self.insert(Arc::clone(&planned));
-        Some(planned)
-    }
-
-    fn insert(&mut self, planned: Arc<Planned>) {
-        self.renew(planned.generation());
-        if planned.generation() < self.policy {
-            return;
-        }
-        let bytes = planned.text().len().saturating_add(ENTRY_BYTES);
-        if bytes > self.limit {
-            return;
-        }
-        let filled = self.young_bytes.saturating_add(bytes);
-        if filled > self.limit {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = bytes;
-        } else {
-            self.young_bytes = filled;
-        }
-        self.young.insert(Key(planned));
+impl Wanted<'_> {
+    fn is_it(&self, planned: &Arc<Planned>) -> Option<Arc<Planned>> {
+        (planned.text() == self.text).then(|| Arc::clone(planned))
     }
 }
 
@@ -120,10 +94,10 @@ impl PlanCache {
         mode: Mode,
     ) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
-        // Half of it is shared; the threads divide the other half.
+        // Half of it is shared; the threads divide the other half. Each part has two generations.
         let limit = bytes / SHARDS / 4;
-        let near_bytes = (bytes / 2).checked_div(threads).unwrap_or_default();
-        let shard = || Mutex::new(Shard::new(limit));
+        let near_bytes = (bytes / 4).checked_div(threads).unwrap_or_default();
+        let shard = || Mutex::new(Kept::new(limit));
         Self {
             policies,
             telemetry,
@@ -135,61 +109,6 @@ impl PlanCache {
         }
     }
 
-    fn shard(&self, text: &str) -> Option<&Mutex<Shard>> {
-        let shards = u64::try_from(self.shards.len()).unwrap_or(u64::MAX);
-        let at = self.hasher.hash_one(text).checked_rem(shards)?;
-        self.shards.get(usize::try_from(at).unwrap_or(0))
-    }
-}
-
-/// The plans that one thread has used lately: what it finds there costs no lock.
-struct Near {
-    /// Which cache they are of, and under which policy.
-    of: (u64, u64),
-    plans: HashSet<Key>,
-    bytes: usize,
-}
-
-thread_local! {
-    static NEAR: RefCell<Near> =
-        RefCell::new(Near { of: (0, 0), plans: HashSet::new(), bytes: 0 });
-}
-
-impl Near {
-    /// Forgets what is of another cache or policy.
-    fn renew(&mut self, of: (u64, u64)) {
-        if self.of != of {
-            self.clear();
-            self.of = of;
-        }
-    }
-
-    fn clear(&mut self) {
-        self.plans.clear();
-        self.bytes = 0;
-    }
-
-    fn get(&mut self, of: (u64, u64), text: &str) -> Option<Arc<Planned>> {
-        self.renew(of);
-        self.plans.get(text).map(|Key(planned)| Arc::clone(planned))
-    }
-
-    fn insert(&mut self, of: (u64, u64), planned: &Arc<Planned>, limit: usize) {
-        let bytes = planned.text().len().saturating_add(ENTRY_BYTES);
-        if planned.generation() != of.1 || bytes > limit {
-            return;
-        }
-        self.renew(of);
-        if self.bytes.saturating_add(bytes) > limit {
-            self.clear();
-        }
-        if self.plans.insert(Key(Arc::clone(planned))) {
-            self.bytes = self.bytes.saturating_add(bytes);
-        }
-    }
-}
-
-impl PlanCache {
     /// Whether plans come with what their texts are to be changed into.
     pub(super) const fn rewrites(&self) -> bool {
         self.rewrites
@@ -200,30 +119,74 @@ impl PlanCache {
         &self.policies
     }
 
-    /// The plan of a text under the newest policy.
-    pub(super) fn plan(&self, text: &str) -> Arc<Planned> {
+    /// The plan of a text under the newest policy, if it is known.
+    pub(super) fn find(&self, text: &str) -> Option<Arc<Planned>> {
         let of = (self.number, self.policies.generation());
-        if let Some(planned) = NEAR.with_borrow_mut(|near| near.get(of, text)) {
-            PlanCached { hit: true }.emit(&self.telemetry);
-            return planned;
+        let key = self.hasher.hash_one(text);
+        let mut wanted = Wanted { text, key, shape: None };
+        let found = NEAR.with_borrow_mut(|near| {
+            near.renew(of, self.near_bytes);
+            near.kept.find(key, |own| wanted.is_it(own))
+        });
+        if let Some(planned) = found {
+            return Some(self.found(planned, Cached::Text));
         }
-        let planned = self.shared_plan(text);
-        NEAR.with_borrow_mut(|near| near.insert(of, &planned, self.near_bytes));
+        wanted.shape = self.shape(text);
+        if let Some(planned) = NEAR.with_borrow_mut(|near| reused(near, &wanted)) {
+            return Some(self.found(planned, Cached::Shape));
+        }
+        self.find_shared(&wanted)
+    }
+
+    /// What is rewritten is rewritten text by text.
+    fn shape(&self, text: &str) -> Option<(Shape, u64)> {
+        let shape = Some(text).filter(|_| !self.rewrites).and_then(Shape::of)?;
+        let key = self.shape_key(text, &shape);
+        shape.has_literals().then_some((shape, key))
+    }
+
+    fn shape_key(&self, text: &str, shape: &Shape) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        shape.hash(text, &mut hasher);
+        hasher.finish()
+    }
+
+    fn shard(&self, key: u64) -> Option<MutexGuard<'_, Kept>> {
+        let shards = u64::try_from(self.shards.len()).unwrap_or(u64::MAX);
+        let at = usize::try_from(key.checked_rem(shards)?).unwrap_or(0);
+        let mut shard = self.shards.get(at)?.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.renew(self.policies.generation());
+        Some(shard)
+    }
+
+    /// The same in what all threads share.
+    fn find_shared(&self, wanted: &Wanted<'_>) -> Option<Arc<Planned>> {
+        let found = self.shard(wanted.key);
+        let found = found.and_then(|mut shard| shard.find(wanted.key, |own| wanted.is_it(own)));
+        if let Some(planned) = found {
+            NEAR.with_borrow_mut(|near| near.insert(wanted.key, &planned));
+            return Some(self.found(planned, Cached::Text));
+        }
+        let (_, key) = wanted.shape.as_ref()?;
+        // Compared without the lock.
+        let candidates = self.shard(*key).map(|shard| shard.candidates(*key));
+        let planned = NEAR.with_borrow_mut(|near| {
+            candidates.iter().flatten().for_each(|own| near.insert(*key, own));
+            reused(near, wanted)
+        });
+        planned.map(|planned| self.found(planned, Cached::Shape))
+    }
+
+    fn found(&self, planned: Arc<Planned>, cached: Cached) -> Arc<Planned> {
+        PlanCached { cached }.emit(&self.telemetry);
+        #[cfg(debug_assertions)]
+        self.is_what_planning_gives(&planned);
         planned
     }
 
-    fn shared_plan(&self, text: &str) -> Arc<Planned> {
-        let shard = self.shard(text);
-        if let Some(shard) = shard {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.renew(self.policies.generation());
-            let found = shard.get(text);
-            drop(shard);
-            PlanCached { hit: found.is_some() }.emit(&self.telemetry);
-            if let Some(planned) = found {
-                return planned;
-            }
-        }
+    /// Plans a text that is not known, for all threads.
+    pub(super) fn plan_anew(&self, text: &str) -> Arc<Planned> {
+        PlanCached { cached: Cached::Not }.emit(&self.telemetry);
         let Published { generation, policy } = self.policies.current();
         let start = Instant::now();
         let plan = analyze::plan(text, &policy);
@@ -232,66 +195,37 @@ impl PlanCache {
         if self.rewrites {
             planned = planned.with_rewrite(&policy);
         }
-        let planned = Arc::new(planned);
         TextPlanned { plan: planned.plan(), took: start.elapsed() }.emit(&self.telemetry);
-        if let Some(shard) = shard {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.insert(Arc::clone(&planned));
+        let planned = Arc::new(planned);
+        let shape = planned.plan().shape().map(|shape| self.shape_key(text, shape));
+        for key in [Some(self.hasher.hash_one(text)), shape].into_iter().flatten() {
+            if let Some(mut shard) = self.shard(key) {
+                shard.insert(key, Arc::clone(&planned));
+            }
         }
         planned
     }
+
+    /// What is found is what planning the text would give: so every test that runs statements
+    /// through a guard is one of the cache.
+    #[cfg(debug_assertions)]
+    fn is_what_planning_gives(&self, planned: &Planned) {
+        let Published { generation, policy } = self.policies.current();
+        if generation == planned.generation() {
+            let text = planned.text();
+            let fresh = analyze::plan(text, &policy);
+            debug_assert!(planned.plan().says_the_same(&fresh), "another plan of {text}");
+            debug_assert_eq!(planned.fingerprint(), Some(normalize(text).fingerprint), "{text}");
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Overrides;
-
-    fn shard(limit: usize) -> Shard {
-        Shard::new(limit)
+/// The plan of a text by that of another one of its shape. One that comes again is kept by itself.
+fn reused(near: &mut Near, wanted: &Wanted<'_>) -> Option<Arc<Planned>> {
+    let (shape, key) = wanted.shape.as_ref()?;
+    let planned = Arc::new(near.kept.find(*key, |own| own.reused(wanted.text, shape))?);
+    if near.came_lately(wanted.key) {
+        near.insert(wanted.key, &planned);
     }
-
-    fn planned(text: &str) -> Arc<Planned> {
-        planned_under(text, 0)
-    }
-
-    fn planned_under(text: &str, generation: u64) -> Arc<Planned> {
-        let config = crate::config::standard(&Overrides::default()).unwrap();
-        // A text without statements: nothing is planned here.
-        Arc::new(Planned::new(text.into(), analyze::plan("", &config.policy), generation))
-    }
-
-    #[test]
-    fn what_was_planned_under_an_older_policy_is_forgotten() {
-        let mut shard = shard(1_000);
-        shard.insert(planned_under("a", 0));
-        assert!(shard.get("a").is_some());
-        shard.renew(1);
-        assert!(shard.get("a").is_none());
-        shard.insert(planned_under("a", 1));
-        // Begun before the change, done after it.
-        shard.insert(planned_under("b", 0));
-        assert!(shard.get("b").is_none());
-        shard.insert(planned_under("c", 2));
-        assert!(shard.get("a").is_none() && shard.get("c").is_some());
-    }
-
-    #[test]
-    fn what_is_used_stays_and_the_rest_goes() {
-        let mut shard = shard(3 * (ENTRY_BYTES + 1));
-        shard.insert(planned("a"));
-        for text in ["b", "c", "d", "e", "f", "g", "h", "i"] {
-            assert_eq!(shard.get("a").unwrap().text(), "a");
-            shard.insert(planned(text));
-            assert!(shard.young.len() + shard.old.len() <= 6);
-        }
-        assert!(shard.get("b").is_none());
-    }
-
-    #[test]
-    fn a_text_larger_than_the_cache_is_not_kept() {
-        let mut shard = shard(ENTRY_BYTES);
-        shard.insert(planned("a"));
-        assert!(shard.get("a").is_none());
-    }
+    Some(planned)
 }

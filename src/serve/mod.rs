@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod cache;
 mod credentials;
+mod kept;
 mod listener;
 mod live;
 mod plans;

@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::cache::PlanCache;
@@ -22,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Plans kept for a session that knows more than the catalogue, and the longest text of one.
 const OWN_PLANS: usize = 256;
 const OWN_TEXT: usize = 16 << 10;
+
+/// A longer text is not planned on the thread of its session, which has other sessions to serve.
+const APART_BYTES: usize = 8 << 10;
 
 /// The plans of one session: from the cache, where enforce waits for the catalogue if it must.
 pub(super) struct SessionPlans {
@@ -44,37 +49,62 @@ struct OwnPlans {
 }
 
 impl OwnPlans {
-    fn plan(
+    /// The plan of a text, or under what it is to be made.
+    fn find(
         &mut self,
         text: &str,
         overlay: &Overlay,
-        published: &Published,
-        rewrites: bool,
-    ) -> Arc<Planned> {
+        published: Published,
+    ) -> Result<Arc<Planned>, Under> {
         let Published { generation, policy } = published;
         let version = overlay.version();
-        if self.overlay != version || self.generation != *generation {
-            *self = Self { overlay: version, generation: *generation, ..Self::default() };
+        if self.overlay != version || self.generation != generation {
+            *self = Self { overlay: version, generation, ..Self::default() };
         }
         if let Some(planned) = self.plans.get(text) {
-            return Arc::clone(planned);
+            return Ok(Arc::clone(planned));
         }
         let policy = self.policy.get_or_insert_with(|| {
-            Arc::new(Policy { overlay: Arc::new(overlay.clone()), ..(**policy).clone() })
+            Arc::new(Policy { overlay: Arc::new(overlay.clone()), ..(*policy).clone() })
         });
-        let planned = Planned::new(text.into(), analyze::plan(text, policy), *generation);
-        let mut planned = planned.under(version);
-        if rewrites {
-            planned = planned.with_rewrite(policy);
+        Err(Under::Overlay { version, generation, policy: Arc::clone(policy) })
+    }
+
+    fn keep(&mut self, planned: &Arc<Planned>) {
+        let text = planned.text();
+        if self.overlay != planned.overlay() || self.generation != planned.generation() {
+            return;
         }
-        let planned = Arc::new(planned);
         if self.plans.len() >= OWN_PLANS {
             self.plans.clear();
         }
         if text.len() <= OWN_TEXT {
-            self.plans.insert(text.into(), Arc::clone(&planned));
+            self.plans.insert(text.into(), Arc::clone(planned));
         }
-        planned
+    }
+}
+
+/// Under what a text is planned.
+enum Under {
+    /// What all sessions know.
+    Cache,
+    /// What one session knows beside that.
+    Overlay { version: u64, generation: u64, policy: Arc<Policy> },
+}
+
+impl Under {
+    fn plan(&self, text: &str, cache: &PlanCache) -> Arc<Planned> {
+        match self {
+            Self::Cache => cache.plan_anew(text),
+            Self::Overlay { version, generation, policy } => {
+                let planned = Planned::new(text.into(), analyze::plan(text, policy), *generation);
+                let mut planned = planned.under(*version);
+                if cache.rewrites() {
+                    planned = planned.with_rewrite(policy);
+                }
+                Arc::new(planned)
+            }
+        }
     }
 }
 
@@ -89,12 +119,29 @@ struct Owner {
 /// A text whose plan was not given.
 struct Awaited {
     text: Box<str>,
-    /// `None` when the wait is over.
-    wait: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    wait: Wait,
+    so_far: SoFar,
+}
+
+/// What has been waited for already.
+#[derive(Default)]
+struct SoFar {
+    /// The catalogue: what it does not know now decides.
+    catalog: bool,
+    /// The plan, made elsewhere.
+    planned: Option<Arc<Planned>>,
+}
+
+enum Wait {
+    /// For a plan, or for nothing but time.
+    On(Pin<Box<dyn Future<Output = Option<Arc<Planned>>> + Send>>),
+    Over,
 }
 
 /// Why a plan is waited for.
-enum Wait {
+enum Cause {
+    /// It is being made elsewhere.
+    Made(JoinHandle<Arc<Planned>>),
     /// The catalogue was never read, or something was changed since.
     Settled,
     /// The answer to this request, as the catalogue does not know a relation.
@@ -122,25 +169,85 @@ impl SessionPlans {
     }
 
     /// The plan at hand, or what to wait for.
-    fn plan_or_wait(&self, text: &str, overlay: &Overlay) -> Result<Arc<Planned>, Wait> {
-        if self.waits() && !self.policies().is_settled() {
-            return Err(Wait::Settled);
+    fn plan_or_wait(
+        &self,
+        text: &str,
+        overlay: &Overlay,
+        so_far: &mut SoFar,
+    ) -> Result<Arc<Planned>, Cause> {
+        if self.waits() && !so_far.catalog && !self.policies().is_settled() {
+            return Err(Cause::Settled);
         }
-        let planned = self.plan_now(text, overlay);
-        if !self.policies().has_catalog() || !planned.unknown_relation() {
+        let made = so_far.planned.take();
+        let planned = match (self.find(text, overlay), made) {
+            (Ok(planned), _) => planned,
+            // One made under an older policy is made again, here: there is no end to it elsewhere.
+            (Err(_), Some(planned)) if self.is_new(&planned, overlay) => {
+                if !overlay.is_empty() {
+                    self.own().keep(&planned);
+                }
+                planned
+            }
+            (Err(under), None) if text.len() > APART_BYTES => match self.plan_apart(text, under) {
+                Ok(handle) => return Err(Cause::Made(handle)),
+                Err(under) => self.plan_under(text, &under),
+            },
+            (Err(under), _) => self.plan_under(text, &under),
+        };
+        if so_far.catalog || !self.policies().has_catalog() || !planned.unknown_relation() {
             return Ok(planned);
         }
         let number = self.policies().ask();
-        if self.waits() { Err(Wait::Answer(number)) } else { Ok(planned) }
+        if self.waits() { Err(Cause::Answer(number)) } else { Ok(planned) }
     }
 
-    fn wait(&self, wait: &Wait) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let policies = self.policies().clone();
-        let number = match wait {
-            Wait::Settled => None,
-            Wait::Answer(number) => Some(*number),
+    fn own(&self) -> MutexGuard<'_, OwnPlans> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A plan that is there, or under what it is to be made.
+    fn find(&self, text: &str, overlay: &Overlay) -> Result<Arc<Planned>, Under> {
+        if overlay.is_empty() {
+            return self.cache.find(text).ok_or(Under::Cache);
+        }
+        self.own().find(text, overlay, self.policies().current())
+    }
+
+    /// Plans a text here and now.
+    fn plan_under(&self, text: &str, under: &Under) -> Arc<Planned> {
+        let planned = under.plan(text, &self.cache);
+        match under {
+            Under::Cache => {}
+            Under::Overlay { .. } => self.own().keep(&planned),
+        }
+        planned
+    }
+
+    /// Plans a text on a thread that serves no session, if this one has such.
+    fn plan_apart(&self, text: &str, under: Under) -> Result<JoinHandle<Arc<Planned>>, Under> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(under);
         };
-        Box::pin(async move {
+        let (text, cache) = (text.to_owned(), Arc::clone(&self.cache));
+        Ok(runtime.spawn_blocking(move || under.plan(&text, &cache)))
+    }
+
+    /// Whether a plan was made under what is known now.
+    fn is_new(&self, planned: &Planned, overlay: &Overlay) -> bool {
+        planned.generation() == self.policies().generation()
+            && planned.overlay() == overlay.version()
+    }
+
+    fn wait(&self, cause: Cause, so_far: &mut SoFar) -> Wait {
+        let number = match cause {
+            // Without a plan, one is made here.
+            Cause::Made(handle) => return Wait::On(Box::pin(async { handle.await.ok() })),
+            Cause::Settled => None,
+            Cause::Answer(number) => Some(number),
+        };
+        so_far.catalog = true;
+        let policies = self.policies().clone();
+        Wait::On(Box::pin(async move {
             let waiting = async {
                 match number {
                     Some(number) => policies.answered(number).await,
@@ -149,38 +256,36 @@ impl SessionPlans {
             };
             // Too late is over too.
             let _ = timeout(PATIENCE, waiting).await;
-        })
+            None
+        }))
     }
 }
 
 impl Planner for SessionPlans {
     fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Awaited { text: own, wait }) = awaited.take()
-            && *own == *text
+        let mut so_far = SoFar::default();
+        if let Some(before) = awaited.take()
+            && *before.text == *text
         {
-            if wait.is_some() {
-                *awaited = Some(Awaited { text: own, wait });
+            if let Wait::On(_) = before.wait {
+                *awaited = Some(before);
                 return None;
             }
-            return Some(self.plan_now(text, overlay));
+            so_far = before.so_far;
         }
-        match self.plan_or_wait(text, overlay) {
+        match self.plan_or_wait(text, overlay, &mut so_far) {
             Ok(planned) => Some(planned),
-            Err(wait) => {
-                let wait = Some(self.wait(&wait));
-                *awaited = Some(Awaited { text: text.into(), wait });
+            Err(cause) => {
+                let wait = self.wait(cause, &mut so_far);
+                *awaited = Some(Awaited { text: text.into(), wait, so_far });
                 None
             }
         }
     }
 
     fn plan_now(&self, text: &str, overlay: &Overlay) -> Arc<Planned> {
-        if overlay.is_empty() {
-            return self.cache.plan(text);
-        }
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.plan(text, overlay, &self.policies().current(), self.cache.rewrites())
+        self.find(text, overlay).unwrap_or_else(|under| self.plan_under(text, &under))
     }
 
     fn newer_modes(&self, generation: u64) -> Option<SessionModes> {
@@ -221,16 +326,66 @@ impl Plans for SessionPlans {
 
     fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Awaited { wait, .. }) = awaited.as_mut() else {
+        let Some(Awaited { wait, so_far, text: _ }) = awaited.as_mut() else {
             return Poll::Pending;
         };
-        let Some(waiting) = wait else {
+        let Wait::On(waiting) = wait else {
             return Poll::Pending;
         };
-        if waiting.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
-        }
-        *wait = None;
+        so_far.planned = ready!(waiting.as_mut().poll(context));
+        *wait = Wait::Over;
         Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::config::{Config, Overrides, standard};
+    use crate::telemetry::Telemetry;
+
+    fn plans(config: &Arc<Config>, waits: bool) -> SessionPlans {
+        let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy)).unwrap();
+        let policies = Policies::of(config);
+        let cache = PlanCache::new(policies, telemetry, 1 << 20, 1, config.mode);
+        let plans = SessionPlans::new(Arc::new(cache), Live::of(config));
+        plans.waits.store(waits, Ordering::Relaxed);
+        plans
+    }
+
+    #[test]
+    fn a_long_text_is_planned_while_its_thread_serves_others() {
+        let config = Arc::new(standard(&Overrides::default()).unwrap());
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        let long = format!("SELECT {} FROM notes", vec!["name"; APART_BYTES].join(", "));
+        let none = Overlay::default();
+        for waits in [true, false] {
+            runtime.block_on(async {
+                // The one thread that could plan it is busy until the gate opens.
+                let (gate, closed) = mpsc::channel::<()>();
+                let busy = tokio::task::spawn_blocking(move || closed.recv());
+                let plans = plans(&config, waits);
+                for _ in 0..2 {
+                    assert!(plans.plan(&long, &none).is_none());
+                    assert!(poll_fn(|it| Poll::Ready(plans.poll_plan(it).is_pending())).await);
+                }
+                assert!(self::plans(&config, waits).plan("SELECT 1", &none).is_some());
+                drop(gate);
+                busy.await.unwrap().unwrap_err();
+                poll_fn(|context| plans.poll_plan(context)).await;
+                assert_eq!(plans.plan(&long, &none).unwrap().text(), long);
+            });
+        }
+    }
+
+    #[test]
+    fn without_a_runtime_a_long_text_is_planned_at_once() {
+        let config = Arc::new(standard(&Overrides::default()).unwrap());
+        let long = format!("SELECT {} FROM notes", vec!["name"; APART_BYTES].join(", "));
+        assert!(plans(&config, true).plan(&long, &Overlay::default()).is_some());
     }
 }

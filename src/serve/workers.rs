@@ -14,6 +14,13 @@ use crate::analyze;
 /// For sessions that are told to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// Threads of each worker for what takes long: plans of long texts, names that are looked up.
+const BLOCKING_THREADS: usize = 8;
+
+/// So many sessions share a thread before another one gets any: a thread that serves a few wakes up
+/// once for several of them, where two would each wake up for their own.
+const TOGETHER: usize = 8;
+
 /// What a worker is given: it makes the session on the worker's own thread, so that sockets are
 /// registered with the runtime that waits for them.
 type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
@@ -43,7 +50,11 @@ impl Workers {
             let open = Arc::new(AtomicUsize::new(0));
             let (telling, ended) = oneshot::channel();
             let (own, ending) = (Arc::clone(&open), end.subscribe());
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .thread_stack_size(analyze::READER_STACK)
+                .max_blocking_threads(BLOCKING_THREADS)
+                .enable_all()
+                .build()?;
             std::thread::Builder::new()
                 .name(format!("orgguard-{number}"))
                 .stack_size(analyze::READER_STACK)
@@ -62,13 +73,15 @@ impl Workers {
         self.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).sum()
     }
 
-    /// Gives a session to the worker that has the fewest.
+    /// Gives a session to the first worker that has room for a few more, or else to the one that has
+    /// the fewest.
     pub(super) fn give<F>(&self, make: impl FnOnce() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let fewest = self.workers.iter().min_by_key(|worker| worker.open.load(Ordering::Relaxed));
-        let Some(worker) = fewest else {
+        let open = |worker: &&Worker| worker.open.load(Ordering::Relaxed);
+        let few = self.workers.iter().find(|worker| open(worker) < TOGETHER);
+        let Some(worker) = few.or_else(|| self.workers.iter().min_by_key(open)) else {
             return;
         };
         worker.open.fetch_add(1, Ordering::Relaxed);
@@ -143,7 +156,7 @@ mod tests {
     async fn sessions_are_dealt_out_waited_for_and_ended_in_the_end() {
         let workers = Workers::start(2).unwrap();
         let (telling, mut told) = mpsc::unbounded_channel();
-        for _ in 0..2 {
+        for _ in 0..2 * TOGETHER + 2 {
             let telling = telling.clone();
             workers.give(move || async move {
                 let thread = std::thread::current();
@@ -151,11 +164,15 @@ mod tests {
                 std::future::pending::<()>().await;
             });
         }
-        let mut threads = [told.recv().await.unwrap(), told.recv().await.unwrap()];
-        threads.sort();
-        assert_eq!(threads.map(Option::unwrap), ["orgguard-0", "orgguard-1"]);
-        assert_eq!(workers.open(), 2);
-        assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, 2);
+        let mut threads = Vec::new();
+        while threads.len() < 2 * TOGETHER + 2 {
+            threads.push(told.recv().await.unwrap().unwrap());
+        }
+        // The first few together, the next on the other, and then one on each.
+        let on_first = threads.iter().filter(|name| *name == "orgguard-0").count();
+        assert_eq!(on_first, TOGETHER + 1);
+        assert_eq!(workers.open(), 2 * TOGETHER + 2);
+        assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, 2 * TOGETHER + 2);
         let workers = Workers::start(1).unwrap();
         workers.give(|| async {});
         assert_eq!(workers.finish(Duration::from_secs(60), || {}).await, 0);

@@ -33,7 +33,7 @@ impl World<'_> {
             && !self.scope.touched
             && self.touches(statement)
         {
-            self.scope.touched = true;
+            self.scope.touch();
         }
         let routine = self.rules.setting.is_some() && self.may_set_tenant(statement);
         if let (true, Effect::SetTenant { value, .. }) = (routine, statement.effect()) {

@@ -5,7 +5,8 @@
 //! *predicted* if everything sent succeeds. Within one group of messages (up to Sync, or one
 //! simple query) later messages are judged on the prediction: if an earlier one fails, the server
 //! skips them. A later group is not sent before the answer to the earlier one is complete
-//! ([`ClientStep::Wait`]), so that nothing is judged on a guess. In audit nothing ever waits.
+//! ([`ClientStep::Wait`]), so that nothing is judged on a guess. In audit nothing waits but
+//! for a plan that is being made, and the bytes have passed by then.
 //!
 //! A refusal where something has run already (in a transaction block, or in a group with an
 //! Execute) must abort the server's transaction: a message that fails takes the refused one's

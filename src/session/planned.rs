@@ -4,6 +4,7 @@ use super::modes::SessionModes;
 use crate::analyze::{Plan, StatementPlan};
 use crate::policy::{Overlay, Policy};
 use crate::rewrite::{Rewrite, rewrite};
+use crate::sql::Shape;
 
 /// A text and its plan.
 #[derive(Debug)]
@@ -55,6 +56,20 @@ impl Planned {
         self
     }
 
+    /// The same for another text of this shape; `None` if the plan does not hold for it.
+    #[must_use]
+    pub fn reused(&self, text: &str, shape: &Shape) -> Option<Self> {
+        let plan = self.plan.reused(&self.text, text, shape)?;
+        let Self { text: _, plan: _, generation, overlay, fingerprint, rewrite: _ } = *self;
+        Some(Self { text: text.into(), plan, generation, overlay, fingerprint, rewrite: None })
+    }
+
+    /// About how much memory it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len().saturating_add(self.plan.bytes())
+    }
+
     /// What the text is to be changed into, if it lacks anything.
     #[must_use]
     pub const fn rewrite(&self) -> Option<&Rewrite> {
@@ -89,7 +104,7 @@ impl Planned {
 /// Where a session gets plans from: a cache in front of the analysis.
 pub trait Planner {
     /// The plan of a text beside what the session knows on its own; `None` if it is still to come.
-    /// Then the message is offered again when the driver has it. In audit there always is one.
+    /// Then the message is offered again when the driver has it.
     fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>>;
 
     /// The plan of a text by what is known now, without waiting for more. For what a message runs

@@ -164,6 +164,9 @@ pub(super) enum Side {
     Predicted,
 }
 
+/// Names whose room is kept between groups.
+const FEW: usize = 3;
+
 /// One name space: statements, or portals.
 #[derive(Debug)]
 struct Names<T> {
@@ -212,8 +215,11 @@ impl<T> Names<T> {
     }
 
     fn forget_predictions(&mut self) {
-        if !self.predicted.is_empty() {
+        // The room for a few is kept: a client that prepares needs it in every group.
+        if self.predicted.capacity() > FEW {
             self.predicted = HashMap::new();
+        } else {
+            self.predicted.clear();
         }
         self.cleared = false;
     }

@@ -367,7 +367,7 @@ impl Session {
 
     /// What is confirmed is all there is, but for what is still outstanding.
     pub(super) fn settle_predictions(&mut self) {
-        self.predicted.clone_from(&self.confirmed);
+        self.predicted.follow(&mut self.confirmed);
         self.registry.forget_predictions();
         if !self.pipeline.is_empty() {
             self.predict_outstanding();

@@ -60,6 +60,8 @@ pub(super) struct Scope {
     reread: Option<Setting>,
     /// The server may be asked; in audit it may not.
     asks: bool,
+    /// Something may be other than when the two views were last made the same.
+    changed: bool,
 }
 
 impl Scope {
@@ -81,6 +83,7 @@ impl Scope {
             touched: false,
             reread: None,
             asks,
+            changed: true,
         }
     }
 
@@ -131,10 +134,28 @@ impl Scope {
     }
 
     pub(super) const fn begin(&mut self) {
+        self.changed = true;
         self.block = true;
     }
 
+    /// A guarded statement has run.
+    pub(super) const fn touch(&mut self) {
+        self.changed = true;
+        self.touched = true;
+    }
+
+    /// Makes the predicted view the confirmed one. Most groups change neither.
+    pub(super) fn follow(&mut self, confirmed: &mut Self) {
+        if self.changed || confirmed.changed {
+            self.clone_from(confirmed);
+        }
+        self.changed = false;
+        confirmed.changed = false;
+        debug_assert_eq!(format!("{self:?}"), format!("{confirmed:?}"), "a change without a sign");
+    }
+
     pub(super) fn set(&mut self, local: bool, value: Setting) {
+        self.changed = true;
         let unsure = value == Setting::Unsure && !self.asks;
         let value = if unsure { Setting::Unknown } else { value };
         if self.first == Setting::Unset && value != Setting::Unsure {
@@ -148,6 +169,7 @@ impl Scope {
     }
 
     pub(super) fn reset(&mut self) {
+        self.changed = true;
         let value = self.startup.clone();
         self.now = Values { current: value.clone(), session: value };
     }
@@ -157,6 +179,7 @@ impl Scope {
         if !self.asks {
             return;
         }
+        self.changed = true;
         if self.now.current != Setting::Unsure {
             self.reread.get_or_insert(self.now.current.clone());
         }
@@ -165,6 +188,7 @@ impl Scope {
 
     /// A routine has set this value, and whether for the transaction alone is not known.
     pub(super) fn set_by_routine(&mut self, value: Setting) {
+        self.changed = true;
         if !self.asks {
             self.set(self.block, value);
             return;
@@ -186,6 +210,7 @@ impl Scope {
         status: super::Status,
         rebinding: Rebinding,
     ) -> bool {
+        self.changed = true;
         let expected = self.reread.take();
         self.now.current = value.clone();
         if status == super::Status::Idle {
@@ -224,6 +249,7 @@ impl Scope {
     }
 
     fn end(&mut self, chain: bool) {
+        self.changed = true;
         self.base = self.now.clone();
         self.savepoints.clear();
         self.block = chain;
@@ -233,16 +259,19 @@ impl Scope {
     }
 
     pub(super) fn savepoint(&mut self, name: &str) {
+        self.changed = true;
         self.savepoints.push((name.into(), self.now.clone()));
     }
 
     pub(super) fn release(&mut self, name: &str) {
+        self.changed = true;
         if let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) {
             self.savepoints.truncate(at);
         }
     }
 
     pub(super) fn rollback_to(&mut self, name: &str) {
+        self.changed = true;
         let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) else {
             self.now = Values { current: Setting::Unknown, session: Setting::Unknown };
             return;
@@ -256,11 +285,17 @@ impl Scope {
 
     /// The server reported an error.
     pub(super) const fn fail(&mut self) {
+        self.changed = true;
         self.failed = true;
     }
 
     /// ReadyForQuery: an implicit transaction has ended, a block goes on or has failed.
     pub(super) fn ready(&mut self, status: super::Status) {
+        if status == super::Status::Idle && !self.changed && !self.block {
+            // Nothing has happened since the last transaction ended.
+            return;
+        }
+        self.changed = true;
         match status {
             super::Status::Idle => {
                 if self.failed || self.aborted {

@@ -6,6 +6,7 @@
 mod change;
 mod comment;
 mod keyword;
+mod literal;
 mod lower;
 pub mod model;
 mod not_understood;
@@ -13,6 +14,7 @@ mod piece;
 #[cfg(feature = "postgres-grammar")]
 mod postgres;
 mod second;
+mod shape;
 mod span;
 mod statement;
 mod token;
@@ -21,9 +23,13 @@ mod utility;
 
 pub use change::schema_change;
 pub use comment::{Comment, comment};
+pub use literal::{Literal, Slot, Slots};
 pub use not_understood::NotUnderstood;
 pub use piece::{Piece, PieceKind, pieces};
-pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_twice};
+pub use second::{
+    HAS_SECOND_READING, Readings, Second, read_by_grammar, read_into, read_twice, read_twice_into,
+};
+pub use shape::Shape;
 pub use span::Span;
 pub use statement::{
     CopyFrom, Operand, Statement, StatementBody, TransactionControl, Utility, Wrapper, read,

@@ -3,7 +3,7 @@
 //! Names are folded and cut as the server does. An expression whose meaning does not matter is
 //! [`Expr::Opaque`] and keeps its parts, so that nothing inside it is lost.
 
-use super::Span;
+use super::{Literal, Span};
 
 /// An identifier and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -480,12 +480,12 @@ pub enum Expr {
 }
 
 /// A constant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Constant {
     /// A string of unknown type.
-    Text(Box<str>),
+    Text(Literal),
     /// A number as written.
-    Number(Box<str>),
+    Number(Literal),
     /// TRUE or FALSE.
     Boolean(bool),
     /// NULL.

@@ -1,6 +1,8 @@
-use super::NotUnderstood;
+use std::sync::Arc;
+
 use super::statement::{Statement, statements};
 use super::token::{Lexeme, tokenize};
+use super::{NotUnderstood, Slots};
 use crate::policy::ReadingLimits;
 
 /// Whether this binary can read a text a second time, by PostgreSQL's own grammar (the feature
@@ -31,10 +33,40 @@ pub struct Readings {
 /// overflow the stack on a text that is not measured first.
 #[must_use]
 pub fn read_twice(text: &str, limits: &ReadingLimits) -> Readings {
-    match tokenize(text, limits) {
+    read_twice_into(text, limits, None)
+}
+
+/// The same, keeping account of the text's literals.
+#[must_use]
+pub fn read_twice_into(text: &str, limits: &ReadingLimits, slots: Option<&Arc<Slots>>) -> Readings {
+    match marked(text, limits, slots) {
         Ok(lexemes) => Readings { first: statements(&lexemes), second: by_grammar(text, &lexemes) },
         Err(refused) => Readings { first: Err(refused), second: Second::Unread(refused) },
     }
+}
+
+/// Reads a text once as [`super::read`] does, keeping account of its literals.
+///
+/// # Errors
+/// If any part of the text cannot be read with certainty.
+pub fn read_into(
+    text: &str,
+    limits: &ReadingLimits,
+    slots: Option<&Arc<Slots>>,
+) -> Result<Vec<Statement>, NotUnderstood> {
+    statements(&marked(text, limits, slots)?)
+}
+
+fn marked(
+    text: &str,
+    limits: &ReadingLimits,
+    slots: Option<&Arc<Slots>>,
+) -> Result<Vec<Lexeme>, NotUnderstood> {
+    let mut lexemes = tokenize(text, limits)?;
+    if let Some(slots) = slots {
+        slots.mark(&mut lexemes);
+    }
+    Ok(lexemes)
 }
 
 /// Reads a text by PostgreSQL's own grammar alone.

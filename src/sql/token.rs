@@ -8,6 +8,7 @@
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Location, Span as ParserSpan, Token, Tokenizer, Whitespace};
 
+use super::literal::Mark;
 use super::{NotUnderstood, Span};
 use crate::policy::{ReadingLimits, cut_name, fold};
 
@@ -17,6 +18,8 @@ pub(crate) struct Lexeme {
     pub(crate) token: Token,
     pub(crate) place: ParserSpan,
     pub(crate) span: Span,
+    /// Which literal of the text's shape it is, if that is kept account of.
+    pub(crate) mark: Option<Mark>,
 }
 
 impl Lexeme {
@@ -106,7 +109,9 @@ pub(crate) fn tokenize(text: &str, limits: &ReadingLimits) -> Result<Vec<Lexeme>
             Token::Whitespace(
                 Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_),
             ) => {}
-            token_kind => lexemes.push(Lexeme { token: token_kind, place: token.span, span }),
+            token_kind => {
+                lexemes.push(Lexeme { token: token_kind, place: token.span, span, mark: None });
+            }
         }
     }
     let lexemes = joined(text, lexemes);
@@ -315,7 +320,7 @@ fn joined(text: &str, lexemes: Vec<Lexeme>) -> Vec<Lexeme> {
     let mut joined: Vec<Lexeme> = Vec::with_capacity(lexemes.len());
     for lexeme in lexemes {
         if let Token::SingleQuotedString(more) = &lexeme.token
-            && let Some(Lexeme { token: Token::SingleQuotedString(first), place, span }) =
+            && let Some(Lexeme { token: Token::SingleQuotedString(first), place, span, mark: _ }) =
                 joined.last_mut()
         {
             let between = slice(text, Span { start: span.end, end: lexeme.span.start });

@@ -471,21 +471,35 @@ impl MessageUnjudged {
     }
 }
 
+/// Where the plan of a text was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cached {
+    /// Under the text itself.
+    Text,
+    /// Under another text of the same shape.
+    Shape,
+    /// Nowhere: it had to be made.
+    Not,
+}
+
 /// A text was looked up in the plan cache.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanCached {
-    /// Whether it was there.
-    pub hit: bool,
+    /// Where its plan was found.
+    pub cached: Cached,
 }
 
 impl PlanCached {
     /// Counts it.
     pub fn emit(&self, telemetry: &Telemetry) {
         let handles = telemetry.handles();
-        if self.hit {
-            handles.plan_cache_hits.inc();
-        } else {
-            handles.plan_cache_misses.inc();
+        match self.cached {
+            Cached::Text => handles.plan_cache_hits.inc(),
+            Cached::Shape => {
+                handles.plan_cache_hits.inc();
+                handles.plan_cache_shape_hits.inc();
+            }
+            Cached::Not => handles.plan_cache_misses.inc(),
         }
     }
 }

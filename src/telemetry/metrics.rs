@@ -14,6 +14,7 @@ use super::config::ConfigMetrics;
 use super::history::{History, Sample, Totals};
 use super::ledger::Ledger;
 use super::pace::Pace;
+use super::tally::Tally;
 use crate::analyze::{Disagreement, Kind, Outcome};
 use crate::policy::Policy;
 use crate::session::{Decision, Mode};
@@ -46,7 +47,7 @@ struct Inner {
     terms: RwLock<Terms>,
     config: ConfigMetrics,
     statements: IntCounterVec,
-    statement_cells: Vec<OnceLock<IntCounter>>,
+    statement_cells: Vec<OnceLock<Tally>>,
     violations: IntCounterVec,
     advice: IntCounterVec,
     rewrites: IntCounterVec,
@@ -74,10 +75,11 @@ pub(super) struct Handles {
     pub(super) connections_opened: IntCounter,
     pub(super) prepared_statements: IntGauge,
     pub(super) portals: IntGauge,
-    pub(super) bytes_from_client: IntCounter,
-    pub(super) bytes_from_server: IntCounter,
+    pub(super) bytes_from_client: Tally,
+    pub(super) bytes_from_server: Tally,
     pub(super) framing_lost: IntCounter,
-    pub(super) plan_cache_hits: IntCounter,
+    pub(super) plan_cache_hits: Tally,
+    pub(super) plan_cache_shape_hits: Tally,
     pub(super) plan_cache_misses: IntCounter,
     pub(super) analysis: Histogram,
 }
@@ -168,9 +170,26 @@ impl Telemetry {
     /// # Errors
     /// If the encoder finds a metric that is not consistent.
     pub fn render(&self) -> Result<Vec<u8>, Error> {
+        self.sum_up();
         let mut text = Vec::with_capacity(4096);
         TextEncoder::new().encode(&self.inner.registry.gather(), &mut text)?;
         Ok(text)
+    }
+
+    /// Puts into the counters what threads have counted apart.
+    fn sum_up(&self) {
+        let Handles {
+            bytes_from_client,
+            bytes_from_server,
+            plan_cache_hits,
+            plan_cache_shape_hits,
+            ..
+        } = &self.inner.handles;
+        for tally in [bytes_from_client, bytes_from_server, plan_cache_hits, plan_cache_shape_hits]
+        {
+            tally.sum_up();
+        }
+        self.inner.statement_cells.iter().filter_map(OnceLock::get).for_each(Tally::sum_up);
     }
 
     pub(super) fn handles(&self) -> &Handles {
@@ -241,7 +260,7 @@ impl Telemetry {
                 Some(NOT_UNDERSTOOD) => &mut judged.not_understood,
                 _ => &mut judged.violates,
             };
-            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+            *count = count.saturating_add(cell.get().map_or(0, Tally::get));
         }
         judged
     }
@@ -264,7 +283,7 @@ impl Telemetry {
                 (Some(REPLACE), _) => &mut totals.rewritten,
                 _ => &mut totals.refused,
             };
-            *count = count.saturating_add(cell.get().map_or(0, IntCounter::get));
+            *count = count.saturating_add(cell.get().map_or(0, Tally::get));
         }
         totals
     }
@@ -299,7 +318,7 @@ impl Telemetry {
                 if let Some(counter) = cell.get() {
                     counter.inc();
                 } else if let Some(counter) = make() {
-                    cell.get_or_init(|| counter).inc();
+                    cell.get_or_init(|| Tally::new(counter)).inc();
                 }
             }
             None => {
@@ -368,7 +387,8 @@ impl Handles {
         };
         let bytes = |direction: &str| {
             let help = "Bytes relayed after login.";
-            counter(Opts::new("orgguard_bytes_total", help).const_label("direction", direction))
+            let opts = Opts::new("orgguard_bytes_total", help);
+            counter(opts.const_label("direction", direction)).map(Tally::new)
         };
         let gauge = |name: &str, help: &str| {
             let gauge = IntGauge::new(name, help)?;
@@ -397,10 +417,14 @@ impl Handles {
                 "orgguard_framing_lost_total",
                 "Audited sessions that became a blind relay.",
             ))?,
-            plan_cache_hits: counter(Opts::new(
+            plan_cache_hits: Tally::new(counter(Opts::new(
                 "orgguard_plan_cache_hits_total",
                 "Texts whose plan was known.",
-            ))?,
+            ))?),
+            plan_cache_shape_hits: Tally::new(counter(Opts::new(
+                "orgguard_plan_cache_shape_hits_total",
+                "Of these, texts that differ from a known one in literals alone.",
+            ))?),
             plan_cache_misses: counter(Opts::new(
                 "orgguard_plan_cache_misses_total",
                 "Texts that had to be planned.",

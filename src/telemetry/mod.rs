@@ -15,6 +15,7 @@ mod normal;
 mod pace;
 mod peer;
 mod sum;
+mod tally;
 
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
@@ -23,7 +24,7 @@ pub use config::{
     ReloadResult,
 };
 pub use event::{
-    AdviceGiven, BytesRelayed, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
+    AdviceGiven, BytesRelayed, Cached, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
     SessionEnded, SessionLabels, StatementJudged, StatementRewritten, TextPlanned, UnjudgedReason,
     ViolationFound,

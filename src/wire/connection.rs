@@ -445,7 +445,10 @@ impl Witness for Teller<'_> {
         for event in conversation.events() {
             self.event(&event, from);
         }
-        let (statements, portals) = conversation.session().remembered();
-        self.remembered.update(statements, portals);
+        // A portal that comes and goes within a group is not counted twice over.
+        if from == Direction::FromServer {
+            let (statements, portals) = conversation.session().remembered();
+            self.remembered.update(statements, portals);
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Conversation {
     client_copy: Option<usize>,
     /// The beginning of a message of the server.
     server_held: Vec<u8>,
+    /// What the server said, and audit has passed on, while a plan was waited for.
+    server_later: Vec<u8>,
     /// What is left of a server's message, and whether it is forgotten.
     server_rest: usize,
     server_dropped: bool,
@@ -44,6 +46,39 @@ pub(super) struct Conversation {
     erred: bool,
     /// BackendKeyData's body, with which a statement is cancelled.
     key: Vec<u8>,
+}
+
+/// Bytes of either side that audit remembers while a plan is waited for, beside a whole message.
+const LATER_BYTES: usize = 2 << 20;
+
+/// Bytes of one side that are looked at. Its beginning is sent on from where it stands, as long as
+/// nothing else comes before it; what follows is copied.
+struct Chunk<'a> {
+    bytes: &'a [u8],
+    /// So many bytes go on as they are.
+    direct: usize,
+}
+
+impl<'a> Chunk<'a> {
+    const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, direct: 0 }
+    }
+
+    /// The bytes between two places go on.
+    fn pass(&mut self, from: usize, to: usize, out: &mut Vec<u8>) {
+        if out.is_empty() && self.direct == from {
+            self.direct = to;
+        } else {
+            self.settle(out);
+            out.extend_from_slice(self.bytes.get(from..to).unwrap_or_default());
+        }
+    }
+
+    /// Something else comes before what follows.
+    fn settle(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.bytes.get(..self.direct).unwrap_or_default());
+        self.direct = 0;
+    }
 }
 
 /// How a server's bytes were taken.
@@ -72,6 +107,7 @@ impl Conversation {
             client_dropped: false,
             client_copy: None,
             server_held: Vec::new(),
+            server_later: Vec::new(),
             server_rest: 0,
             server_dropped: false,
             output: Output::default(),
@@ -85,9 +121,20 @@ impl Conversation {
         }
     }
 
-    /// Whether nothing more may be read from the client for now.
+    /// Whether a message of the client waits.
     pub(super) const fn is_waiting(&self) -> bool {
         self.waiting
+    }
+
+    /// Whether nothing more may be read from the client for now. Audit reads on while a plan is
+    /// waited for, as far as it can remember what passes.
+    pub(super) const fn stops_client(&self) -> bool {
+        self.waiting && (!self.audit || self.client_held.len() >= LATER_BYTES)
+    }
+
+    /// The same of the server.
+    pub(super) const fn stops_server(&self) -> bool {
+        self.server_later.len() >= LATER_BYTES
     }
 
     /// Whether the session ends once the client has been told.
@@ -187,25 +234,38 @@ impl Conversation {
 
     /// Takes bytes of the client.
     pub(super) fn client_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
+        let direct = self.client_direct(bytes, planner);
+        self.to_server.extend_from_slice(bytes.get(..direct).unwrap_or_default());
+    }
+
+    /// The same, but that so many of the bytes are still to be sent on as they are, before anything
+    /// else.
+    pub(super) fn client_direct(&mut self, bytes: &[u8], planner: &dyn Planner) -> usize {
+        let mut chunk = Chunk::new(bytes);
         if self.audit {
-            self.to_server.extend_from_slice(bytes);
+            chunk.pass(0, bytes.len(), &mut self.to_server);
         }
         if self.ending || self.session.is_lost() {
-            return;
+            return chunk.direct;
         }
-        if self.client_held.is_empty() {
-            let used = self.client_messages(bytes, planner);
+        if self.audit && self.waiting {
+            self.client_held.extend_from_slice(bytes);
+        } else if self.client_held.is_empty() {
+            let used = self.client_messages(&mut chunk, planner);
             self.client_held.extend_from_slice(bytes.get(used..).unwrap_or_default());
         } else {
             self.client_held.extend_from_slice(bytes);
             self.take_held(planner);
         }
+        chunk.direct
     }
 
     /// Offers what is held to the session.
     fn take_held(&mut self, planner: &dyn Planner) {
         let mut held = std::mem::take(&mut self.client_held);
-        let used = self.client_messages(&held, planner);
+        let mut chunk = Chunk::new(&held);
+        let used = self.client_messages(&mut chunk, planner);
+        chunk.settle(&mut self.to_server);
         if used < held.len() {
             held.drain(..used);
             self.client_held = held;
@@ -213,8 +273,9 @@ impl Conversation {
     }
 
     /// Takes the client's messages at the beginning of `bytes`; how many bytes it took.
-    fn client_messages(&mut self, bytes: &[u8], planner: &dyn Planner) -> usize {
+    fn client_messages(&mut self, chunk: &mut Chunk<'_>, planner: &dyn Planner) -> usize {
         self.waiting = false;
+        let bytes = chunk.bytes;
         let mut at = 0_usize;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if self.ending || self.session.is_lost() {
@@ -222,15 +283,19 @@ impl Conversation {
             }
             if self.client_rest > 0 {
                 let now = self.client_rest.min(rest.len());
+                let end = at.saturating_add(now);
                 match rest.get(..now) {
-                    Some(part) if self.client_copy.is_some() => self.copy_data(part),
-                    Some(part) if !self.client_dropped && !self.audit => {
-                        self.to_server.extend_from_slice(part);
+                    Some(part) if self.client_copy.is_some() => {
+                        chunk.settle(&mut self.to_server);
+                        self.copy_data(part);
+                    }
+                    Some(_) if !self.client_dropped && !self.audit => {
+                        chunk.pass(at, end, &mut self.to_server);
                     }
                     Some(_) | None => {}
                 }
                 self.client_rest = self.client_rest.saturating_sub(now);
-                at = at.saturating_add(now);
+                at = end;
                 continue;
             }
             match frame::next(rest, self.message_bytes) {
@@ -257,11 +322,12 @@ impl Conversation {
                     self.client_rest = total;
                 }
                 Next::Whole { kind, body, frame } => {
-                    if self.client_message(kind, body, frame, planner) {
+                    let end = at.saturating_add(frame.len());
+                    if self.client_message((kind, body), (at, end), chunk, planner) {
                         self.waiting = true;
                         break;
                     }
-                    at = at.saturating_add(frame.len());
+                    at = end;
                 }
             }
         }
@@ -281,12 +347,12 @@ impl Conversation {
         }
     }
 
-    /// Takes one message; whether it has to wait.
+    /// Takes one message, which stands between two places of a chunk; whether it has to wait.
     fn client_message(
         &mut self,
-        kind: u8,
-        body: &[u8],
-        frame: &[u8],
+        (kind, body): (u8, &[u8]),
+        (start, end): (usize, usize),
+        chunk: &mut Chunk<'_>,
         planner: &dyn Planner,
     ) -> bool {
         let message = match decode::client(kind, body) {
@@ -298,8 +364,16 @@ impl Conversation {
         };
         self.terminated |= matches!(message, FromClient::Terminate);
         match self.session.client(&message, planner, &mut self.output) {
-            ClientStep::Forward(permit) => self.send(permit, frame),
-            ClientStep::Instead(permit, bytes) => self.send(permit, &bytes),
+            ClientStep::Forward(permit) => {
+                permit.spend();
+                if !self.audit {
+                    chunk.pass(start, end, &mut self.to_server);
+                }
+            }
+            ClientStep::Instead(permit, bytes) => {
+                chunk.settle(&mut self.to_server);
+                self.send(permit, &bytes);
+            }
             ClientStep::Drop => {}
             ClientStep::Wait => return true,
             ClientStep::End => {
@@ -313,7 +387,7 @@ impl Conversation {
         false
     }
 
-    /// The only way of a whole message to the server. In audit the bytes are on their way already.
+    /// The way of a message of the guard's own to the server.
     fn send(&mut self, permit: Permit, bytes: &[u8]) {
         permit.spend();
         if !self.audit {
@@ -329,9 +403,33 @@ impl Conversation {
 
     /// Takes bytes of the server, then what the client had to wait with.
     pub(super) fn server_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
+        let direct = self.server_direct(bytes, planner);
+        self.to_client.extend_from_slice(bytes.get(..direct).unwrap_or_default());
+    }
+
+    /// The same, but that so many of the bytes are still to be given to the client as they are,
+    /// before anything else.
+    pub(super) fn server_direct(&mut self, bytes: &[u8], planner: &dyn Planner) -> usize {
+        let mut chunk = Chunk::new(bytes);
         if self.audit {
-            self.to_client.extend_from_slice(bytes);
+            chunk.pass(0, bytes.len(), &mut self.to_client);
+            if self.waiting {
+                // An answer is not looked at before the message that it answers.
+                self.server_later.extend_from_slice(bytes);
+                return chunk.direct;
+            }
         }
+        self.server_messages(&mut chunk);
+        if self.waiting {
+            chunk.settle(&mut self.to_client);
+            self.retry(planner);
+        }
+        chunk.direct
+    }
+
+    /// Takes the server's messages.
+    fn server_messages(&mut self, chunk: &mut Chunk<'_>) {
+        let bytes = chunk.bytes;
         let mut at = 0_usize;
         // Bytes before this have been given to the client, or forgotten.
         let mut given = 0_usize;
@@ -340,6 +438,7 @@ impl Conversation {
                 break;
             }
             if !self.server_held.is_empty() {
+                chunk.settle(&mut self.to_client);
                 let taken = self.complete_held(rest);
                 at = at.saturating_add(taken);
                 given = at;
@@ -351,44 +450,50 @@ impl Conversation {
             match self.server_message(rest) {
                 Taken::Passed(count) => at = at.saturating_add(count),
                 Taken::Dropped(count) => {
-                    self.pass(bytes.get(given..at));
+                    self.pass(chunk, given, at);
                     at = at.saturating_add(count);
                     given = at;
                 }
                 Taken::Needs(_) => {
-                    self.pass(bytes.get(given..at));
+                    self.pass(chunk, given, at);
                     self.server_held.extend_from_slice(rest);
                     at = bytes.len();
                     given = at;
                 }
                 Taken::Ended => {
-                    self.pass(bytes.get(given..at));
+                    self.pass(chunk, given, at);
                     given = at;
+                    chunk.settle(&mut self.to_client);
                     self.finish();
                 }
             }
             if self.is_between_server_messages() && !self.output.to_client.is_empty() {
-                self.pass(bytes.get(given..at));
+                self.pass(chunk, given, at);
                 given = at;
+                chunk.settle(&mut self.to_client);
                 self.say();
             }
         }
-        self.pass(bytes.get(given..at));
-        self.retry(planner);
+        self.pass(chunk, given, at);
     }
 
     /// Offers a message that had to wait again.
     pub(super) fn retry(&mut self, planner: &dyn Planner) {
         if self.waiting && !self.ending {
             self.take_held(planner);
+            if !self.waiting && !self.server_later.is_empty() {
+                let later = std::mem::take(&mut self.server_later);
+                // Audit: nothing of it is passed a second time.
+                self.server_messages(&mut Chunk::new(&later));
+            }
         }
     }
 
-    fn pass(&mut self, bytes: Option<&[u8]>) {
-        if let Some(bytes) = bytes
-            && !self.audit
-        {
-            self.to_client.extend_from_slice(bytes);
+    /// What stands between two places of a chunk is the client's.
+    fn pass(&mut self, chunk: &mut Chunk<'_>, from: usize, to: usize) {
+        if !self.audit {
+            let to = to.min(chunk.bytes.len());
+            chunk.pass(from, to, &mut self.to_client);
         }
     }
 
@@ -399,7 +504,9 @@ impl Conversation {
         loop {
             match self.server_message(&held) {
                 Taken::Passed(count) => {
-                    self.pass(held.get(..count));
+                    if !self.audit {
+                        self.to_client.extend_from_slice(held.get(..count).unwrap_or(&held));
+                    }
                     return used;
                 }
                 Taken::Dropped(_) => return used,

@@ -1,5 +1,7 @@
 //! Bodies of messages, read with every length in doubt. A message must be consumed whole.
 
+use std::ffi::CStr;
+
 use crate::analyze::Form;
 use crate::session::{FromClient, FromServer, RawBind, Status, Target};
 
@@ -153,8 +155,8 @@ impl<'a> Body<'a> {
 
     /// Bytes up to a NUL, which is consumed.
     fn text(&mut self) -> Result<&'a [u8], Malformed> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or(MALFORMED)?;
-        let text = self.take(end)?;
+        let text = CStr::from_bytes_until_nul(self.0).map_err(|_| MALFORMED)?.to_bytes();
+        self.take(text.len())?;
         self.take(1)?;
         Ok(text)
     }

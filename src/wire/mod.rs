@@ -1,6 +1,7 @@
 //! The wire: frames, the startup packet, TLS towards clients, and the relay between the sockets of
 //! a session. It decodes what the session needs and leaves the rest as it is.
 
+mod bell;
 mod certificate;
 mod connection;
 mod conversation;

@@ -1,6 +1,7 @@
 //! Plans that are waited for, plans that grow old, and changes of the schema.
 
 use super::script::*;
+use crate::analyze::Outcome;
 use crate::session::Mode;
 
 const PLAIN: &str = "SELECT 1 FROM plain";
@@ -72,5 +73,30 @@ fn a_change_of_the_schema_is_told_when_others_can_see_it() {
         script.schema_changes();
         script.server(&[ready('I')]);
         assert_ne!(script.schema_changes(), 0);
+    }
+}
+
+#[test]
+fn audit_passes_everything_while_a_plan_is_waited_for() {
+    for chunk in [usize::MAX, 1, 7] {
+        let mut script = Script::new(Mode::Audit).in_chunks(chunk);
+        script.renew(|_| {});
+        let forgotten = "SELECT 1 FROM org_products";
+        let messages = [parse("", forgotten), bind("", "", &[]), execute(""), sync()];
+        let sent = [&format!("> P : {forgotten}"), "> B", "> E", "> S"];
+        assert_eq!(script.client(&messages), sent);
+        assert!(script.is_waiting());
+        // The answer comes before the verdict, and the next statement too.
+        let answer = [bare('1'), bare('2'), complete("SELECT 0"), ready('I')];
+        assert_eq!(script.server(&answer), ["1", "2", "C SELECT 0", "Z I"]);
+        assert_eq!(script.client(&[query(PLAIN)]), [format!("> Q {PLAIN}")]);
+        assert_eq!(script.outcomes(), []);
+        assert_eq!(script.plans_come(), [""; 0]);
+        assert_eq!(script.outcomes(), [Outcome::Violates, Outcome::Holds]);
+        assert_eq!(script.server(&[complete("SELECT 0"), ready('I')]), ["C SELECT 0", "Z I"]);
+        assert!(!script.is_lost());
+        // Nothing is left over: the session is followed as before.
+        script.run(PLAIN, &["SELECT 0"], 'I');
+        assert!(!script.is_lost());
     }
 }

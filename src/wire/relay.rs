@@ -1,13 +1,15 @@
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::bell::Bell;
 use super::conversation::Conversation;
 use super::patience::{Drain, Expired, Patience, Watch};
 use super::plans::Plans;
@@ -128,18 +130,32 @@ pub(super) async fn relay(
         draining: *drain.borrow_and_update() != Drain::No,
         moved: 0,
     };
+    let bell = Bell::rung();
+    let chime = Waker::from(Arc::clone(&bell));
+    let mut task: Option<Waker> = None;
     loop {
-        tokio::select! {
-            progress = poll_fn(|context| relay.poll(context, conversation, planner, witness)) => {
-                match progress? {
-                    Progress::LoggedIn => {}
-                    Progress::Ended => return Ok(Ended::Closed(relay.ended_by(conversation))),
-                }
+        let deadline = (!relay.told_login).then_some(login_deadline);
+        let mut sign = pin!(sign(deadline, look_at, &mut drain));
+        let next = poll_fn(|context| {
+            if let Poll::Ready(progress) = relay.poll(context, conversation, planner, witness) {
+                return Poll::Ready(Next::Progress(progress));
             }
-            () = sleep_until(login_deadline), if !relay.told_login => {
-                return Ok(Ended::LoginTimeout);
+            if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
+                task = Some(context.waker().clone());
+                bell.wakes(context.waker());
             }
-            () = sleep_until(look_at.unwrap_or(login_deadline)), if look_at.is_some() => {
+            if bell.has_rung() {
+                return sign.as_mut().poll(&mut Context::from_waker(&chime)).map(Next::Sign);
+            }
+            Poll::Pending
+        });
+        match next.await {
+            Next::Progress(progress) => match progress? {
+                Progress::LoggedIn => {}
+                Progress::Ended => return Ok(Ended::Closed(relay.ended_by(conversation))),
+            },
+            Next::Sign(Sign::Late) => return Ok(Ended::LoginTimeout),
+            Next::Sign(Sign::Look) => {
                 let now = Instant::now();
                 let groups = conversation.session().groups();
                 let expired = watch.look(now, conversation.doing(), relay.moved, groups);
@@ -149,14 +165,51 @@ pub(super) async fn relay(
                     return Ok(Ended::Expired(expired));
                 }
             }
-            changed = drain.changed() => {
-                let drain = changed.map_or(Drain::Now, |()| *drain.borrow_and_update());
+            Next::Sign(Sign::Drain(drain)) => {
                 relay.draining = drain != Drain::No;
                 if drain == Drain::Now {
                     conversation.stop();
                     return Ok(Ended::Stopped);
                 }
             }
+        }
+        // What is waited for next has to be looked at once.
+        bell.ring();
+    }
+}
+
+/// What a session goes on with.
+enum Next {
+    Progress(io::Result<Progress>),
+    Sign(Sign),
+}
+
+/// What is waited for beside the bytes of both sides.
+enum Sign {
+    /// The login takes too long.
+    Late,
+    /// The session is to be looked at.
+    Look,
+    /// Whether sessions are to end.
+    Drain(Drain),
+}
+
+async fn sign(
+    deadline: Option<Instant>,
+    look_at: Option<Instant>,
+    drain: &mut watch::Receiver<Drain>,
+) -> Sign {
+    let at = |time: Option<Instant>| async move {
+        match time {
+            Some(time) => sleep_until(time).await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = at(deadline) => Sign::Late,
+        () = at(look_at) => Sign::Look,
+        changed = drain.changed() => {
+            Sign::Drain(changed.map_or(Drain::Now, |()| *drain.borrow_and_update()))
         }
     }
 }
@@ -203,7 +256,7 @@ impl Relay<'_> {
             let read = [
                 retry(context, conversation, planner, witness),
                 self.read_client(context, conversation, planner, witness),
-                self.read_server(context, conversation, planner, witness),
+                self.read_server(context, conversation, planner, witness)?,
             ];
             self.shut_server(context, conversation);
             if !written.iter().chain(&read).any(|moved| *moved) {
@@ -231,20 +284,11 @@ impl Relay<'_> {
     /// Whether anything was written.
     fn write_server(&mut self, context: &mut Context<'_>, conversation: &mut Conversation) -> bool {
         let out = &mut conversation.to_server;
-        let mut moved = false;
-        while let Some(rest) = out.get(self.server_sent..).filter(|rest| !rest.is_empty()) {
-            if self.server_deaf {
-                break;
-            }
-            match Pin::new(&mut *self.server).poll_write(context, rest) {
-                Poll::Ready(Ok(count)) if count > 0 => {
-                    self.server_sent = self.server_sent.saturating_add(count);
-                    self.server_unflushed = true;
-                    moved = true;
-                }
-                Poll::Ready(_) => self.server_deaf = true,
-                Poll::Pending => return moved,
-            }
+        let rest = out.get(self.server_sent..).unwrap_or_default();
+        let written = self.give_server(context, rest);
+        self.server_sent = self.server_sent.saturating_add(written);
+        if self.server_sent < out.len() {
+            return written > 0;
         }
         out.clear();
         self.server_sent = 0;
@@ -254,7 +298,26 @@ impl Relay<'_> {
             self.server_unflushed = false;
             self.server_deaf |= flushed.is_err();
         }
-        moved
+        written > 0
+    }
+
+    /// How much of these bytes the server has taken; one that takes none any more takes all.
+    fn give_server(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> usize {
+        let mut sent = 0_usize;
+        while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+            if self.server_deaf {
+                return bytes.len();
+            }
+            match Pin::new(&mut *self.server).poll_write(context, rest) {
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    sent = sent.saturating_add(count);
+                    self.server_unflushed = true;
+                }
+                Poll::Ready(_) => self.server_deaf = true,
+                Poll::Pending => break,
+            }
+        }
+        sent
     }
 
     /// Whether anything was written.
@@ -264,17 +327,11 @@ impl Relay<'_> {
         conversation: &mut Conversation,
     ) -> io::Result<bool> {
         let out = &mut conversation.to_client;
-        let mut moved = false;
-        while let Some(rest) = out.get(self.client_sent..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *self.client).poll_write(context, rest) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(written) => {
-                    self.client_sent = self.client_sent.saturating_add(written?);
-                    self.client_unflushed = true;
-                    moved = true;
-                }
-                Poll::Pending => return Ok(moved),
-            }
+        let rest = out.get(self.client_sent..).unwrap_or_default();
+        let written = self.give_client(context, rest)?;
+        self.client_sent = self.client_sent.saturating_add(written);
+        if self.client_sent < out.len() {
+            return Ok(written > 0);
         }
         out.clear();
         self.client_sent = 0;
@@ -284,7 +341,23 @@ impl Relay<'_> {
             flushed?;
             self.client_unflushed = false;
         }
-        Ok(moved)
+        Ok(written > 0)
+    }
+
+    /// How much of these bytes the client has taken.
+    fn give_client(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0_usize;
+        while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *self.client).poll_write(context, rest) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => {
+                    sent = sent.saturating_add(written?);
+                    self.client_unflushed = true;
+                }
+                Poll::Pending => break,
+            }
+        }
+        Ok(sent)
     }
 
     fn read_client(
@@ -295,7 +368,7 @@ impl Relay<'_> {
         witness: &mut (dyn Witness + Send),
     ) -> bool {
         if self.client_ended
-            || conversation.is_waiting()
+            || conversation.stops_client()
             || conversation.is_ending()
             || conversation.to_server.len() >= BUFFER
         {
@@ -305,8 +378,11 @@ impl Relay<'_> {
             match poll_read(Pin::new(&mut *self.client), context, buffer) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
                     self.moved = self.moved.wrapping_add(1);
-                    conversation.client_bytes(bytes, planner);
+                    let direct = conversation.client_direct(bytes, planner);
                     witness.took(Direction::FromClient, bytes.len(), conversation);
+                    let direct = bytes.get(..direct).unwrap_or_default();
+                    let sent = self.give_server(context, direct);
+                    keep_rest(direct, sent, &mut conversation.to_server);
                     true
                 }
                 Poll::Ready(_) => {
@@ -324,16 +400,23 @@ impl Relay<'_> {
         conversation: &mut Conversation,
         planner: &dyn Plans,
         witness: &mut (dyn Witness + Send),
-    ) -> bool {
-        if self.server_ended || conversation.is_ending() || conversation.to_client.len() >= BUFFER {
-            return false;
+    ) -> io::Result<bool> {
+        if self.server_ended
+            || conversation.stops_server()
+            || conversation.is_ending()
+            || conversation.to_client.len() >= BUFFER
+        {
+            return Ok(false);
         }
         READ.with_borrow_mut(|buffer| {
-            match poll_read(Pin::new(&mut *self.server), context, buffer) {
+            Ok(match poll_read(Pin::new(&mut *self.server), context, buffer) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
                     self.moved = self.moved.wrapping_add(1);
-                    conversation.server_bytes(bytes, planner);
+                    let direct = conversation.server_direct(bytes, planner);
                     witness.took(Direction::FromServer, bytes.len(), conversation);
+                    let direct = bytes.get(..direct).unwrap_or_default();
+                    let sent = self.give_client(context, direct)?;
+                    keep_rest(direct, sent, &mut conversation.to_client);
                     true
                 }
                 Poll::Ready(_) => {
@@ -344,7 +427,7 @@ impl Relay<'_> {
                     true
                 }
                 Poll::Pending => false,
-            }
+            })
         })
     }
 
@@ -359,6 +442,11 @@ impl Relay<'_> {
             self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
         }
     }
+}
+
+/// Keeps what a side has not taken of bytes before which nothing waits for it.
+fn keep_rest(bytes: &[u8], sent: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(bytes.get(sent..).unwrap_or_default());
 }
 
 /// Offers a message again whose plan was waited for; whether it did.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::conversation::Conversation;
-use crate::analyze;
+use crate::analyze::{self, Outcome};
 use crate::config::{Config, Overrides};
 use crate::policy::{Overlay, Policy};
 use crate::session::{
@@ -211,6 +211,20 @@ impl Script {
 
     pub(super) fn is_ending(&self) -> bool {
         self.conversation.is_ending()
+    }
+
+    /// The verdicts told since the last call.
+    pub(super) fn outcomes(&mut self) -> Vec<Outcome> {
+        let told = self.conversation.events();
+        told.filter_map(|event| {
+            if let Event::Judged { outcome, .. } = event { Some(outcome) } else { None }
+        })
+        .collect()
+    }
+
+    /// Whether the conversation is not followed any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.conversation.session().is_lost()
     }
 
     /// Violations told so far: rule, and whether a judgement went before it.

@@ -161,7 +161,7 @@ impl Builder<'_> {
             };
             for part in parts {
                 let term = match part {
-                    Expr::Constant(Constant::Number(digits)) => ordinal(digits, columns),
+                    Expr::Constant(Constant::Number(digits)) => ordinal(digits.read(), columns),
                     other => self.term(other, scope),
                 };
                 keys.extend(term);

@@ -135,7 +135,9 @@ impl Builder<'_> {
     /// statements and never inside one.
     fn set_config(&mut self, call: &Call, span: Span) {
         let (name, value) = match call.arguments.as_slice() {
-            [Expr::Constant(Constant::Text(name)), value, _] => (name.to_ascii_lowercase(), value),
+            [Expr::Constant(Constant::Text(name)), value, _] => {
+                (name.read().to_ascii_lowercase(), value)
+            }
             _ => {
                 self.escape(span, "a setting whose name is computed");
                 return;
@@ -149,7 +151,9 @@ impl Builder<'_> {
             return;
         }
         let class = match value {
-            Expr::Constant(Constant::Text(value)) => self.policy.settings.class(&name, &[value]),
+            Expr::Constant(Constant::Text(value)) => {
+                self.policy.settings.class(&name, &[value.read()])
+            }
             _ => match self.policy.settings.class(&name, &["\u{0}"]) {
                 SettingClass::PinnedHolds => SettingClass::PinnedBroken,
                 other => other,
@@ -274,7 +278,7 @@ impl Builder<'_> {
 /// A text constant, as it is written or as `pg_get_viewdef` writes it: with its type.
 fn text_constant(expr: &Expr) -> Option<&str> {
     match expr {
-        Expr::Constant(Constant::Text(text)) => Some(text),
+        Expr::Constant(Constant::Text(text)) => Some(text.read()),
         Expr::Cast { expr, target: TypeName::Plain("text") } => text_constant(expr),
         _ => None,
     }

@@ -2,7 +2,7 @@
 //! type's own. Between uuid and text there may be an `=` that somebody made.
 
 use super::super::array::text_elements;
-use super::super::graph::{Cast, Length, Operand};
+use super::super::graph::{Cast, Length, Named, Operand};
 use super::{Builder, sole_value};
 use crate::sql::model::{Call, Constant, Expr, TypeName};
 use crate::tenant::TenantType;
@@ -13,10 +13,17 @@ impl Builder<'_> {
         let tenant_type = self.policy.tenant_type;
         match expr {
             Expr::Constant(Constant::Text(text)) => {
-                Some(Operand::Constant(tenant_type.parse(text)))
+                let (tenant, slot) = text.settled(|text| tenant_type.parse(text));
+                Some(Operand::Constant(Named { tenant, slot }))
             }
             Expr::Constant(Constant::Number(digits)) if tenant_type == TenantType::Bigint => {
-                tenant_type.parse(digits).map(|tenant| Operand::Constant(Some(tenant)))
+                let (tenant, slot) = digits.settled(|digits| tenant_type.parse(digits));
+                if tenant.is_none() {
+                    // One that is no tenant at all makes another statement of it.
+                    digits.pin();
+                    return None;
+                }
+                Some(Operand::Constant(Named { tenant, slot }))
             }
             Expr::Constant(Constant::Null) => Some(Operand::Null),
             Expr::Parameter(number) => {
@@ -126,9 +133,12 @@ impl Builder<'_> {
                 }
             }
             Expr::Constant(Constant::Text(text)) => {
-                let elements = text_elements(text)?;
+                let elements = text_elements(text.read())?;
                 let parse = |element: Option<String>| match element {
-                    Some(text) => Operand::Constant(self.policy.tenant_type.parse(&text)),
+                    Some(text) => Operand::Constant(Named {
+                        tenant: self.policy.tenant_type.parse(&text),
+                        slot: None,
+                    }),
                     None => Operand::Null,
                 };
                 Some(Operand::All(elements.into_iter().map(parse).collect()))
@@ -144,9 +154,8 @@ fn length(expr: &Expr) -> Length {
     match expr {
         Expr::Cast { expr, target: TypeName::Array(_) } => length(expr),
         Expr::Parameter(number) => Length::Parameter(*number),
-        Expr::Constant(Constant::Text(text)) => {
-            text_elements(text).map_or(Length::Unknown, |elements| Length::Known(elements.len()))
-        }
+        Expr::Constant(Constant::Text(text)) => text_elements(text.read())
+            .map_or(Length::Unknown, |elements| Length::Known(elements.len())),
         Expr::Array(elements)
             if elements.iter().all(|element| matches!(element, Expr::Constant(_))) =>
         {

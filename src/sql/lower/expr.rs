@@ -4,8 +4,10 @@ use sqlparser::ast::{
 };
 
 use super::{Lowered, Lowering};
+use crate::sql::Literal;
 use crate::sql::keyword::is_value_function;
 use crate::sql::model::{Call, Comparison, Constant, Expr, Name, Query};
+use crate::sql::token::Lexeme;
 
 impl Lowering<'_> {
     pub(super) fn exprs(&mut self, exprs: Vec<Parsed>) -> Lowered<Vec<Expr>> {
@@ -352,8 +354,8 @@ impl Lowering<'_> {
         match op {
             UnaryOperator::Not => Ok(Expr::Not(self.boxed(expr)?)),
             UnaryOperator::Minus => Ok(match self.unboxed(expr)? {
-                Expr::Constant(Constant::Number(digits)) if !digits.starts_with('-') => {
-                    Expr::Constant(Constant::Number(format!("-{digits}").into()))
+                Expr::Constant(Constant::Number(digits)) if !digits.is_negative() => {
+                    Expr::Constant(Constant::Number(digits.negated()))
                 }
                 other => Expr::Strict(vec![other]),
             }),
@@ -365,16 +367,17 @@ impl Lowering<'_> {
 
     fn constant(&mut self, value: ValueWithSpan) -> Lowered<Expr> {
         let ValueWithSpan { value, span } = value;
-        let escaped = self.lexeme_at(span.start).is_none_or(|(_, lexeme)| lexeme.is_escaped());
+        let lexeme = self.lexeme_at(span.start).map(|(_, lexeme)| lexeme);
+        let escaped = lexeme.is_none_or(Lexeme::is_escaped);
         Ok(Expr::Constant(match value {
-            Value::Number(digits, false) => Constant::Number(digits.into()),
+            Value::Number(digits, false) => Constant::Number(Literal::new(digits, lexeme)),
             // Escapes of E'…' are decoded by rules of their own: such a text is a constant, but not
             // one whose value is believed. Those of U&'…' are just code points (UESCAPE is refused).
             Value::EscapedStringLiteral(_) if escaped => Constant::Other,
             Value::SingleQuotedString(text)
             | Value::EscapedStringLiteral(text)
-            | Value::UnicodeStringLiteral(text) => Constant::Text(text.into()),
-            Value::DollarQuotedString(text) => Constant::Text(text.value.into()),
+            | Value::UnicodeStringLiteral(text) => Constant::Text(Literal::new(text, lexeme)),
+            Value::DollarQuotedString(text) => Constant::Text(Literal::new(text.value, lexeme)),
             Value::NationalStringLiteral(_)
             | Value::SingleQuotedByteStringLiteral(_)
             | Value::HexStringLiteral(_) => Constant::Other,

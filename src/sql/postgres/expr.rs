@@ -7,6 +7,7 @@ use pg_raw_parse::{ConstValue, Node, nodes};
 use super::places::texts;
 use super::query::last_of;
 use super::{Lowered, Lowering};
+use crate::sql::Literal;
 use crate::sql::model::{Comparison, Constant, Expr};
 
 impl Lowering<'_> {
@@ -154,19 +155,28 @@ impl Lowering<'_> {
     }
 
     fn constant(&mut self, constant: &nodes::A_Const) -> Lowered<Expr> {
-        let escaped = self.places.at(constant.location).is_some_and(|lexeme| lexeme.is_escaped());
+        let lexeme = self.places.at(constant.location);
+        let escaped = lexeme.is_some_and(|lexeme| lexeme.is_escaped());
         Ok(Expr::Constant(match constant.val() {
             None => Constant::Null,
-            Some(ConstValue::Integer(number)) => Constant::Number(number.to_string().into()),
-            Some(ConstValue::Float(digits)) => Constant::Number(digits.into()),
+            Some(ConstValue::Integer(number)) => self.number(&number.to_string(), constant),
+            Some(ConstValue::Float(digits)) => self.number(digits, constant),
             Some(ConstValue::Boolean(value)) => Constant::Boolean(value),
             // Escapes are decoded by rules of their own: such a text is a constant, but not one
             // whose value is believed.
             Some(ConstValue::String(_)) if escaped => Constant::Other,
-            Some(ConstValue::String(text)) => Constant::Text(text.into()),
+            Some(ConstValue::String(text)) => Constant::Text(Literal::new(text, lexeme)),
             Some(ConstValue::BitString(_)) => Constant::Other,
             Some(_) => return self.refuse("a constant that is not known"),
         }))
+    }
+
+    /// Of a negative number the grammar gives the place of the minus.
+    fn number(&self, digits: &str, constant: &nodes::A_Const) -> Constant {
+        Constant::Number(match digits.strip_prefix('-') {
+            Some(digits) => Literal::new(digits, self.places.behind(constant.location)).negated(),
+            None => Literal::new(digits, self.places.at(constant.location)),
+        })
     }
 
     fn boolean(&mut self, operator: &nodes::BoolExpr) -> Lowered<Expr> {

@@ -48,6 +48,11 @@ impl<'a> Places<'a> {
         self.lexemes.get(self.index(location)?)
     }
 
+    /// The token behind the one that starts at this byte.
+    pub(super) fn behind(&self, location: i32) -> Option<&'a Lexeme> {
+        self.lexemes.get(self.index(location)?.checked_add(1)?)
+    }
+
     /// A name whose parts stand one behind the other, with dots between.
     pub(super) fn dotted(&mut self, parts: &[&str], location: i32) -> Vec<Name> {
         let mut index = self.index(location);
