@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::graph::{Has, Operand, ReferenceId, Source as GraphSource};
+use super::super::graph::{Operand, ReferenceId, Source as GraphSource};
+use super::super::has::Has;
 use super::super::verdict::Rule;
 use super::{Builder, Clause, Scope};
 use crate::policy::{Catalog, CatalogRoutine, Routine, SettingClass, computing_extension};

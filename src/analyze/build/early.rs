@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::graph::{Has, ReferenceId};
+use super::super::graph::ReferenceId;
+use super::super::has::Has;
 use super::super::verdict::{Advice, Rule};
 use super::block::is_aggregate;
 use super::{Builder, Scope};

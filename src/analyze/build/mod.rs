@@ -17,6 +17,7 @@ mod query;
 mod reach;
 mod relation;
 mod strict;
+mod unnest;
 mod using;
 mod write;
 
@@ -24,8 +25,9 @@ pub(super) use call::sole_call;
 pub(super) use reach::{Touched, touched};
 
 use super::graph::{
-    ColumnId, ContextId, Graph, Has, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
+    ColumnId, ContextId, Graph, Operand, OutputId, ReferenceId, Source as GraphSource, Term,
 };
+use super::has::Has;
 use super::reader::Reader;
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;

@@ -1,7 +1,8 @@
 //! Whether a predicate rejects rows in which some references are all NULL. Outer joins are reduced
 //! by it before anything is proved, as PostgreSQL's planner does (`reduce_outer_joins`).
 
-use super::super::graph::{Has, ReferenceId};
+use super::super::graph::ReferenceId;
+use super::super::has::Has;
 use super::{Builder, Scope};
 use crate::sql::model::{Comparison, Expr};
 

@@ -1,6 +1,7 @@
 //! Columns that USING and NATURAL merge.
 
-use super::super::graph::{ColumnId, Has, Reference, Source as GraphSource};
+use super::super::graph::{ColumnId, Reference, Source as GraphSource};
+use super::super::has::Has;
 use super::Builder;
 use super::join::Level;
 use crate::sql::Span;
