@@ -128,12 +128,7 @@ impl Court<'_> {
         let span = statement.span();
         match statement.effect() {
             Effect::SetTenant { local, value } => {
-                let value = bound.unwrap_or(value);
-                if self.pooled && *value == NewValue::Null {
-                    self.refuse_rebinding(span, NO_RESET, judgement);
-                }
-                let value = setting(value, self.scope, self.tenant_type);
-                self.judge_rebinding(*local, &value, span, judgement);
+                self.judge_rebinding(*local, bound.unwrap_or(value), span, judgement);
             }
             Effect::ResetTenant | Effect::DiscardAll => self.judge_reset(span, judgement),
             Effect::Execute { name, arguments, explained } => {
@@ -190,12 +185,7 @@ impl Court<'_> {
         judgement.verdict.advice.extend(verdict.advice);
         match inner.effect() {
             Effect::SetTenant { local, value } if !explained => {
-                let value = inner_value(value, values);
-                if self.pooled && *value == NewValue::Null {
-                    self.refuse_rebinding(span, NO_RESET, judgement);
-                }
-                let value = setting(value, self.scope, self.tenant_type);
-                self.judge_rebinding(*local, &value, span, judgement);
+                self.judge_rebinding(*local, inner_value(value, values), span, judgement);
             }
             Effect::None => {}
             Effect::SetTenant { .. }
@@ -227,10 +217,20 @@ impl Court<'_> {
         }
     }
 
-    fn judge_rebinding(&self, local: bool, value: &Setting, span: Span, judgement: &mut Judgement) {
+    fn judge_rebinding(
+        &self,
+        local: bool,
+        value: &NewValue,
+        span: Span,
+        judgement: &mut Judgement,
+    ) {
+        if self.pooled && *value == NewValue::Null {
+            return self.refuse_rebinding(span, NO_RESET, judgement);
+        }
         if self.scope.is_fixed() {
             return;
         }
+        let value = &setting(value, self.scope, self.tenant_type);
         let (allowed, hint) = match self.rules.rebinding {
             Rebinding::Free => (true, ""),
             Rebinding::Never => (
