@@ -300,7 +300,10 @@ impl Loose {
             _ => format!("{text} = 'changed'"),
         };
         let returning = *self.pick(&["", " RETURNING *", " RETURNING id AS key"]);
-        let returning = returning.replace("id", &format!("{alias}.id"));
+        // Of several rows that join one target row PostgreSQL takes any (documentation, UPDATE,
+        // "Notes"): only the target's own columns are the same each time.
+        let returning =
+            returning.replace("id", &format!("{alias}.id")).replace('*', &format!("{alias}.*"));
         format!("UPDATE {table} AS {alias} SET {value}{from}{filter}{returning}")
     }
 

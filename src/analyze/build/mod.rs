@@ -15,6 +15,7 @@ mod overlaid;
 mod predicate;
 mod query;
 mod reach;
+mod reduce;
 mod relation;
 mod strict;
 mod unnest;
