@@ -1,8 +1,7 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
 use super::super::graph::{
-    Arm, ArmColumn, ColumnId, ContextId, Fact, Output, OutputId, Reference, ReferenceId,
-    Source as GraphSource, Term,
+    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
 };
 use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
@@ -181,28 +180,6 @@ impl Builder<'_> {
             level: level.clone(),
         };
         (Tree::Join(Box::new(node)), level)
-    }
-
-    /// The rows of `unnest`, of which each array is a column; all have the function's name.
-    fn unnest(&mut self, arrays: &[Expr]) -> OutputId {
-        let mut columns = Vec::with_capacity(arrays.len());
-        for operand in self.unnested(arrays) {
-            let term = operand.map(|operand| Term::Operand(self.graph.operand(operand)));
-            columns.push(ArmColumn::One { name: Some("unnest".into()), term });
-        }
-        let context = self.graph.context(None, Vec::new());
-        let arm = Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            against: Vec::new(),
-            witness: false,
-            open: Vec::new(),
-            computed: Vec::new(),
-        };
-        self.graph.output(Output { arms: vec![arm], ..Output::default() })
     }
 
     /// One relation. Its context has no parent yet: the placement gives it one.

@@ -17,6 +17,7 @@ mod query;
 mod reach;
 mod relation;
 mod strict;
+mod unnest;
 mod using;
 mod write;
 

@@ -2,7 +2,7 @@
 //! type's own. Between uuid and text there may be an `=` that somebody made.
 
 use super::super::array::text_elements;
-use super::super::graph::{Cast, Length, Operand};
+use super::super::graph::{Cast, Operand};
 use super::{Builder, sole_value};
 use crate::sql::model::{Call, Constant, Expr, TypeName};
 use crate::tenant::TenantType;
@@ -71,21 +71,6 @@ impl Builder<'_> {
         }
     }
 
-    /// The arrays of `unnest`: each with what its elements are compared as, if they may be tenants.
-    pub(super) fn unnested(&self, arrays: &[Expr]) -> Vec<Option<Operand>> {
-        let lengths: Vec<Length> = arrays.iter().map(length).collect();
-        let mut operands = Vec::with_capacity(arrays.len());
-        for (own, array) in arrays.iter().enumerate() {
-            let beside = lengths.iter().enumerate().filter(|(other, _)| *other != own);
-            let beside = beside.map(|(_, length)| *length).collect();
-            operands.push(
-                self.elements(array)
-                    .map(|array| Operand::Unnested { array: Box::new(array), beside }),
-            );
-        }
-        operands
-    }
-
     fn keeps_type(&self, target: &TypeName) -> bool {
         match (self.policy.tenant_type, target) {
             (TenantType::Uuid, TypeName::Plain("uuid"))
@@ -135,24 +120,6 @@ impl Builder<'_> {
             }
             _ => None,
         }
-    }
-}
-
-/// How many elements an array has that is cast to one of a type that is known: an array of constants
-/// has no arrays in it.
-fn length(expr: &Expr) -> Length {
-    match expr {
-        Expr::Cast { expr, target: TypeName::Array(_) } => length(expr),
-        Expr::Parameter(number) => Length::Parameter(*number),
-        Expr::Constant(Constant::Text(text)) => {
-            text_elements(text).map_or(Length::Unknown, |elements| Length::Known(elements.len()))
-        }
-        Expr::Array(elements)
-            if elements.iter().all(|element| matches!(element, Expr::Constant(_))) =>
-        {
-            Length::Known(elements.len())
-        }
-        _ => Length::Unknown,
     }
 }
 

@@ -347,21 +347,6 @@ impl Builder<'_> {
         }
     }
 
-    /// The columns of `unnest`, whose values are known wherever they stand.
-    fn unnested_columns(&self, reference: ReferenceId) -> Option<Vec<ArmColumn>> {
-        let Some(GraphSource::Output(output)) = self.source_of(reference) else {
-            return None;
-        };
-        let [arm] = self.graph.outputs.get(*output)?.arms.as_slice() else {
-            return None;
-        };
-        let is_operand = |column: &ArmColumn| match column {
-            ArmColumn::One { term: None | Some(Term::Operand(_)), name: _ } => true,
-            ArmColumn::One { term: Some(Term::Column(_)), name: _ } | ArmColumn::Rest(_) => false,
-        };
-        arm.columns.iter().all(is_operand).then(|| arm.columns.clone())
-    }
-
     /// ON CONFLICT DO UPDATE changes a row that is there already: it owes what an UPDATE owes.
     fn conflict_update(
         &mut self,
