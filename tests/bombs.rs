@@ -17,8 +17,9 @@ mod cases;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use orgguard::analyze::READER_STACK;
 use orgguard::analyze::{Arguments, SessionTenant, plan};
-use orgguard::cli::READER_STACK;
+use orgguard::policy::{Policy, ReadingLimits};
 use orgguard::telemetry::normalize;
 
 /// A watchdog: it is for what never ends, not for what is slow on a machine that has other work.
@@ -241,17 +242,83 @@ fn hard() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The widest limits that a configuration may have.
+fn widest_policy() -> Policy {
+    let limits = ReadingLimits {
+        operators: 2_000,
+        nesting: 125,
+        set_operations: 200,
+        ..ReadingLimits::default()
+    };
+    Policy { limits, ..cases::standard_policy() }
+}
+
+/// As long and deep as those let through: each is read, and needs the most stack of its kind.
+fn at_the_limits() -> Vec<(&'static str, String)> {
+    let limits = widest_policy().limits;
+    let operators = limits.operators - 10;
+    let of = |predicate: String| {
+        format!("SELECT p.id FROM org_products p WHERE {BOUND} AND {predicate}")
+    };
+    let every = |unit: &str| unit.repeat(operators);
+    let spread = |open: &str, inner: &str, close: &str| {
+        let (levels, each) = (limits.nesting - 10, operators / limits.nesting - 1);
+        format!(
+            "{}{inner}{}",
+            open.repeat(levels),
+            format!("{close}{}", " + 1".repeat(each)).repeat(levels)
+        )
+    };
+    vec![
+        ("+", of(format!("p.stock = 1{}", every(" + 1")))),
+        ("||", of(format!("p.name = 'x'{}", every(" || 'x'")))),
+        ("an operator of anyone's", of(format!("p.name = 'x'{}", every(" <~> 'x'")))),
+        ("::", of(format!("p.stock = 1{}", every("::int")))),
+        ("NOT", of(format!("{} true", every("NOT ")))),
+        ("-", of(format!("p.stock = {}1", every("- ")))),
+        ("IS NULL", of(format!("p.stock{}", every(" IS NULL")))),
+        ("IS TRUE", of(format!("true{}", every(" IS TRUE")))),
+        ("COLLATE", of(format!("p.name{} = 'x'", every(" COLLATE \"C\"")))),
+        ("=", of(format!("true{}", every(" = true")))),
+        ("AND, OR", of(format!("(true{})", " AND true OR true".repeat(operators / 2)))),
+        ("AT TIME ZONE", of(format!("now(){} > now()", every(" AT TIME ZONE 'UTC'")))),
+        ("IN", of(format!("true{}", every(" IN (true)")))),
+        ("LIKE", of(format!("'a'{}", every(" LIKE 'a'")))),
+        (
+            "JOIN",
+            format!(
+                "SELECT 1 FROM org_products p{} WHERE {BOUND}",
+                numbered(operators / 3, "", |at| format!(" JOIN plans q{at} ON q{at}.id = 1"))
+            ),
+        ),
+        ("parentheses", of(format!("p.stock = {}", spread("(", "1", ")")))),
+        ("functions", of(format!("p.stock = {}", spread("abs(", "1", ")")))),
+        ("queries", of(format!("p.stock = {}", spread("(SELECT ", "1", ")")))),
+        ("CASE", of(format!("p.stock = {}", spread("CASE WHEN true THEN ", "1", " END")))),
+        ("arrays", of(format!("p.tags = {}", spread("ARRAY[", "1", "]")))),
+        ("set operations", repeat(&of("true".to_owned()), limits.set_operations, " UNION ALL ")),
+        (
+            "joins in parentheses",
+            format!(
+                "SELECT 1 FROM {}org_products p{} WHERE {BOUND}",
+                "(".repeat(limits.nesting - 10),
+                numbered(limits.nesting - 10, "", |at| format!(" JOIN plans q{at} ON true)"))
+            ),
+        ),
+    ]
+}
+
 /// What this thread has spent on a processor (proc(5), schedstat: nanoseconds).
 fn processor_time() -> Duration {
     let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     Duration::from_nanos(spent.split(' ').next().and_then(|it| it.parse().ok()).unwrap_or(0))
 }
 
-fn defuse(bombs: Vec<(&'static str, String)>) {
+fn defuse(policy: &Policy, bombs: Vec<(&'static str, String)>) {
     for (name, text) in bombs {
         let (tell, told) = mpsc::channel();
+        let policy = policy.clone();
         let run = move || {
-            let policy = cases::standard_policy();
             let tenant = cases::tenant();
             let start = processor_time();
             let plan = plan(&text, &policy);
@@ -282,15 +349,20 @@ fn defuse(bombs: Vec<(&'static str, String)>) {
 
 #[test]
 fn flat_texts() {
-    defuse(flat());
+    defuse(&cases::standard_policy(), flat());
 }
 
 #[test]
 fn deep_texts() {
-    defuse(deep());
+    defuse(&cases::standard_policy(), deep());
+}
+
+#[test]
+fn texts_at_the_limits() {
+    defuse(&widest_policy(), at_the_limits());
 }
 
 #[test]
 fn texts_that_are_hard_to_prove() {
-    defuse(hard());
+    defuse(&cases::standard_policy(), hard());
 }

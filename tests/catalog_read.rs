@@ -222,6 +222,7 @@ fn rules_and_triggers(catalog: &Catalog) {
 fn roles(catalog: &Catalog) {
     let path = |schemas: &[&str]| Settings {
         search_path: schemas.iter().map(|&schema| schema.into()).collect(),
+        pooled: false,
         ..Settings::default()
     };
     let broken = |role: &str, settings: &Settings| {

@@ -39,9 +39,9 @@ fn only_problem(text: &str) -> (usize, String) {
 fn the_commented_file_shows_the_defaults() {
     let config = shipped("orgguard.toml");
     assert_eq!(config.mode, Mode::Enforce);
-    assert_eq!(config.listen.to_string(), "127.0.0.1:6432");
+    assert_eq!(config.listen[0].to_string(), "127.0.0.1:6432");
     assert_eq!(config.upstream.to_string(), "127.0.0.1:5432");
-    assert_eq!(config.admin.unwrap().to_string(), "127.0.0.1:9187");
+    assert_eq!(config.admin.as_ref().unwrap().address.to_string(), "127.0.0.1:9187");
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.policy.limits, ReadingLimits::default());
     assert_eq!(config.client_tls, None);
@@ -87,9 +87,10 @@ fn every_key_is_in_the_commented_file() {
                  [routines]\nx = 1\n[limits]\nx = 1\n[client_tls]\ncertificate = \"a\"\n\
                  key = \"b\"\nx = 1\n[upstream_tls]\nmode = \"off\"\nx = 1\n\
                  [login]\nmode = \"relay\"\nx = 1\n[catalog]\ndsn = \"host=h user=u dbname=d\"\nx = 1\n\
-                 [rewrite]\nx = 1\n";
-    let problems = problems(probe);
-    assert_eq!(problems.len(), 13, "{problems:?}");
+                 [rewrite]\nx = 1\n[admin_tls]\nx = 1\n[upstream_probe]\nx = 1\n";
+    let unknown = |problem: &Problem| problem.message.contains("known there: ");
+    let problems: Vec<_> = problems(probe).into_iter().filter(unknown).collect();
+    assert_eq!(problems.len(), 15, "{problems:?}");
     for Problem { message, .. } in problems {
         let (_, known) = message.split_once("known there: ").unwrap();
         for key in known.split(", ") {
@@ -161,6 +162,17 @@ fn each_problem_says_what_would_be_right() {
         ("[guard]\nhard_delete = false", 3, "hard_delete"),
         ("admin = \"127.0.0.1:6432\"", 2, "different addresses"),
         ("upstream = \"127.0.0.1:6432\"", 2, "the guard itself"),
+        ("listen = [\"/run/a\", \"127.0.0.1:1\", \"/run/a\"]", 2, "twice"),
+        ("listen = \"/run/a\"\nunix_socket_permissions = \"0999\"", 3, "in octal"),
+        ("unix_socket_permissions = \"0660\"", 2, "needs a Unix socket"),
+        ("admin_token_file = \"/t\"", 2, "needs `admin`"),
+        (
+            "[login]\nmode = \"guard\"\nauth_query = \"SELECT 1\"\nauth_dsn = \"user=a dbname=d\"",
+            4,
+            "$1",
+        ),
+        ("[login]\nmode = \"guard\"\nauth_query = \"SELECT $1\"", 4, "go together"),
+        ("[login]\nmode = \"relay\"\nauth_dsn = \"user=a dbname=d\"", 4, "needs mode = \"guard\""),
         ("upstream = \"127.0.0.1:0\"", 2, "HOST:PORT"),
         ("[tenant]\nsources = []", 3, "`sources` is empty: write [\"none\"]"),
         (
@@ -214,6 +226,21 @@ fn a_mode_must_be_written() {
 }
 
 #[test]
+fn what_goes_together_is_asked_for() {
+    for (text, part) in [
+        ("target_session_attrs = \"primary\"", "needs [upstream_probe]"),
+        ("[upstream_probe]\ndsn = \"user=a dbname=d\"", "needs `target_session_attrs`"),
+        ("[login]\nmode = \"guard\"", "`secrets` or `auth_query` is missing"),
+        ("[admin_tls]\ncertificate = \"a\"\nkey = \"b\"", "needs `admin`"),
+        ("admin = \"127.0.0.1:1\"\n[admin_tls]\nkey = \"b\"", "go together in [admin_tls]"),
+    ] {
+        let problems = problems(&format!("mode = \"enforce\"\n{text}"));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains(part), "{text}: {problems:?}");
+    }
+}
+
+#[test]
 fn rewriting_is_a_mode_with_a_section_of_its_own() {
     let text = "mode = \"rewrite\"\n[rewrite]\ndry_run = true\nsoft_delete = true";
     let config = config::parse(text, &Overrides::default()).unwrap();
@@ -221,6 +248,28 @@ fn rewriting_is_a_mode_with_a_section_of_its_own() {
     assert!(config.dry_run && config.policy.soft_deletes);
     let bare = config::parse("mode = \"rewrite\"", &Overrides::default()).unwrap();
     assert!(!bare.dry_run && !bare.policy.soft_deletes);
+}
+
+#[test]
+fn a_fence_is_for_what_would_be_refused_in_rewrite_mode() {
+    let text = |mode: &str, order: &str| {
+        format!(
+            "mode = \"{mode}\"\n[guard]\nevaluation_order = \"{order}\"\n[rewrite]\nfence = true"
+        )
+    };
+    let config = config::parse(&text("rewrite", "refuse"), &Overrides::default()).unwrap();
+    assert!(config.policy.fences);
+    for (mode, order, part) in
+        [("rewrite", "advise", "evaluation_order"), ("enforce", "refuse", "mode = \"rewrite\"")]
+    {
+        let problems = problems(&text(mode, order));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains(part), "{problems:?}");
+        assert_eq!(problems[0].place, Place::Line(5));
+    }
+    // A mode of the command line is for this once.
+    let once = Overrides { mode: Some("enforce".to_owned()), ..Overrides::default() };
+    assert!(!config::parse(&text("rewrite", "refuse"), &once).unwrap().policy.fences);
 }
 
 #[test]
@@ -246,9 +295,9 @@ fn the_command_line_takes_the_place_of_the_file() {
     };
     let config = config::parse("mode = \"enforce\"\nlisten = \"bad\"", &overrides).unwrap();
     assert_eq!(config.mode, Mode::Audit);
-    assert_eq!(config.listen.port(), 7000);
+    assert_eq!(config.listen[0].tcp().unwrap().port(), 7000);
     assert_eq!(config.upstream.to_string(), "[::1]:5433");
-    assert_eq!(config.admin.unwrap().port(), 7001);
+    assert_eq!(config.admin.unwrap().address.port(), 7001);
 
     let overrides = Overrides { mode: Some("off".to_owned()), ..Overrides::default() };
     let problems = config::parse("mode = \"enforce\"", &overrides).unwrap_err();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use guard::{Client, Guard, bind, execute, field, message, parse, startup, sync};
+use guard::{Client, Guard, bind, execute, field, message, parse, startup, sync, unkinded};
 use orgguard::cli::Throwaway;
 
 /// A line between the guard and its server that can be held or cut.
@@ -36,7 +36,11 @@ const CUT: u8 = 2;
 
 impl Line {
     fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0".parse().unwrap(), server)
+    }
+
+    fn at(address: SocketAddr, server: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(AtomicU8::new(PASS));
         let open = Arc::new(AtomicUsize::new(0));
@@ -205,8 +209,7 @@ fn a_server_that_cannot_be_reached_is_told_and_one_that_comes_back_is_found() {
     assert_eq!(refused(&guard, "upstream"), 1);
 
     let server = Throwaway::start().unwrap();
-    let line = Line::to(server.address());
-    let guard = Guard::start("enforce", line.address, "");
+    let line = Line::at(away, server.address());
     let mut before = guard.login();
     line.set(CUT);
     assert_eq!(last_words(&mut before), "08006");
@@ -367,4 +370,188 @@ fn a_client_that_leaves_takes_its_server_session_along() {
     assert!(polite.rest().is_empty());
     eventually("both are counted", || ended(&guard, "client") == 2);
     assert_eq!((ended(&guard, "upstream"), ended(&guard, "guard")), (0, 0));
+}
+
+#[test]
+fn a_client_that_breaks_off_in_the_middle_leaves_nothing_behind() {
+    // Without this PostgreSQL itself sees a client's end when its statement has ended.
+    let server = Throwaway::start_with(&[("client_connection_check_interval", "100ms")]).unwrap();
+    direct(&server, "CREATE TABLE plans (code text)");
+    let more = "[routines]\nallow = [\"pg_sleep\"]\n";
+    let guard = Guard::start("enforce", server.address(), more);
+    let sessions = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'client backend' \
+                    AND pid <> pg_backend_pid()";
+    let copying = [message(b'Q', b"COPY plans FROM STDIN\0"), message(b'd', b"a\n")].concat();
+    let asking = message(b'Q', b"BEGIN; INSERT INTO plans VALUES ('b'); SELECT pg_sleep(600)\0");
+    let answering = message(b'Q', b"SELECT repeat('x', 1000) FROM generate_series(1, 200000)\0");
+    let halfway = message(b'Q', &[b'x'; 1000])[..500].to_vec();
+    let mut broken = 0;
+    for bytes in [copying, asking, answering, halfway] {
+        for reset in [false, true] {
+            let mut client = guard.login();
+            client.send(&bytes);
+            std::thread::sleep(Duration::from_millis(50));
+            client.leave(reset);
+            broken += 1;
+            eventually("the client's session has ended", || ended(&guard, "client") == broken);
+            eventually("the server's session has ended", || {
+                direct(&server, sessions).contains(&"C SELECT 0".to_owned())
+            });
+        }
+    }
+    assert!(direct(&server, "SELECT 1 FROM plans").contains(&"C SELECT 0".to_owned()));
+    assert_eq!((ended(&guard, "upstream"), ended(&guard, "guard")), (0, 0));
+    assert_eq!(guard.metric("orgguard_connections"), 0);
+}
+
+#[test]
+fn a_server_that_is_silent_for_ever_holds_its_client_no_longer_than_the_limit() {
+    let server = Throwaway::start().unwrap();
+    let line = Line::to(server.address());
+    let more = "[limits]\nstatement_timeout = \"300ms\"\n";
+    let guard = Guard::start("enforce", line.address, more);
+    let mut client = guard.login();
+    assert_eq!(client.query("SELECT 1"), ["T", "D", "C SELECT 1", "Z I"]);
+    line.set(HOLD);
+    // Longer than the line's ends wait in one read.
+    std::thread::sleep(Duration::from_millis(200));
+    client.send(&message(b'Q', b"SELECT 1\0"));
+    assert_eq!(last_words(&mut client), "57014");
+    assert_eq!(ended(&guard, "guard"), 1);
+    eventually("nobody is there", || guard.metric("orgguard_connections") == 0);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_passed_over() {
+    let server = Throwaway::start().unwrap();
+    // It accepts, and says nothing.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = format!(
+        "mode = \"enforce\"\nlisten = \"127.0.0.1:0\"\nupstream = [\"{}\", \"{}\"]\n\
+         [limits]\nconnect_timeout = \"300ms\"\n[upstream_tls]\nmode = \"prefer\"\n",
+        mute.local_addr().unwrap(),
+        server.address()
+    );
+    let guard = Guard::start_text(&text);
+    let mut client = guard.connect();
+    client.send(&startup(&[("user", "postgres"), ("database", "postgres")]));
+    let mut key = Vec::new();
+    loop {
+        match client.message() {
+            (b'K', body) => key = body,
+            (b'Z', _) => break,
+            _ => {}
+        }
+    }
+    // A cancel request finds its server, too.
+    client.send(&message(b'Q', b"SELECT count(*) FROM generate_series(1, 100000000000)\0"));
+    std::thread::sleep(Duration::from_millis(300));
+    let mut canceller = guard.connect();
+    canceller.send(&unkinded(&[&80_877_102_u32.to_be_bytes()[..], &key].concat()));
+    assert!(client.until(b'Z').contains(&"E 57014".to_owned()));
+    assert_eq!(refused(&guard, "upstream"), 0);
+}
+
+#[test]
+fn a_drain_has_an_end_and_says_so() {
+    let server = Throwaway::start().unwrap();
+    let more = "[limits]\ndrain = \"500ms\"\n[routines]\nallow = [\"pg_sleep\"]\n";
+    let mut guard = Guard::start("enforce", server.address(), more);
+    let mut open = guard.login();
+    assert_eq!(open.query("BEGIN"), ["C BEGIN", "Z T"]);
+    let mut busy = guard.login();
+    busy.send(&message(b'Q', b"SELECT pg_sleep(600)\0"));
+    let mut unread = guard.login();
+    unread.send(&message(b'Q', b"SELECT repeat('x', 1000) FROM generate_series(1, 200000)\0"));
+    let sleeping =
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%sleep(600)' AND state = 'active'";
+    eventually("it runs", || direct(&server, sleeping).contains(&"C SELECT 1".to_owned()));
+    guard.drain();
+    assert_eq!(last_words(&mut open), "57P01");
+    assert_eq!(last_words(&mut busy), "57P01");
+    guard.join();
+    drop(unread);
+    assert_eq!(ended(&guard, "guard"), 3);
+    eventually("the server sleeps no more", || {
+        direct(&server, sleeping).contains(&"C SELECT 0".to_owned())
+    });
+}
+
+/// Writers that count what was acknowledged to them, while the server is restarted under them.
+#[test]
+fn what_was_acknowledged_outlives_restarts_of_the_server_and_nothing_is_there_twice() {
+    let durable = [("synchronous_commit", "on"), ("restart_after_crash", "on")];
+    let server = Throwaway::start_with(&durable).unwrap();
+    direct(&server, "CREATE TABLE notes (writer int, number int)");
+    let guard = Guard::start("enforce", server.address(), "");
+    let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (address, over) = (guard.address(), Arc::clone(&over));
+            std::thread::spawn(move || write_notes(address, writer, &over))
+        })
+        .collect();
+    let count = || {
+        let mut client = Client::connect(server.address());
+        client.send(&startup(&[("user", "postgres"), ("database", "postgres")]));
+        client.until(b'Z');
+        client.query("SELECT 1 FROM notes").len()
+    };
+    for how in ["fast", "immediate"] {
+        let before = count();
+        eventually("they write", || count() > before + 40);
+        server.restart(how).unwrap();
+    }
+    let before = count();
+    eventually("they write again", || count() > before + 40);
+    over.store(true, Ordering::SeqCst);
+    let mut lost = 0;
+    for (writer, ended) in writers.into_iter().enumerate() {
+        let (acknowledged, unsure) = ended.join().unwrap();
+        lost += unsure.len();
+        for number in &acknowledged {
+            let found =
+                format!("SELECT 1 FROM notes WHERE writer = {writer} AND number = {number}");
+            assert!(direct(&server, &found).contains(&"C SELECT 1".to_owned()), "{found}");
+        }
+        let all = direct(&server, &format!("SELECT 1 FROM notes WHERE writer = {writer}")).len();
+        let rows = all - 3;
+        assert!(rows >= acknowledged.len() && rows <= acknowledged.len() + unsure.len());
+    }
+    assert!(lost > 0, "no writer noticed");
+    let twice = "SELECT 1 FROM notes GROUP BY writer, number HAVING count(*) > 1";
+    assert!(direct(&server, twice).contains(&"C SELECT 0".to_owned()));
+    eventually("nobody is there", || guard.metric("orgguard_connections") == 0);
+    assert!(ended(&guard, "upstream") > 0);
+    assert_eq!(ended(&guard, "guard"), 0);
+}
+
+/// Numbers that were acknowledged, and those of which the answer was lost.
+fn write_notes(
+    address: SocketAddr,
+    writer: usize,
+    over: &std::sync::atomic::AtomicBool,
+) -> (Vec<usize>, Vec<usize>) {
+    let (mut acknowledged, mut unsure) = (Vec::new(), Vec::new());
+    let mut number = 0;
+    while !over.load(Ordering::SeqCst) {
+        let mut client = Client::connect(address);
+        client.send(&startup(&[("user", "postgres"), ("database", "postgres")]));
+        if client.try_until(b'Z').is_none_or(|shown| !shown.ends_with(&["Z I".to_owned()])) {
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        }
+        while !over.load(Ordering::SeqCst) {
+            number += 1;
+            let sql = format!("INSERT INTO notes VALUES ({writer}, {number})");
+            let told = client.try_query(&sql);
+            if told.is_some_and(|told| told == ["C INSERT 0 1", "Z I"]) {
+                acknowledged.push(number);
+            } else {
+                unsure.push(number);
+                break;
+            }
+        }
+    }
+    (acknowledged, unsure)
 }

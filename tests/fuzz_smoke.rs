@@ -21,7 +21,7 @@ mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use orgguard::cli::READER_STACK;
+use orgguard::analyze::READER_STACK;
 
 /// A xorshift generator.
 struct Random(u64);

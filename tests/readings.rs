@@ -28,15 +28,12 @@ use std::thread;
 
 use generate::Generator;
 use orgguard::analyze::{
-    Arguments, Disagreement, Effect, Kind, Plan, SessionTenant, Violation, plan,
+    Arguments, Disagreement, Effect, Kind, Plan, READER_STACK, SessionTenant, Violation, plan,
 };
 use orgguard::cli::Throwaway;
 use orgguard::policy::{Policy, ReadingLimits, SecondReading};
 use orgguard::sql::{Second, read_by_grammar, read_twice};
 use orgguard::tenant::TenantType;
-
-/// The stack of every thread that reads SQL in the guard (`READER_STACK`).
-const STACK: usize = 16 << 20;
 
 fn with_reading(policy: &Policy, second_reading: SecondReading) -> Policy {
     Policy { second_reading, ..policy.clone() }
@@ -86,7 +83,7 @@ fn gate(what: &str, texts: &[String]) {
                         .filter_map(|text| Some(format!("{}: {text}", unrefused(text, policy)?)))
                         .collect::<Vec<_>>()
                 };
-                thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run).unwrap()
+                thread::Builder::new().stack_size(READER_STACK).spawn_scoped(scope, run).unwrap()
             })
             .collect();
         handles.into_iter().flat_map(|handle| handle.join().unwrap()).collect()
@@ -517,5 +514,5 @@ fn bombs_neither_abort_nor_pass() {
             assert!(readings.first.is_err() && matches!(readings.second, Second::Unread(_)));
         }
     };
-    thread::Builder::new().stack_size(STACK).spawn(work).unwrap().join().unwrap();
+    thread::Builder::new().stack_size(READER_STACK).spawn(work).unwrap().join().unwrap();
 }

@@ -207,5 +207,149 @@ fn a_delete_may_be_a_soft_one() {
         let messages = client.simple_query("DELETE FROM org_products").await.unwrap();
         assert!(matches!(messages.as_slice(), [SimpleQueryMessage::CommandComplete(1)]));
         assert_eq!(simple(&client, "SELECT count(*) FROM org_products").await, ["0"]);
+        become_tenant(&client, B).await;
+        client
+            .batch_execute("PREPARE d (int) AS DELETE FROM org_products WHERE id = $1")
+            .await
+            .unwrap();
+        let messages = client.simple_query("EXECUTE d (4); EXECUTE d (1)").await.unwrap();
+        let counts: Vec<u64> = messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::CommandComplete(count) => Some(*count),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(counts, [1, 0]);
+        assert_eq!(simple(&client, "SELECT id FROM org_products").await, ["5"]);
+    });
+}
+
+/// `to_date(…) IS NOT NULL` costs what the tenant predicate costs, so PostgreSQL takes what is
+/// written first.
+#[test]
+fn behind_a_fence_no_expression_sees_another_tenants_row() {
+    let leaky = "SELECT id FROM org_codes WHERE to_date(code, 'YYYY') IS NOT NULL ORDER BY id";
+    let message = |error: tokio_postgres::Error| {
+        let error = error.as_db_error().unwrap().clone();
+        format!("{} {}", error.message(), error.detail().unwrap_or_default())
+    };
+    let server = Throwaway::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let direct = connect(server.address()).await;
+        let made = format!(
+            "CREATE TABLE org_codes (id int PRIMARY KEY, organization_id uuid NOT NULL, \
+               code text NOT NULL, deleted_at timestamptz); \
+             INSERT INTO org_codes (id, organization_id, code) VALUES \
+               (1, '{B}', 'secret'), (2, '{A}', '2026'), (3, '{A}', '2027')"
+        );
+        direct.batch_execute(&made).await.unwrap();
+    });
+    let start = |order: &str, more: &str| {
+        let text = Guard::text("rewrite", &server.address().to_string(), more);
+        let guard = format!("[guard]\nevaluation_order = \"{order}\"");
+        Guard::start_text(&text.replace("[guard]", &guard))
+    };
+    let ask = |guard: &Guard, text: &str| {
+        let address = guard.address();
+        let text = text.to_owned();
+        runtime.block_on(async move {
+            let client = connect(address).await;
+            become_tenant(&client, A).await;
+            client
+                .query(&text, &[])
+                .await
+                .map(|rows| rows.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>())
+        })
+    };
+    let open = start("ignore", "");
+    assert!(message(ask(&open, leaky).unwrap_err()).contains("secr"), "no leak");
+    let refuses = start("refuse", "");
+    assert!(message(ask(&refuses, leaky).unwrap_err()).contains("early-evaluation"));
+    let fenced = start("refuse", "[rewrite]\nfence = true\n");
+    assert_eq!(ask(&fenced, leaky).unwrap(), [2, 3]);
+    let metric =
+        "orgguard_rewrites_total{rule=\"early-evaluation\",sent=\"yes\",table=\"org_codes\"}";
+    assert_eq!(fenced.metric(metric), 1);
+    // What a derived table computes is compared where its rows are read, too.
+    let computed = "SELECT q.id FROM (SELECT id, to_date(code, 'YYYY') AS day FROM org_codes) q \
+                    WHERE q.day IS NOT NULL ORDER BY q.id";
+    assert!(message(ask(&open, computed).unwrap_err()).contains("secr"), "no leak");
+    assert_eq!(ask(&fenced, computed).unwrap(), [2, 3]);
+    // What the fence does not hold back is the tenant's own.
+    let own = "SELECT id FROM org_codes WHERE code::uuid IS NOT NULL";
+    assert!(message(ask(&fenced, own).unwrap_err()).contains("2026"));
+}
+
+/// A view that exports a table's columns as they are is bound like the table; of any other the
+/// statement is refused, since a filter on what comes out of it is another.
+#[test]
+fn a_view_is_bound_by_the_columns_that_it_exports() {
+    let server = Throwaway::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(tables(&server));
+    runtime.block_on(async {
+        let direct = connect(server.address()).await;
+        let views = "CREATE VIEW v AS SELECT id, organization_id AS tenant, name, deleted_at AS gone \
+                       FROM org_products WHERE price > 0; \
+                     CREATE VIEW deep (k, t, n, g) AS SELECT v.id, v.tenant, v.name, v.gone FROM v; \
+                     CREATE VIEW both_sides AS SELECT p.name, t.label, p.organization_id AS a, \
+                       p.deleted_at AS b, t.organization_id AS c, t.deleted_at AS d \
+                       FROM org_products p JOIN org_tags t ON t.product_id = p.id; \
+                     CREATE VIEW outer_side AS SELECT p.name, t.label, p.organization_id AS a, \
+                       p.deleted_at AS b, t.organization_id AS c, t.deleted_at AS d \
+                       FROM org_products p LEFT JOIN org_tags t ON t.product_id = p.id; \
+                     CREATE VIEW newest AS SELECT DISTINCT ON (price) price, name, organization_id, \
+                       deleted_at FROM org_products ORDER BY price, id; \
+                     CREATE VIEW counted AS SELECT organization_id, deleted_at, count(*) \
+                       OVER () AS n FROM org_products; \
+                     CREATE VIEW names AS SELECT name FROM org_products; \
+                     CREATE VIEW three AS SELECT * FROM org_products LIMIT 3; \
+                     CREATE VIEW nulls AS SELECT name, organization_id, deleted_at + '1 day' AS \
+                       deleted_at FROM org_products";
+        direct.batch_execute(views).await.unwrap();
+    });
+    let dsn = format!("[catalog]\ndsn = \"{}\"\n", server.connection_string());
+    let guard = Guard::start("rewrite", server.address(), &dsn);
+    runtime.block_on(async {
+        let client = connect(guard.address()).await;
+        become_tenant(&client, A).await;
+        for (text, expected) in [
+            ("SELECT name FROM v ORDER BY id", vec!["lamp", "desk"]),
+            ("SELECT n FROM deep AS d ORDER BY k", vec!["lamp", "desk"]),
+            ("SELECT name, label FROM both_sides", vec!["lamp|sale"]),
+            (
+                "SELECT t.label, x.name FROM org_tags t LEFT JOIN v x ON x.id = t.product_id",
+                vec!["sale|lamp"],
+            ),
+            (
+                "SELECT t.label, x.b FROM org_tags t LEFT JOIN v AS x (a, b, c) ON x.a = t.id",
+                vec![&*format!("sale|{A}")],
+            ),
+        ] {
+            assert_eq!(simple(&client, text).await, expected, "{text}");
+        }
+        for view in ["outer_side", "newest", "counted", "names", "three", "nulls"] {
+            let text = format!("SELECT * FROM {view}");
+            let error = client.simple_query(&text).await.unwrap_err();
+            assert_eq!(error.code().unwrap().code(), "42501", "{text}");
+        }
+    });
+}
+
+/// A reference whose columns have other names is bound by the table's own inside.
+#[test]
+fn column_aliases_with_a_catalogue() {
+    let server = Throwaway::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(tables(&server));
+    let dsn = format!("[catalog]\ndsn = \"{}\"\n", server.connection_string());
+    let guard = Guard::start("rewrite", server.address(), &dsn);
+    runtime.block_on(async {
+        let client = connect(guard.address()).await;
+        become_tenant(&client, A).await;
+        let text = "SELECT p.c FROM org_products AS p (a, b, c, d, e) ORDER BY p.a";
+        assert_eq!(simple(&client, text).await, ["lamp", "desk"]);
     });
 }

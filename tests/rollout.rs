@@ -313,7 +313,7 @@ fn reloads_under_load() {
     let running = guard.metric(judged);
     wait(|| guard.metric(judged) > running + 100, || guard.log());
     let process = load.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &process]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
     let said = String::from_utf8(load.wait_with_output().unwrap().stderr).unwrap();
     assert!(!said.contains("ERROR") && !said.contains("aborted"), "{said}");
     wait(|| guard.metric("orgguard_connections") == 0, || guard.log());

@@ -18,6 +18,8 @@
     reason = "a test may stop at the first surprise, and this one tells how it goes"
 )]
 
+#[path = "support/held.rs"]
+mod held;
 #[path = "support/clients.rs"]
 mod support;
 #[path = "support/tokio_client.rs"]
@@ -31,9 +33,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use held::Sample;
 use orgguard::cli::Throwaway;
 use serde_json::Value;
-use support::{ACME, BOLT, GuardProcess, gauge, install_node, install_python, make_tables};
+use support::{ACME, BOLT, GuardProcess, install_node, install_python, make_tables};
 
 /// The run without `ORGGUARD_SOAK_MINUTES`, and the share of a run that the warm-up takes before it.
 const SHORT: Duration = Duration::from_secs(10);
@@ -62,14 +65,14 @@ fn what_the_guard_holds_is_back_where_it_started() {
         Duration::from_secs_f64(minutes.parse::<f64>().expect("ORGGUARD_SOAK_MINUTES") * 60.0)
     });
     let soak = Soak::start();
-    let before = soak.sample();
+    let before = Sample::of(&soak.guard);
     println!("{:>6} {}", "s", Sample::HEAD);
     println!("start  {before}");
     let warm_up = soak.run((time / WARM_UP_SHARE).clamp(SHORT / 2, WARM_UP_LIMIT));
-    let warm = soak.settled();
+    let warm = Sample::settled(&soak.guard);
     println!("warm   {warm}");
     let tally = soak.run(time);
-    let after = soak.settled();
+    let after = Sample::settled(&soak.guard);
     println!("end    {after}");
     println!("warm-up {warm_up}\nrun     {tally}");
 
@@ -83,12 +86,7 @@ fn what_the_guard_holds_is_back_where_it_started() {
     }
     // What is counted as gone must have been there.
     assert!(tally.most.statements > 0 && tally.most.connections > 20, "{}", tally.most);
-    assert_eq!(
-        (after.connections, after.statements, after.portals, after.descriptors),
-        (0, 0, 0, warm.descriptors),
-        "not back: {after}, after the warm-up {warm}"
-    );
-    assert!(after.memory <= warm.memory + MEMORY_MARGIN_KIB, "{after}, after the warm-up {warm}");
+    after.assert_back(&warm, MEMORY_MARGIN_KIB);
     soak.guard.stop();
 }
 
@@ -130,7 +128,7 @@ impl Soak {
         let mut tally = Tally::default();
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let sampling = scope.spawn(|| self.watch(&over));
+            let sampling = scope.spawn(|| Sample::watch(&self.guard, &over));
             let url = self.guard.url();
             let own = FORMS.map(|form| {
                 let url = url.clone();
@@ -153,52 +151,6 @@ impl Soak {
             tally.most = sampling.join().unwrap();
         });
         tally
-    }
-
-    /// Samples until it is over; the most of each that was seen.
-    fn watch(&self, over: &AtomicBool) -> Sample {
-        let (start, mut most, mut told) = (Instant::now(), Sample::default(), 0);
-        while !over.load(Ordering::Relaxed) {
-            let sample = self.sample();
-            most.raise(&sample);
-            let elapsed = start.elapsed().as_secs();
-            if elapsed >= told {
-                println!("{elapsed:>6} {sample}");
-                told = elapsed + if elapsed < 60 { 5 } else { 60 };
-            }
-            sleep(Duration::from_millis(200));
-        }
-        most
-    }
-
-    fn sample(&self) -> Sample {
-        let process = format!("/proc/{}", self.guard.pid());
-        let status = fs::read_to_string(format!("{process}/status")).unwrap();
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        let metrics = self.guard.metrics();
-        Sample {
-            memory: memory.trim().trim_end_matches(" kB").parse().unwrap(),
-            descriptors: fs::read_dir(format!("{process}/fd")).unwrap().count() as i64,
-            connections: gauge(&metrics, "orgguard_connections"),
-            statements: gauge(&metrics, "orgguard_prepared_statements"),
-            portals: gauge(&metrics, "orgguard_portals"),
-            opened: gauge(&metrics, "orgguard_connections_opened_total"),
-        }
-    }
-
-    /// A sample once every session has ended. The connections of `/metrics` are closed a little
-    /// after their answer, so the fewest descriptors of some samples count.
-    fn settled(&self) -> Sample {
-        let patience = Instant::now() + support::PATIENCE;
-        while self.sample().connections > 0 && Instant::now() < patience {
-            sleep(Duration::from_millis(100));
-        }
-        let samples = [(); 5].map(|()| {
-            sleep(Duration::from_millis(200));
-            self.sample()
-        });
-        let descriptors = samples.iter().map(|sample| sample.descriptors).min().unwrap();
-        Sample { descriptors, ..samples[4] }
     }
 
     /// A program of PostgreSQL's client side: beside the server's, or on the PATH.
@@ -370,41 +322,5 @@ impl Tally {
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}; at most {}", self.counts, self.most)
-    }
-}
-
-/// What the guard holds.
-#[derive(Clone, Copy, Default)]
-struct Sample {
-    /// Resident, in KiB.
-    memory: i64,
-    descriptors: i64,
-    connections: i64,
-    statements: i64,
-    portals: i64,
-    /// Ever.
-    opened: i64,
-}
-
-impl Sample {
-    const HEAD: &str = "  RSS KiB   fds  connections  statements  portals  opened";
-
-    fn raise(&mut self, other: &Self) {
-        self.memory = self.memory.max(other.memory);
-        self.descriptors = self.descriptors.max(other.descriptors);
-        self.connections = self.connections.max(other.connections);
-        self.statements = self.statements.max(other.statements);
-        self.portals = self.portals.max(other.portals);
-        self.opened = self.opened.max(other.opened);
-    }
-}
-
-impl std::fmt::Display for Sample {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { memory, descriptors, connections, statements, portals, opened } = self;
-        write!(
-            f,
-            "{memory:>9} {descriptors:>5} {connections:>12} {statements:>11} {portals:>8} {opened:>7}"
-        )
     }
 }

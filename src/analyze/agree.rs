@@ -197,7 +197,9 @@ fn collect(operand: &Operand, atoms: &mut Vec<String>) {
             atoms.push(format!("{operand:?}"));
         }
         Operand::All(operands) => operands.iter().for_each(|operand| collect(operand, atoms)),
-        Operand::NotNull(inner) => collect(inner, atoms),
+        Operand::NotNull(inner) | Operand::Unnested { array: inner, beside: _ } => {
+            collect(inner, atoms);
+        }
     }
 }
 
@@ -261,6 +263,7 @@ fn holds(operand: &Operand, null_matches: bool, assumed: &[&String]) -> bool {
             operands.iter().all(|operand| holds(operand, null_matches, assumed))
         }
         Operand::NotNull(inner) => holds(inner, false, assumed),
+        Operand::Unnested { array, beside: _ } => holds(array, null_matches, assumed),
     }
 }
 

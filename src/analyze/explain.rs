@@ -166,6 +166,7 @@ fn named(graph: &Graph, term: Term) -> String {
             }
             Some(Operand::Setting) => "the session's own setting".to_owned(),
             Some(Operand::All(_)) => "each of several values".to_owned(),
+            Some(Operand::Unnested { .. }) => "each element of an array".to_owned(),
             Some(Operand::Constant(_) | Operand::Null | Operand::NotNull(_)) | None => {
                 "a constant".to_owned()
             }

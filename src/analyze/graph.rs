@@ -1,7 +1,7 @@
 //! What the analysis knows of one statement: its references, the facts that hold for the rows of
 //! each, and the obligations that they owe. Built once, tenant-free; solved for each tenant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::sql::{Slot, Span};
 
@@ -21,6 +21,8 @@ pub(super) struct Graph {
     pub(super) obligations: Vec<Obligation>,
     /// References that stand in a view's definition, not in the text.
     pub(super) viewed: Vec<ReferenceId>,
+    /// References on whose rows an expression may run before they are known to be the tenant's.
+    pub(super) early: BTreeSet<ReferenceId>,
 }
 
 /// One use of a relation.
@@ -148,9 +150,6 @@ pub(super) struct Output {
     pub(super) uses: Vec<ReferenceId>,
     /// Whether a filter of its uses may be pushed in at all.
     pub(super) pushable: bool,
-    /// Whether rows of guarded tables come out of it with nothing between that keeps a filter from
-    /// being run on them.
-    pub(super) exposed: bool,
     /// For a recursive CTE: the number of arms of its non-recursive term.
     pub(super) base_arms: Option<usize>,
 }
@@ -171,6 +170,20 @@ pub(super) struct Arm {
     /// Whether a row out means that some row has passed its context (not so for an aggregate
     /// without GROUP BY).
     pub(super) witness: bool,
+    /// Those of its references whose rows come out with no fence between: PostgreSQL may run on
+    /// rows of a guarded table what stands outside.
+    pub(super) open: Vec<ReferenceId>,
+    /// Those of them whose rows are seen by a column that is computed and may fail: PostgreSQL may
+    /// run it where a filter outside stands.
+    pub(super) computed: Vec<ReferenceId>,
+}
+
+impl Arm {
+    /// Nothing outside runs on its rows before they have come out.
+    pub(super) fn fence(&mut self) {
+        self.open.clear();
+        self.computed.clear();
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +211,17 @@ pub(super) enum Operand {
     All(Vec<Self>),
     /// As the value, but NULL equals NULL (IS NOT DISTINCT FROM).
     NotNull(Box<Self>),
+    /// Each element of an array, and NULL if one of those beside it is longer (`unnest`).
+    Unnested { array: Box<Self>, beside: Vec<Length> },
+}
+
+/// How many elements an array has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Known(usize),
+    /// As many as that of `$n`.
+    Parameter(u16),
+    Unknown,
 }
 
 /// What a constant names.
@@ -215,7 +239,9 @@ impl Operand {
         match self {
             Self::Setting => true,
             Self::All(all) => all.iter().any(Self::reads_setting),
-            Self::NotNull(inner) => inner.reads_setting(),
+            Self::NotNull(inner) | Self::Unnested { array: inner, beside: _ } => {
+                inner.reads_setting()
+            }
             Self::Constant(_) | Self::Null | Self::Parameter { .. } | Self::Elements { .. } => {
                 false
             }
@@ -274,7 +300,16 @@ impl Graph {
 
     /// How many parts it has.
     pub(super) fn parts(&self) -> usize {
-        let Self { references, contexts, columns, outputs, operands, obligations, viewed: _ } = self;
+        let Self {
+            references,
+            contexts,
+            columns,
+            outputs,
+            operands,
+            obligations,
+            viewed: _,
+            early: _,
+        } = self;
         [
             references.len(),
             contexts.len(),
@@ -453,7 +488,7 @@ impl Graph {
         };
         if let Some(columns) = &reference.columns {
             let has = columns.iter().any(|column| **column == *name);
-            return if has || SYSTEM_COLUMNS.contains(&name) { Has::Sure } else { Has::No };
+            return if has || is_system_column(name) { Has::Sure } else { Has::No };
         }
         if reference.aliases.iter().any(|alias| **alias == *name) {
             return Has::Sure;
@@ -508,6 +543,11 @@ pub(super) enum Has {
     No,
     Maybe,
     Sure,
+}
+
+/// Whether every table has a column of this name, which no derived table has.
+pub(crate) fn is_system_column(name: &str) -> bool {
+    SYSTEM_COLUMNS.contains(&name)
 }
 
 /// Columns that every table has (documentation, 5.6).

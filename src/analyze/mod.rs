@@ -11,6 +11,7 @@ mod build;
 mod copy;
 mod effect;
 mod explain;
+mod expose;
 mod gap;
 mod graph;
 mod judge;
@@ -27,12 +28,17 @@ mod touched;
 mod twice;
 mod verdict;
 
+/// The stack that a thread needs to plan whatever the widest reading limits of a configuration let
+/// through, in bytes: a chain of operators is a tree as deep as it is long (`tests/bombs.rs`).
+pub const READER_STACK: usize = 32 << 20;
+
 pub use agree::Difference;
 pub use arguments::{Argument, Arguments, Form};
 pub use copy::{CopyPlan, CopyReader, RowRefused};
 pub use effect::{Effect, NewValue};
 pub use explain::Explained;
 pub use gap::{Gap, GapKind};
+pub(crate) use graph::is_system_column;
 pub(crate) use judge::quoted;
 pub use plan::{Kind, Plan, SessionTenant, StatementPlan, plan};
 pub use twice::Disagreement;

@@ -123,7 +123,16 @@ impl Passage<'_> {
     }
 
     fn graph(&self, graph: &Graph, tenant_type: TenantType) -> Option<Graph> {
-        let Graph { references, contexts, columns, outputs, operands, obligations, viewed } = graph;
+        let Graph {
+            references,
+            contexts,
+            columns,
+            outputs,
+            operands,
+            obligations,
+            viewed,
+            early,
+        } = graph;
         let reference = |it: &Reference| Reference { span: self.span(it.span), ..it.clone() };
         let operands = operands.iter().map(|it| self.operand(it, tenant_type));
         Some(Graph {
@@ -134,6 +143,7 @@ impl Passage<'_> {
             operands: operands.collect::<Option<_>>()?,
             obligations: obligations.iter().map(|it| self.obligation(it)).collect(),
             viewed: viewed.clone(),
+            early: early.clone(),
         })
     }
 
@@ -170,6 +180,10 @@ impl Passage<'_> {
             Operand::NotNull(inner) => {
                 Operand::NotNull(Box::new(self.operand(inner, tenant_type)?))
             }
+            Operand::Unnested { array, beside } => Operand::Unnested {
+                array: Box::new(self.operand(array, tenant_type)?),
+                beside: beside.clone(),
+            },
             Operand::All(all) => {
                 let all = all.iter().map(|it| self.operand(it, tenant_type));
                 Operand::All(all.collect::<Option<_>>()?)

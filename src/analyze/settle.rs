@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Form};
 use super::array::{binary_elements, text_elements};
-use super::graph::{Cast, Graph, Named, Operand, OperandId};
+use super::graph::{Cast, Graph, Length, Named, Operand, OperandId};
 use super::solve::Truth;
 use crate::tenant::{Tenant, TenantType, Uuid};
 
@@ -66,7 +66,31 @@ impl Compared<'_> {
                 let values = array_parameter(*number, *cast, self.tenant_type, self.arguments);
                 values.iter().all(|value| self.is_own(value, null_matches))
             }
+            Operand::Unnested { array, beside } => {
+                self.compare(array, null_matches)
+                    && (null_matches || self.is_longest(array, beside))
+            }
         }
+    }
+
+    /// Whether no array beside this one has more elements, so that no NULL stands for what it lacks.
+    fn is_longest(&self, array: &Operand, beside: &[Length]) -> bool {
+        let own = match array {
+            Operand::All(elements) => Length::Known(elements.len()),
+            Operand::Elements { number, cast: _ } => Length::Parameter(*number),
+            Operand::Constant(_)
+            | Operand::Null
+            | Operand::Parameter { .. }
+            | Operand::Setting
+            | Operand::NotNull(_)
+            | Operand::Unnested { .. } => Length::Unknown,
+        };
+        // Before Bind any length is possible.
+        let own = length(own, self.arguments);
+        beside.iter().all(|other| match (own, length(*other, self.arguments)) {
+            (Some(own), Some(other)) => own.zip(other).is_none_or(|(own, other)| own >= other),
+            (_, _) => false,
+        })
     }
 
     fn is_own(&self, value: &Value, null_matches: bool) -> bool {
@@ -116,6 +140,36 @@ fn values(operand: &Operand, tenant_type: TenantType, arguments: Arguments<'_>) 
         Operand::Elements { number, cast } => {
             array_parameter(*number, *cast, tenant_type, arguments)
         }
+        // All of them have to be the same tenant: one tells which.
+        Operand::Unnested { array, beside: _ } => {
+            values(array, tenant_type, arguments).into_iter().take(1).collect()
+        }
+    }
+}
+
+/// The outer `None`: it cannot be told; the inner one: nothing is bound yet.
+fn length(length: Length, arguments: Arguments<'_>) -> Option<Option<usize>> {
+    match length {
+        Length::Known(length) => Some(Some(length)),
+        Length::Unknown => None,
+        Length::Parameter(number) => match argument(number, arguments) {
+            None => Some(None),
+            Some(argument) => argument.and_then(|argument| element_count(argument)).map(Some),
+        },
+    }
+}
+
+fn element_count(argument: &Argument<'_>) -> Option<usize> {
+    if !ARRAYS.contains(&argument.type_oid) {
+        return None;
+    }
+    match argument.form {
+        Form::Null => Some(0),
+        Form::Unknown => None,
+        Form::Text(bytes) => {
+            text_elements(std::str::from_utf8(bytes).ok()?).map(|elements| elements.len())
+        }
+        Form::Binary(bytes) => binary_elements(bytes).map(|(_, elements)| elements.len()),
     }
 }
 
@@ -161,6 +215,10 @@ const TEXT: u32 = 25;
 const UNKNOWN: u32 = 705;
 const VARCHAR: u32 = 1043;
 const UUID: u32 = 2950;
+/// Arrays of the types that a cast is known by, and a type that is not told: a cast to an array of
+/// such a type keeps their number of elements, which that of somebody's own type need not.
+const ARRAYS: [u32; 14] =
+    [0, 199, 1000, 1005, 1007, 1009, 1015, 1016, 1022, 1182, 1185, 1231, 2951, 3807];
 
 /// Whether a parameter of this declared type is compared by the tenant type's own equality, or
 /// cast to it from text without loss.
@@ -257,5 +315,32 @@ fn elements(argument: &Argument<'_>, tenant_type: TenantType, cast: Cast) -> Opt
             };
             Some(elements.into_iter().map(value).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_of_a_bound_array() {
+        let count = |type_oid, form| element_count(&Argument { type_oid, form });
+        let mut bytes = Vec::new();
+        for word in [1_u32, 0, TEXT, 2, 1, 1] {
+            bytes.extend(word.to_be_bytes());
+        }
+        bytes.push(b'x');
+        bytes.extend(u32::MAX.to_be_bytes());
+        assert_eq!(count(1009, Form::Binary(&bytes)), Some(2));
+        assert_eq!(count(1009, Form::Text(b"{x,NULL,\"a,b\"}")), Some(3));
+        assert_eq!(count(0, Form::Text(b"{}")), Some(0));
+        assert_eq!(count(1009, Form::Null), Some(0));
+        assert_eq!(count(1009, Form::Unknown), None);
+        assert_eq!(count(1009, Form::Text(b"{{x},{y}}")), None, "two dimensions");
+        assert_eq!(
+            count(60_000, Form::Text(b"{x}")),
+            None,
+            "somebody's type, with a cast of its own"
+        );
     }
 }

@@ -394,8 +394,39 @@ impl<'a, T: Truth> Solver<'a, T> {
             Some(WrittenValue::Term(term)) => self.holds(written.context, term, solution),
             Some(WrittenValue::Output(output, position)) => {
                 self.all_come_out(output, position, solution)
+                    && self.is_never_null(output, position, &mut HashSet::new())
             }
         }
+    }
+
+    /// Whether no operand that comes out in a column is NULL, which a comparison would keep out but
+    /// which is no tenant where it is written. What does not match comes out only of rows that were
+    /// compared.
+    fn is_never_null(
+        &self,
+        output: OutputId,
+        position: usize,
+        seen: &mut HashSet<(OutputId, usize)>,
+    ) -> bool {
+        let arms = self.graph.outputs.get(output).map_or(0, |output| output.arms.len());
+        !seen.insert((output, position))
+            || (0..arms).all(|arm| match self.graph.at(output, arm, position) {
+                Some(Term::Operand(operand)) => {
+                    self.truth.is_tenant(operand) || !self.truth.matches(operand)
+                }
+                Some(Term::Column(column)) => match self.graph.columns.get(column) {
+                    Some(Column { reference, position: Some(position), .. }) => {
+                        match self.source(*reference) {
+                            Some(Source::Output(output) | Source::Recursion(output)) => {
+                                self.is_never_null(*output, *position, seen)
+                            }
+                            Some(Source::Guarded(_) | Source::Unknown) | None => true,
+                        }
+                    }
+                    Some(_) | None => true,
+                },
+                None => true,
+            })
     }
 }
 

@@ -98,11 +98,7 @@ pub(super) fn outline<'s>(
         }
         StatementBody::Reset(name) => {
             outline.kind = Kind::Setting;
-            outline.effect = match name {
-                None => Effect::ResetTenant,
-                Some(name) if is_tenant_setting(&name.text, policy) => Effect::ResetTenant,
-                Some(_) => Effect::None,
-            };
+            reset(&mut outline, name.as_ref(), policy);
         }
         StatementBody::Show => outline.kind = Kind::Setting,
         StatementBody::DiscardAll => {
@@ -350,6 +346,18 @@ fn new_value(expr: &Expr) -> NewValue {
             new_value(expr)
         }
         _ => NewValue::Unknown,
+    }
+}
+
+fn reset(outline: &mut Outline<'_>, name: Option<&Name>, policy: &Policy) {
+    match name {
+        None => outline.effect = Effect::ResetTenant,
+        Some(name) if is_tenant_setting(&name.text, policy) => {
+            outline.effect = Effect::ResetTenant;
+        }
+        // It does not come back to what the session began with.
+        Some(name) if policy.settings.pooled => set(outline, false, name, &[], policy),
+        Some(_) => {}
     }
 }
 

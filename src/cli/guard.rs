@@ -11,10 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::READER_STACK;
+use crate::analyze;
 use crate::catalog::Policies;
-use crate::config::{Config, Invalid, Overrides};
-use crate::serve::{self, Admin, Live, Readiness, Reload};
+use crate::config::{Config, Invalid, Listen, Overrides};
+use crate::serve::{self, Admin, Credentials, Live, NoCredentials, Readiness, Reload};
 use crate::telemetry::{Telemetry, keep_history, keep_ledger, take_up, write_ledger};
 
 /// The guard could not be started, or stopped with an error.
@@ -26,6 +26,8 @@ pub(super) enum NotServed {
     Admin { address: SocketAddr, source: io::Error },
     #[error("the ledger's file {}: {source}", file.display())]
     Ledger { file: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Credentials(#[from] NoCredentials),
     #[error("could not register the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     #[error("{0}")]
@@ -50,7 +52,7 @@ pub(super) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("orgguard")
-        .thread_stack_size(READER_STACK)
+        .thread_stack_size(analyze::READER_STACK)
         .build()
 }
 
@@ -63,6 +65,7 @@ impl Guard {
         file: Option<(PathBuf, Overrides)>,
     ) -> Result<Self, NotServed> {
         let config = Arc::new(config);
+        let credentials = Credentials::load(&config)?;
         let live = Live::of(&config);
         let telemetry = Telemetry::new(config.mode, Arc::clone(&config.policy))?;
         if let Some(file) = &config.ledger {
@@ -75,14 +78,14 @@ impl Guard {
         let policies = Policies::of(&config);
         let mut admin_task = None;
         let mut admin_address = None;
-        if let Some(address) = config.admin {
+        if let Some(address) = config.admin.as_ref().map(|admin| admin.address) {
             let not_bound = |source| NotServed::Admin { address, source };
             let listener = TcpListener::bind(address).await.map_err(not_bound)?;
             admin_address = Some(listener.local_addr().map_err(not_bound)?);
             let admin = Admin {
                 telemetry: telemetry.clone(),
                 readiness: readiness.clone(),
-                upstream: config.upstream.clone(),
+                credentials: credentials.clone(),
                 policies: policies.clone(),
                 live: live.clone(),
             };
@@ -95,8 +98,14 @@ impl Guard {
             }));
         }
         let reload_task = file.map(|(file, overrides)| {
-            let (live, policies) = (live.clone(), policies.clone());
-            let reload = Reload { file, overrides, live, policies, telemetry: telemetry.clone() };
+            let reload = Reload {
+                file,
+                overrides,
+                live: live.clone(),
+                credentials: credentials.clone(),
+                policies: policies.clone(),
+                telemetry: telemetry.clone(),
+            };
             tokio::spawn(reload.keep())
         });
         let (shutdown, told) = oneshot::channel();
@@ -105,7 +114,9 @@ impl Guard {
             let _ = told.await;
         };
         let ledger = config.ledger.clone();
-        let serving = serve::serve_live(live, telemetry.clone(), readiness.clone(), policies, stop);
+        let in_force = (live, credentials);
+        let serving =
+            serve::serve_live(in_force, telemetry.clone(), readiness.clone(), policies, stop);
         let task = tokio::spawn(async move {
             let Some(file) = ledger else {
                 return serving.await.map_err(|error| NotServed::Serve(error.to_string()));
@@ -120,10 +131,17 @@ impl Guard {
         Ok(Self { task, admin_task, reload_task, admin_address, readiness, shutdown })
     }
 
-    /// Where clients connect, as soon as they can.
+    /// Where clients connect over TCP, as soon as they can.
     pub(super) async fn address(&mut self) -> Result<SocketAddr, NotServed> {
+        let sockets = self.sockets().await?;
+        let address = sockets.iter().find_map(Listen::tcp);
+        address.ok_or_else(|| NotServed::Serve("there is no TCP address for clients".to_owned()))
+    }
+
+    /// Where clients connect, as soon as they can.
+    pub(super) async fn sockets(&mut self) -> Result<Arc<[Listen]>, NotServed> {
         tokio::select! {
-            address = self.readiness.listening() => Ok(address),
+            sockets = self.readiness.sockets() => Ok(sockets),
             ended = &mut self.task => match flatten(ended) {
                 Ok(()) => Err(NotServed::Serve("the listener ended".to_owned())),
                 Err(error) => Err(error),

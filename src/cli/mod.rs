@@ -25,10 +25,7 @@ use clap::Parser as _;
 use arguments::{Arguments, Command, ConfigArguments, ConfigCommand};
 pub use throwaway::{NoPostgres, Throwaway};
 
-/// The stack of every thread that reads SQL, in bytes. The parser goes down one frame for each
-/// operator of a chain; the reading limits of the configuration have their upper bounds so that
-/// what they let through fits.
-pub const READER_STACK: usize = 16 << 20;
+use crate::analyze;
 
 /// Could not do what was asked: a file, an argument or the configuration is wrong.
 const COULD_NOT_RUN: u8 = 2;
@@ -55,7 +52,8 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
     };
     // Not on the main thread, whose stack the system chooses.
-    let thread = std::thread::Builder::new().name("orgguard".to_owned()).stack_size(READER_STACK);
+    let thread =
+        std::thread::Builder::new().name("orgguard".to_owned()).stack_size(analyze::READER_STACK);
     match thread.spawn(task).map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => code,
         // The panic has been reported where it happened.

@@ -25,8 +25,9 @@ pub(super) fn run(arguments: &ServeArguments) -> ExitCode {
 async fn serve(config: Config, file: (PathBuf, Overrides)) -> Result<(), NotServed> {
     let (mode, upstream) = (config.mode.name(), config.upstream.to_string());
     let mut guard = Guard::start(config, Some(file)).await?;
-    let listen = guard.address().await?;
-    tracing::info!(mode, %listen, upstream, admin = ?guard.admin_address(), "listening");
+    let sockets = guard.sockets().await?;
+    let listen = sockets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    tracing::info!(mode, listen, upstream, admin = ?guard.admin_address(), "listening");
     tokio::select! {
         ended = guard.ended() => return ended,
         () = interrupted() => {}

@@ -145,6 +145,18 @@ impl Throwaway {
         connection_string(self.address())
     }
 
+    /// Stops the server and starts it again, with the data it has. `how` is a mode of `pg_ctl stop`:
+    /// `fast` ends its sessions, `immediate` is a crash.
+    ///
+    /// # Errors
+    /// If it does not start again.
+    pub fn restart(&self, how: &str) -> Result<(), NoPostgres> {
+        let mut restart = self.command("pg_ctl");
+        restart.arg("-D").arg(&self.data).arg("-l").arg(self.log());
+        restart.args(["-m", how, "-w", "-t", "60", "-s", "restart"]);
+        run(restart, "postgres")
+    }
+
     fn log(&self) -> PathBuf {
         self.data.join("server.log")
     }

@@ -1,24 +1,22 @@
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::catalog::convert_catalog;
 use super::guard::{convert_mask, convert_reading, convert_tables, lower};
 use super::ledger::convert_ledger;
+use super::listen::convert_sockets;
 use super::login::convert_login;
 use super::problem::{Invalid, Place, Problem};
+use super::rewriting::convert_rewrite;
 use super::rollout::convert_stages;
 use super::section::{Located, Section, Source};
 use super::tenant::convert_tenant;
-use super::upstream::{Upstream, convert_upstream};
+use super::upstream::convert_upstream;
 use super::{ClientTls, Config, Limits};
 use crate::policy::{EvaluationOrder, Policy, Routines, SecondReading, Settings};
 use crate::session::Mode;
 use crate::sql::HAS_SECOND_READING;
 use crate::tenant::TenantType;
-
-/// The port of this project's examples; PgBouncer's too.
-const LISTEN: &str = "127.0.0.1:6432";
 
 /// The largest length a message can announce (PostgreSQL documentation, 55.7: Int32).
 const MESSAGE_BYTES_MAX: usize = 0x7fff_ffff;
@@ -100,7 +98,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = top.number("threads", 1..=1_024).unwrap_or(cores);
     let (upstream, upstream_sound) = convert_upstream(top, overrides);
-    let (listen_address, admin_address) = convert_addresses(top, overrides, &upstream);
+    let sockets = convert_sockets(top, overrides, &upstream);
 
     let mut guard = top.section("guard");
     let tables = convert_tables(&mut guard);
@@ -140,16 +138,17 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
     let ledger = convert_ledger(top.section("ledger"));
     let stages = convert_stages(top, mode);
 
-    let (dry_run, soft_deletes) = convert_rewrite(top, mode);
+    let rewriting = convert_rewrite(top, overrides, mode, evaluation_order);
 
-    let tenant = tenant?;
+    let (tenant, sockets) = (tenant?, sockets?);
     Some(Config {
         mode: mode?,
         stages,
-        dry_run,
-        listen: listen_address?,
+        dry_run: rewriting.dry_run,
+        listen: sockets.listen,
+        unix_socket_permissions: sockets.permissions,
         upstream: upstream_sound.then_some(upstream.value)?,
-        admin: admin_address?,
+        admin: sockets.admin,
         policy: Arc::new(Policy {
             tables: tables?,
             tenant_type,
@@ -164,7 +163,8 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
             catalog: None,
             overlay: Arc::default(),
             evaluation_order,
-            soft_deletes,
+            soft_deletes: rewriting.soft_deletes,
+            fences: rewriting.fences,
         }),
         tenant: tenant.rules,
         mask_errors,
@@ -175,32 +175,6 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         catalog: catalog?,
         ledger,
     })
-}
-
-/// Where clients connect and where the admin port is; its outer `None` is a problem.
-fn convert_addresses(
-    top: &mut Section<'_, '_>,
-    overrides: &Overrides,
-    upstream: &Located<Upstream>,
-) -> (Option<SocketAddr>, Option<Option<SocketAddr>>) {
-    let listen = given(top, "listen", "--listen", overrides.listen.as_ref())
-        .unwrap_or_else(|| default_address(LISTEN));
-    let listen_address = address(top, "listen", &listen);
-    let admin = given(top, "admin", "--admin", overrides.admin.as_ref());
-    let admin_address = match &admin {
-        None => Some(None),
-        Some(admin) => address(top, "admin", admin).map(Some),
-    };
-    if upstream.value.endpoints.iter().any(|endpoint| endpoint.to_string() == listen.value) {
-        top.report(upstream.place, "`upstream` is the guard itself (`listen`)");
-    }
-    if let (Some(admin), Some(Some(address))) = (&admin, admin_address)
-        && Some(address) == listen_address
-        && address.port() != 0
-    {
-        top.report(admin.place, "`admin` and `listen` must be different addresses");
-    }
-    (listen_address, admin_address)
 }
 
 fn convert_mode(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Mode> {
@@ -233,19 +207,6 @@ fn given(
     }
 }
 
-fn default_address(text: &str) -> Located<String> {
-    Located { value: text.to_owned(), place: Place::File }
-}
-
-/// An address to listen on; a host name is looked up.
-fn address(top: &Section<'_, '_>, key: &str, text: &Located<String>) -> Option<SocketAddr> {
-    let found = text.value.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-    if found.is_none() {
-        top.report(text.place, format!("`{key}` must be HOST:PORT, not {:?}", text.value));
-    }
-    found
-}
-
 fn evaluation_order(guard: &mut Section<'_, '_>) -> EvaluationOrder {
     guard
         .choice(
@@ -259,15 +220,6 @@ fn evaluation_order(guard: &mut Section<'_, '_>) -> EvaluationOrder {
         .unwrap_or_default()
 }
 
-/// `[rewrite]`: whether rewriting is only told of, and whether DELETE is a soft deletion.
-fn convert_rewrite(top: &mut Section<'_, '_>, mode: Option<Mode>) -> (bool, bool) {
-    let mut rewrite = top.section("rewrite");
-    let dry_run = rewrite.flag("dry_run").unwrap_or(false);
-    let soft_deletes = rewrite.flag("soft_delete").unwrap_or(false);
-    rewrite.finish();
-    (dry_run, soft_deletes && mode == Some(Mode::Rewrite))
-}
-
 fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
     let mut session = top.section("session");
     let allowed = lower(session.list("settings"));
@@ -278,7 +230,9 @@ fn convert_lists(top: &mut Section<'_, '_>) -> (Settings, Routines) {
             search_path.push(schema.into());
         }
     }
-    let settings = Settings { allowed, search_path };
+    let words = [("none", false), ("session", true)];
+    let pooled = top.choice("upstream_pooling", &words).unwrap_or(false);
+    let settings = Settings { allowed, search_path, pooled };
     session.finish();
     let mut routines = top.section("routines");
     let allowed = lower(routines.list("allow")).into_iter().collect();
@@ -315,6 +269,7 @@ fn convert_limits(mut limits: Section<'_, '_>) -> Limits {
         idle_timeout: limits.duration("idle_timeout"),
         statement_timeout: limits.duration("statement_timeout"),
         login_timeout: limits.duration("login_timeout").unwrap_or(standard.login_timeout),
+        connect_timeout: limits.duration("connect_timeout").unwrap_or(standard.connect_timeout),
         message_bytes: limits.number("message_bytes", sizes).unwrap_or(standard.message_bytes),
         startup_bytes: limits
             .number("startup_bytes", 128..=1 << 20)

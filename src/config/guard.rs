@@ -107,14 +107,14 @@ pub(super) fn lower(list: Option<Located<Vec<Located<String>>>>) -> Vec<Box<str>
     list.into_iter().map(|name| name.value.to_lowercase().into_boxed_str()).collect()
 }
 
-/// Upper bounds keep what the parser builds within the stack of a worker thread (16 MiB).
+/// Upper bounds keep what the parser builds within `analyze::READER_STACK`.
 pub(super) fn convert_reading(mut reading: Section<'_, '_>) -> ReadingLimits {
     let standard = ReadingLimits::default();
     let limits = ReadingLimits {
         bytes: reading.number("bytes", 1..=16 << 20).unwrap_or(standard.bytes),
         tokens: reading.number("tokens", 1..=4_000_000).unwrap_or(standard.tokens),
         operators: reading.number("operators", 1..=2_000).unwrap_or(standard.operators),
-        nesting: reading.number("nesting", 1..=200).unwrap_or(standard.nesting),
+        nesting: reading.number("nesting", 1..=125).unwrap_or(standard.nesting),
         set_operations: reading
             .number("set_operations", 1..=200)
             .unwrap_or(standard.set_operations),

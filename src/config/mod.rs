@@ -1,17 +1,20 @@
 //! The configuration file: read, checked as a whole, and turned into types without serde.
 
+mod account;
+mod admin;
 mod catalog;
 mod convert;
 mod guard;
 mod ledger;
+mod listen;
 mod login;
 mod problem;
+mod rewriting;
 mod rollout;
 mod section;
 mod tenant;
 mod upstream;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +22,14 @@ use std::time::Duration;
 use crate::policy::Policy;
 use crate::session::{MaskErrors, Mode, TenantRules};
 
+pub use account::Account;
+pub use admin::Admin;
 pub use convert::{Overrides, load, parse, standard};
-pub use login::Login;
+pub use listen::Listen;
+pub use login::{AuthQuery, Login, Secrets};
 pub use problem::{Invalid, Place, Problem};
 pub use rollout::{Exempted, Stages};
-pub use upstream::{Endpoint, Trust, Upstream, UpstreamTls};
+pub use upstream::{Endpoint, Probe, SessionAttrs, Target, Trust, Upstream, UpstreamTls};
 
 /// A configuration that has been checked.
 #[derive(Clone, Debug)]
@@ -34,12 +40,14 @@ pub struct Config {
     pub stages: Stages,
     /// In rewrite mode: tell what would be rewritten, and refuse it.
     pub dry_run: bool,
-    /// Where clients connect.
-    pub listen: SocketAddr,
+    /// Where clients connect; never empty.
+    pub listen: Arc<[Listen]>,
+    /// Who may connect to a Unix socket of `listen`: the permissions of its file.
+    pub unix_socket_permissions: u32,
     /// The database servers.
     pub upstream: Upstream,
     /// Metrics and health; `None` if there is no admin port.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<Admin>,
     /// What is guarded.
     pub policy: Arc<Policy>,
     /// How a session learns its tenant.
@@ -75,6 +83,8 @@ pub struct Limits {
     pub statement_timeout: Option<Duration>,
     /// From the TCP connection to the first ReadyForQuery.
     pub login_timeout: Duration,
+    /// For reaching one of the database servers, TLS included.
+    pub connect_timeout: Duration,
     /// The largest message a client may send after login, in bytes, COPY data excepted.
     pub message_bytes: usize,
     /// The largest startup packet, in bytes.
@@ -96,6 +106,7 @@ impl Default for Limits {
             idle_timeout: None,
             statement_timeout: None,
             login_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
             message_bytes: 64 << 20,
             startup_bytes: 10_000,
             statements_per_session: 10_000,

@@ -130,11 +130,16 @@ impl<'i, 's> Section<'i, 's> {
 
     /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        self.flag_at(key).map(|flag| flag.value)
+    }
+
+    /// The same with its place.
+    pub(super) fn flag_at(&mut self, key: &'static str) -> Option<Located<bool>> {
         let Located { value, place } = self.take(key)?;
         if value.as_bool().is_none() {
             self.wrong_type(key, place, "true or false", &value);
         }
-        value.as_bool()
+        value.as_bool().map(|value| Located { value, place })
     }
 
     /// A whole number of this range.

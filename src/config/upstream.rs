@@ -1,12 +1,17 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::account::Account;
 use super::convert::Overrides;
 use super::problem::Place;
 use super::section::{Located, Section};
 
 const UPSTREAM: &str = "127.0.0.1:5432";
+
+/// How long what a server is for is remembered.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The database servers (`upstream`, `[upstream_tls]`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +20,42 @@ pub struct Upstream {
     pub endpoints: Arc<[Endpoint]>,
     /// TLS towards them; `None` speaks in clear.
     pub tls: Option<UpstreamTls>,
+    /// Which of them sessions go to.
+    pub target: Target,
+}
+
+/// Which of several servers sessions go to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Target {
+    /// The first that can be reached.
+    #[default]
+    Any,
+    /// The first that is of this kind.
+    Only(SessionAttrs, Box<Probe>),
+}
+
+/// What a server must be (libpq's `target_session_attrs`; documentation, 34.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionAttrs {
+    /// Transactions may write by default.
+    ReadWrite,
+    /// Transactions may not write by default.
+    ReadOnly,
+    /// Not in recovery.
+    Primary,
+    /// In recovery.
+    Standby,
+    /// In recovery, or any if none is.
+    PreferStandby,
+}
+
+/// How servers are asked what they are (`[upstream_probe]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Who asks.
+    pub account: Account,
+    /// How long an answer is remembered.
+    pub interval: Duration,
 }
 
 /// Where a database server listens.
@@ -119,8 +160,56 @@ pub(super) fn convert_upstream(
         top.report(located.place, "`upstream` names no server");
     }
     let (tls, tls_sound) = convert_upstream_tls(top);
-    let value = Upstream { endpoints: endpoints.into(), tls };
-    (Located { value, place: located.place }, sound && tls_sound)
+    let target = convert_target(top);
+    let sound = sound && tls_sound && target.is_some();
+    let value = Upstream { endpoints: endpoints.into(), tls, target: target.unwrap_or_default() };
+    (Located { value, place: located.place }, sound)
+}
+
+/// `target_session_attrs` and `[upstream_probe]`.
+fn convert_target(top: &mut Section<'_, '_>) -> Option<Target> {
+    let attrs = top.choice(
+        "target_session_attrs",
+        &[
+            ("any", None),
+            ("read-write", Some(SessionAttrs::ReadWrite)),
+            ("read-only", Some(SessionAttrs::ReadOnly)),
+            ("primary", Some(SessionAttrs::Primary)),
+            ("standby", Some(SessionAttrs::Standby)),
+            ("prefer-standby", Some(SessionAttrs::PreferStandby)),
+        ],
+    );
+    let wanted = top.has("upstream_probe");
+    let mut section = top.section("upstream_probe");
+    let dsn = section.text("dsn");
+    let interval = section.duration("interval").unwrap_or(PROBE_INTERVAL);
+    let attrs = attrs.flatten();
+    let mut account = None;
+    match dsn.as_ref().map(|dsn| (dsn.place, Account::parse(&dsn.value))) {
+        Some((place, Ok(Account { endpoints: Some(_), .. }))) => {
+            section.report(place, "`dsn` must not name hosts: it is used for those of `upstream`");
+        }
+        Some((_, Ok(parsed))) => account = Some(parsed),
+        Some((place, Err(why))) => section.report(place, format!("`dsn` {why}")),
+        None if wanted => section.report(Place::File, "`dsn` is missing in [upstream_probe]"),
+        None => {}
+    }
+    if attrs.is_some() && !wanted {
+        let message = "`target_session_attrs` needs [upstream_probe]: as whom are servers asked?";
+        section.report(Place::File, message);
+    }
+    if attrs.is_none() && wanted {
+        let message = "[upstream_probe] needs `target_session_attrs` other than \"any\"";
+        section.report(Place::File, message);
+    }
+    section.finish();
+    match (attrs, wanted, account) {
+        (None, false, _) => Some(Target::Any),
+        (Some(attrs), _, Some(account)) => {
+            Some(Target::Only(attrs, Box::new(Probe { account, interval })))
+        }
+        (_, _, _) => None,
+    }
 }
 
 fn endpoint(text: &str) -> Option<Endpoint> {

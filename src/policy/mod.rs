@@ -50,6 +50,9 @@ pub struct Policy {
     /// In rewrite mode: DELETE from a table with soft deletion sets its column instead
     /// (`[rewrite] soft_delete`).
     pub soft_deletes: bool,
+    /// In rewrite mode: where an expression could run too early, a reference is bound behind a
+    /// fence instead of refused (`[rewrite] fence`).
+    pub fences: bool,
     /// COPY FROM into a guarded table is judged row by row; else it is refused
     /// (`[guard] copy_from`).
     pub copy_from: bool,

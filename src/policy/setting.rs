@@ -18,6 +18,9 @@ pub struct Settings {
     pub allowed: Vec<Box<str>>,
     /// `[session] search_path`: schemas that a search path may name.
     pub search_path: Vec<Box<str>>,
+    /// `upstream_pooling`: a pooler stands before the server, and the settings of a startup packet
+    /// are set after login. A reset does not come back to them.
+    pub pooled: bool,
 }
 
 /// Settings on whose values the reading of statements rests.
@@ -159,8 +162,9 @@ impl Settings {
     /// Whether a pinned setting keeps a value the guard can rely on.
     fn holds(&self, name: &str, values: &[&str]) -> bool {
         match (name, values) {
-            // DEFAULT and RESET go back to what the session started with, which was judged then.
-            (_, []) => true,
+            // DEFAULT and RESET go back to what the session started with, which was judged then;
+            // behind a pooler, to what its server process has.
+            (_, []) => !self.pooled,
             ("standard_conforming_strings" | "row_security", [value]) => {
                 matches!(value.to_ascii_lowercase().as_str(), "on" | "true" | "yes" | "1")
             }
@@ -196,7 +200,8 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        Settings { allowed: Vec::new(), search_path: vec!["public".into(), "$user".into()] }
+        let search_path = vec!["public".into(), "$user".into()];
+        Settings { search_path, ..Settings::default() }
     }
 
     #[test]
@@ -228,5 +233,8 @@ mod tests {
     fn a_reset_goes_back_to_the_start_of_the_session() {
         assert_eq!(settings().class("role", &[]), SettingClass::PinnedHolds);
         assert_eq!(settings().class("standard_conforming_strings", &[]), SettingClass::PinnedHolds);
+        let pooled = Settings { pooled: true, ..settings() };
+        assert_eq!(pooled.class("row_security", &[]), SettingClass::PinnedBroken);
+        assert_eq!(pooled.class("row_security", &["on"]), SettingClass::PinnedHolds);
     }
 }

@@ -1,7 +1,12 @@
 //! The conditions that fill gaps.
 
+use std::collections::BTreeMap;
+
 use super::splice::Part;
 use crate::analyze::{Gap, GapKind, quoted};
+
+/// Conditions by the number of their place.
+pub(super) type Conditions = BTreeMap<usize, Vec<Part>>;
 
 /// The condition that fills a gap, on the relation of this alias.
 pub(super) fn condition(alias: &str, gap: &Gap) -> Vec<Part> {
@@ -21,12 +26,10 @@ pub(super) fn condition(alias: &str, gap: &Gap) -> Vec<Part> {
 }
 
 /// Joins a condition to those of a place.
-pub(super) fn join(places: &mut Vec<(usize, Vec<Part>)>, place: usize, condition: Vec<Part>) {
-    match places.iter_mut().find(|(own, _)| *own == place) {
-        Some((_, parts)) => {
-            parts.push(Part::Text(" AND ".to_owned()));
-            parts.extend(condition);
-        }
-        None => places.push((place, condition)),
+pub(super) fn join(places: &mut Conditions, place: usize, condition: Vec<Part>) {
+    let parts = places.entry(place).or_default();
+    if !parts.is_empty() {
+        parts.push(Part::Text(" AND ".to_owned()));
     }
+    parts.extend(condition);
 }

@@ -1,14 +1,17 @@
 //! From what a statement lacks to the edits that give it.
 
-use super::condition::{condition, join};
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::condition::{Conditions, condition, join};
 use super::layout::{Arm, Filter, Insert, InsertSource, Layout, Place, Use};
 use super::splice::{Edit, Operand, Part, operand};
+use super::wrap::{Lacking, WRAP, wrap};
 use crate::analyze::{Gap, GapKind, quoted};
 use crate::policy::{CatalogRelation, Found, Policy, RelationKind};
 use crate::sql::PieceKind;
 
-/// Edits at one place are made in this order.
-const WRAP: u8 = 0;
+/// Edits at one place are made in this order, after those of rank [`WRAP`].
 const ON: u8 = 1;
 const SET: u8 = 2;
 const WHERE: u8 = 3;
@@ -19,16 +22,22 @@ pub(super) const HIDDEN_ROW: &str = "orgguard.hidden_row";
 /// Gathers the edits of one statement.
 #[derive(Debug)]
 pub(super) struct Editor<'l> {
-    layout: &'l Layout<'l>,
-    policy: &'l Policy,
-    start: usize,
-    end: usize,
+    pub(super) layout: &'l Layout<'l>,
+    pub(super) policy: &'l Policy,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// The number of the use whose name stands at a place of the text; `None` if several do.
+    uses: HashMap<u32, Option<usize>>,
     /// The conditions that each filter gains, by its number.
-    conditions: Vec<(usize, Vec<Part>)>,
+    conditions: Conditions,
     /// What the row of a conflict must fulfil for DO UPDATE, by the number of the filter.
-    conflicts: Vec<(usize, Vec<Part>)>,
+    conflicts: Conditions,
     /// The conditions of each relation that becomes a derived table, by its number.
-    wrapped: Vec<(usize, Vec<Part>)>,
+    pub(super) wrapped: Conditions,
+    /// Those of them that get a fence.
+    pub(super) fenced: BTreeSet<usize>,
+    /// What a derived table would lack, found when it is first asked for.
+    pub(super) lacking: OnceCell<Lacking>,
     edits: Vec<Edit>,
 }
 
@@ -40,20 +49,29 @@ impl Edit {
 }
 
 impl<'l> Editor<'l> {
-    pub(super) const fn new(
+    pub(super) fn new(
         layout: &'l Layout<'l>,
         policy: &'l Policy,
         start: usize,
         end: usize,
     ) -> Self {
+        let mut uses = HashMap::with_capacity(layout.uses.len());
+        for (number, found) in layout.uses.iter().enumerate() {
+            uses.entry(layout.tokens.span(found.name).start)
+                .and_modify(|several| *several = None)
+                .or_insert(Some(number));
+        }
         Self {
             layout,
             policy,
             start,
             end,
-            conditions: Vec::new(),
-            conflicts: Vec::new(),
-            wrapped: Vec::new(),
+            uses,
+            conditions: Conditions::new(),
+            conflicts: Conditions::new(),
+            wrapped: Conditions::new(),
+            fenced: BTreeSet::new(),
+            lacking: OnceCell::new(),
             edits: Vec::new(),
         }
     }
@@ -97,8 +115,8 @@ impl<'l> Editor<'l> {
         self.edits.iter().any(|edit| edit.start == at).then_some(())
     }
 
-    /// The soft-delete column of a write's target.
-    fn live_column(&self, target: &Use) -> Option<Box<str>> {
+    /// The soft-delete column of a table.
+    pub(super) fn live_column(&self, target: &Use) -> Option<Box<str>> {
         let name = self.layout.folded(target.name)?;
         let live: Box<str> = self.policy.tables.guard(&name)?.soft_delete_column?.into();
         let known = self.relation(target.name);
@@ -107,10 +125,10 @@ impl<'l> Editor<'l> {
 
     /// Fills every gap; `None` if one cannot be filled.
     pub(super) fn fill(&mut self, gaps: &[Gap]) -> Option<()> {
-        for (at, gap) in gaps.iter().enumerate() {
+        let mut filled = HashSet::with_capacity(gaps.len());
+        for gap in gaps {
             // One use of a table may owe the same several times, as the target of MERGE does.
-            let same = |other: &Gap| other.kind == gap.kind && other.span == gap.span;
-            if gaps.iter().take(at).any(same) {
+            if !filled.insert((gap.kind, gap.span.start, &*gap.column)) {
                 continue;
             }
             match gap.kind {
@@ -127,16 +145,17 @@ impl<'l> Editor<'l> {
     /// The edits; for a statement that is prepared, the tenant is the parameter of this number.
     /// Whether the tenant is in them is told beside.
     pub(super) fn into_edits(self, number: Option<u16>) -> (Vec<Edit>, bool) {
-        let Self { layout, policy, mut edits, mut conditions, conflicts, wrapped, .. } = self;
+        let Self { layout, policy, mut edits, mut conditions, conflicts, wrapped, fenced, .. } =
+            self;
         for (filter, mut condition) in conflicts {
             condition.insert(0, Part::Text("(".to_owned()));
             let fails = format!(" OR pg_catalog.current_setting('{HIDDEN_ROW}') IS NULL)");
             condition.push(Part::Text(fails));
-            conditions.push((filter, condition));
+            join(&mut conditions, filter, condition);
         }
         for (number, condition) in wrapped {
             if let Some(found) = layout.uses.get(number) {
-                wrap(layout, found, condition, &mut edits);
+                wrap(layout, found, condition, fenced.contains(&number), &mut edits);
             }
         }
         for (number, condition) in conditions {
@@ -159,14 +178,11 @@ impl<'l> Editor<'l> {
     /// A condition on a relation that is read, or that UPDATE or DELETE changes.
     fn filtered(&mut self, gap: &Gap) -> Option<()> {
         let layout = self.layout;
-        let mut found = layout
-            .uses
-            .iter()
-            .enumerate()
-            .filter(|(_, found)| layout.tokens.span(found.name).start == gap.span.start);
-        let (Some((number, found)), None) = (found.next(), found.next()) else {
-            return None;
-        };
+        let number = (*self.uses.get(&gap.span.start)?)?;
+        let found = layout.uses.get(number)?;
+        if gap.fenced {
+            return self.fence(number, found, gap);
+        }
         match found.place {
             // Its columns have other names here.
             Place::Filter(_) if found.columns => self.wrap(number, found, gap),
@@ -191,17 +207,8 @@ impl<'l> Editor<'l> {
         }
     }
 
-    fn wrap(&mut self, number: usize, found: &Use, gap: &Gap) -> Option<()> {
-        if found.sampled {
-            return None;
-        }
-        let name = self.text(found.name);
-        join(&mut self.wrapped, number, condition(&name, gap));
-        Some(())
-    }
-
     /// `TABLE t` becomes `SELECT * FROM t`, once.
-    fn write_table_out(&mut self, word: usize) {
+    pub(super) fn write_table_out(&mut self, word: usize) {
         let span = self.layout.tokens.span(word);
         if self.edits.iter().any(|edit| edit.start == span.start) {
             return;
@@ -216,7 +223,7 @@ impl<'l> Editor<'l> {
     }
 
     /// A name as SQL writes it.
-    fn text(&self, at: usize) -> String {
+    pub(super) fn text(&self, at: usize) -> String {
         match self.layout.tokens.kind(at) {
             Some(PieceKind::Word(word)) => word.to_string(),
             Some(PieceKind::Quoted(name)) => format!("\"{}\"", name.replace('"', "\"\"")),
@@ -424,23 +431,6 @@ impl<'l> Editor<'l> {
             Found::None | Found::Several => None,
         }
     }
-}
-
-/// A relation becomes a derived table under its own name.
-fn wrap(layout: &Layout<'_>, found: &Use, condition: Vec<Part>, edits: &mut Vec<Edit>) {
-    let tokens = layout.tokens;
-    let at = tokens.span(found.first).start;
-    edits.push(Edit::insert(at, WRAP, vec![Part::Text("(SELECT * FROM ".to_owned())]));
-    let mut parts = vec![Part::Text(" WHERE ".to_owned())];
-    parts.extend(condition);
-    let name = match tokens.kind(found.name) {
-        Some(PieceKind::Word(word)) => word.to_string(),
-        Some(PieceKind::Quoted(name)) => format!("\"{}\"", name.replace('"', "\"\"")),
-        Some(_) | None => String::new(),
-    };
-    let closing = if found.alias.is_some() { ")".to_owned() } else { format!(") AS {name}") };
-    parts.push(Part::Text(closing));
-    edits.push(Edit::insert(tokens.span(found.last).end, WRAP, parts));
 }
 
 /// A filter gains a condition. Of what is written in a condition only OR binds less than AND.

@@ -196,6 +196,7 @@ impl Layout<'_> {
             place: Place::Unknown,
             more: Vec::new(),
             table_word: None,
+            target: false,
         });
         (Node::Use(self.uses.len().saturating_sub(1)), after)
     }

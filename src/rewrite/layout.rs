@@ -37,6 +37,8 @@ pub(super) struct Use {
     pub(super) more: Vec<usize>,
     /// Where `TABLE` stands that makes it a query of its own.
     pub(super) table_word: Option<usize>,
+    /// Whether it is what a write changes.
+    pub(super) target: bool,
 }
 
 /// Where a condition on a relation filters that relation's rows and nothing else.
@@ -276,6 +278,7 @@ impl<'t> Layout<'t> {
             place: Place::Filter(filter),
             more: Vec::new(),
             table_word: Some(at),
+            target: false,
         });
     }
 
@@ -301,6 +304,7 @@ impl<'t> Layout<'t> {
             place: Place::Unknown,
             more: Vec::new(),
             table_word: None,
+            target: true,
         });
         Some((self.uses.len().saturating_sub(1), after))
     }

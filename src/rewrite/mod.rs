@@ -13,6 +13,7 @@ mod layout;
 mod merge;
 mod splice;
 mod tokens;
+mod wrap;
 
 use crate::analyze::{
     self, Arguments, Effect, Gap, GapKind, Plan, Rule, SessionTenant, StatementPlan,
@@ -193,6 +194,8 @@ fn part(tokens: &Tokens, plan: &StatementPlan, policy: &Policy) -> Option<Statem
     part.prepared = number.filter(|_| has_tenant);
     part.literal = tokens.word(start) == "copy";
     part.injections = gaps.iter().map(injection).collect();
+    // A fence is one injection, whatever stands behind it.
+    part.injections.dedup();
     Some(part)
 }
 

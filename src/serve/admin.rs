@@ -1,21 +1,25 @@
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::access::TlsListener;
+use super::credentials::Credentials;
 use super::live::Live;
 use super::state::ConfigState;
 use super::status;
 use crate::catalog::{Health, Policies};
-use crate::config::{Endpoint, Upstream};
+use crate::config::Listen;
 use crate::telemetry::Telemetry;
 
 /// `/readyz` is asked often and by something that has a deadline itself.
@@ -28,12 +32,12 @@ pub struct Readiness {
 }
 
 /// How far the listener for clients has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Not listening yet.
     Starting,
     /// Clients may connect here.
-    Listening(SocketAddr),
+    Listening(Arc<[Listen]>),
     /// No new clients; waiting for those that are there.
     Draining,
 }
@@ -53,15 +57,25 @@ impl Readiness {
     /// How far the listener has come.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        *self.stage.borrow()
+        self.stage.borrow().clone()
+    }
+
+    /// Waits until clients may connect, and tells the first TCP address for them. Never ends if that
+    /// does not come.
+    pub async fn listening(&self) -> SocketAddr {
+        let sockets = self.sockets().await;
+        match sockets.iter().find_map(Listen::tcp) {
+            Some(address) => address,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until clients may connect, and tells where. Never ends if that does not come.
-    pub async fn listening(&self) -> SocketAddr {
+    pub async fn sockets(&self) -> Arc<[Listen]> {
         let mut stages = self.stage.subscribe();
         loop {
-            if let Stage::Listening(address) = *stages.borrow_and_update() {
-                return address;
+            if let Stage::Listening(sockets) = &*stages.borrow_and_update() {
+                return Arc::clone(sockets);
             }
             if stages.changed().await.is_err() {
                 // `self` holds the sender, so this does not happen; there is nothing to wait for.
@@ -78,8 +92,8 @@ pub struct Admin {
     pub telemetry: Telemetry,
     /// The listener for clients.
     pub readiness: Readiness,
-    /// The database servers.
-    pub upstream: Upstream,
+    /// The database servers, and who may read all this.
+    pub credentials: Credentials,
     /// The policy with its catalogue.
     pub policies: Policies,
     /// The configuration in force.
@@ -88,21 +102,28 @@ pub struct Admin {
 
 impl Admin {
     /// Answers `/metrics`, `/healthz`, `/readyz`, `/violations`, `/config` and the status page `/`
-    /// until the task is dropped.
+    /// until the task is dropped. `/healthz` and `/readyz` are for everybody: who asks for them has
+    /// no token to show, and they say no more than yes or no without it.
     ///
     /// # Errors
     /// If the listener fails.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
+        let credentials = self.credentials.clone();
         let routes = Router::new()
             .route("/", get(status::page))
             .route("/status", get(status::status))
             .route("/metrics", get(metrics))
-            .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(ready))
             .route("/violations", get(violations))
             .route("/config", get(config))
+            .route_layer(middleware::from_fn_with_state(credentials.clone(), admit))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(ready))
             .with_state(self);
-        axum::serve(listener, routes).await
+        if credentials.current().access.is_encrypted() {
+            axum::serve(TlsListener::new(listener, credentials), routes).await
+        } else {
+            axum::serve(listener, routes).await
+        }
     }
 
     /// Why clients could not work now, if they could not.
@@ -115,33 +136,28 @@ impl Admin {
         if self.policies.health() == Health::Unread {
             return Some("the catalogue has not been read yet".to_owned());
         }
-        match timeout(UPSTREAM_TIMEOUT, reach(&self.upstream)).await {
+        let upstream = &self.live.current().config.upstream;
+        match timeout(UPSTREAM_TIMEOUT, self.credentials.current().upstream.reach()).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(format!("upstream {}: {error}", self.upstream)),
-            Err(_) => Some(format!("upstream {}: no answer", self.upstream)),
+            Ok(Err(error)) => Some(format!("upstream {upstream}: {error}")),
+            Err(_) => Some(format!("upstream {upstream}: no answer")),
         }
     }
 }
 
-/// Connects to the first server that can be reached, and leaves.
-async fn reach(upstream: &Upstream) -> io::Result<()> {
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for endpoint in upstream.endpoints.iter() {
-        let reached = match endpoint {
-            Endpoint::Tcp { host, port } => TcpStream::connect((&**host, *port)).await.map(drop),
-            Endpoint::Unix(path) => UnixStream::connect(path).await.map(drop),
-        };
-        match reached {
-            Ok(()) => return Ok(()),
-            Err(error) => last = error,
-        }
+/// Lets a request with the token pass.
+async fn admit(State(credentials): State<Credentials>, request: Request, next: Next) -> Response {
+    if credentials.current().access.admits(request.headers()) {
+        return next.run(request).await;
     }
-    Err(last)
+    let wanted = [(header::WWW_AUTHENTICATE, "Bearer realm=\"orgguard\"")];
+    (StatusCode::UNAUTHORIZED, wanted, "the token of admin_token_file is wanted\n").into_response()
 }
 
-async fn ready(State(admin): State<Admin>) -> Response {
+async fn ready(State(admin): State<Admin>, headers: HeaderMap) -> Response {
+    let told = admin.credentials.current().access.admits(&headers);
     match admin.not_ready().await {
-        None => match admin.policies.health().age() {
+        None => match admin.policies.health().age().filter(|_| told) {
             None => "ready\n".into_response(),
             // The last catalogue is in force, so traffic need not go elsewhere.
             Some(age) => {
@@ -149,7 +165,8 @@ async fn ready(State(admin): State<Admin>) -> Response {
             }
         },
         Some(why) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
+            let why = if told { format!("not ready: {why}\n") } else { "not ready\n".to_owned() };
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
         }
     }
 }

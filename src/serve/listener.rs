@@ -1,21 +1,19 @@
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use listenfd::ListenFd;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::admin::{Readiness, Stage};
 use super::cache::PlanCache;
+use super::credentials::{Credentials, NoCredentials};
 use super::live::Live;
 use super::plans::SessionPlans;
-use super::roll::{self, NoRoll};
-use super::tls::{self, NoTls};
+use super::sockets::{Accepted, Sockets};
 use super::workers::Workers;
 use crate::catalog::{self, Policies};
 use crate::config::Config;
@@ -23,7 +21,7 @@ use crate::session::{SessionModes, SessionRules};
 use crate::telemetry::{
     CatalogAbsent, ConnectionOpened, ConnectionRefused, RefusedReason, Telemetry,
 };
-use crate::wire::{Connection, Encryption, Login, Quota, Socket, Upstream, refuse};
+use crate::wire::{Connection, Drain, Quota, refuse};
 
 /// Connections over the limit that are told so at once; more are closed without a word.
 const REFUSALS: usize = 64;
@@ -38,22 +36,16 @@ pub enum NotServed {
     #[error("listen on {address}: {source}")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// Why.
         source: io::Error,
     },
     /// The threads for sessions cannot be started.
     #[error("start threads: {0}")]
     Threads(io::Error),
-    /// TLS towards clients cannot be used.
-    #[error("client_tls: {0}")]
-    ClientTls(NoTls),
-    /// TLS towards the server cannot be used.
-    #[error("upstream_tls: {0}")]
-    UpstreamTls(NoTls),
-    /// The secrets of roles cannot be used.
-    #[error("login: {0}")]
-    Login(#[from] NoRoll),
+    /// Certificates, keys or secrets cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] NoCredentials),
 }
 
 /// Serves clients until `shutdown` is done, then lets sessions end: idle ones at once, others as
@@ -73,33 +65,27 @@ pub async fn serve(
     policies: Policies,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NotServed> {
+    let credentials = Credentials::load(&config)?;
     let live = Live::of(&config);
-    serve_live(live, telemetry, readiness, policies, shutdown).await
+    serve_live((live, credentials), telemetry, readiness, policies, shutdown).await
 }
 
-/// The same under a configuration that may change meanwhile.
+/// The same under a configuration, certificates and secrets that may change meanwhile.
 ///
 /// # Errors
 /// As [`serve`].
 pub async fn serve_live(
-    live: Live,
+    (live, credentials): (Live, Credentials),
     telemetry: Telemetry,
     readiness: Readiness,
     policies: Policies,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NotServed> {
     let config = Arc::clone(&live.current().config);
-    let encryption =
-        config.client_tls.as_ref().map(tls::load).transpose().map_err(NotServed::ClientTls)?;
-    let upstream = tls::upstream(&config.upstream).map_err(NotServed::UpstreamTls)?;
-    let login = roll::load(&config.login)?;
-    let unable = |source| NotServed::Listen { address: config.listen, source };
-    let listener = match inherited().map_err(unable)? {
-        Some(listener) => listener,
-        None => TcpListener::bind(config.listen).await.map_err(unable)?,
-    };
-    let address = listener.local_addr().map_err(unable)?;
-    let (drain, drained) = watch::channel(false);
+    let unable = |(address, source)| NotServed::Listen { address, source };
+    let mut sockets = Sockets::open(&config).map_err(unable)?;
+    let addresses = sockets.addresses().map_err(|source| unable((String::new(), source)))?;
+    let (drain, drained) = watch::channel(Drain::No);
     let mut keeper = JoinSet::new();
     match &config.catalog {
         Some(source) => {
@@ -136,19 +122,19 @@ pub async fn serve_live(
         live,
         config,
         telemetry,
-        encryption,
-        upstream,
-        login,
+        credentials,
         drained,
     };
-    readiness.set(Stage::Listening(address));
-    tracing::info!(%address, mode = server.config.mode.name(), "listening");
+    for address in &addresses {
+        tracing::info!(%address, mode = server.config.mode.name(), "listening");
+    }
+    readiness.set(Stage::Listening(addresses.into()));
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) => server.accept(stream, client),
+            accepted = sockets.accept() => match accepted {
+                Ok(accepted) => server.accept(accepted),
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     sleep(ACCEPT_PAUSE).await;
@@ -156,24 +142,19 @@ pub async fn serve_live(
             },
         }
     }
-    drop(listener);
+    drop(sockets);
     readiness.set(Stage::Draining);
-    drain.send_replace(true);
+    drain.send_replace(Drain::Idle);
     tracing::info!(sessions = server.workers.open(), "draining");
-    let left = server.workers.finish(server.config.limits.drain).await;
+    let patience = server.config.limits.drain;
+    let stop = || {
+        drain.send_replace(Drain::Now);
+    };
+    let left = server.workers.finish(patience, stop).await;
     if left > 0 {
         tracing::warn!(sessions = left, "ended sessions that were not idle in time");
     }
     Ok(())
-}
-
-/// The socket that systemd has opened for this process (`orgguard.socket`), if there is one.
-fn inherited() -> io::Result<Option<TcpListener>> {
-    let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? else {
-        return Ok(None);
-    };
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener).map(Some)
 }
 
 /// What accepting a client needs.
@@ -184,43 +165,38 @@ struct Server {
     policies: Policies,
     live: Live,
     telemetry: Telemetry,
-    encryption: Option<Encryption>,
-    upstream: Upstream,
-    login: Login,
+    credentials: Credentials,
     permits: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
-    addresses: Quota<IpAddr>,
+    addresses: Quota<Option<IpAddr>>,
     roles: Quota<Box<str>>,
     workers: Workers,
-    drained: watch::Receiver<bool>,
+    drained: watch::Receiver<Drain>,
 }
 
 impl Server {
-    fn accept(&self, stream: TcpStream, client: SocketAddr) {
-        // From here on the socket belongs to the runtime of a worker.
-        let Ok(stream) = stream.into_std() else {
-            return;
-        };
-        let own = move || Socket::of(TcpStream::from_std(stream)?);
+    fn accept(&self, accepted: Accepted) {
+        let client = accepted.peer();
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             ConnectionRefused { reason: RefusedReason::Limit, client }.emit(&self.telemetry);
-            self.refuse(own, "orgguard: sorry, too many clients already");
+            self.refuse(accepted, "orgguard: sorry, too many clients already");
             return;
         };
         let Some(counted) = self.addresses.take(&client.ip()) else {
             ConnectionRefused { reason: RefusedReason::LimitOfAddress, client }
                 .emit(&self.telemetry);
-            self.refuse(own, "orgguard: too many connections from this address");
+            self.refuse(accepted, "orgguard: too many connections from this address");
             return;
         };
         let opened = ConnectionOpened { client }.emit(&self.telemetry);
+        let loaded = self.credentials.current();
         let connection = Connection {
             config: Arc::clone(&self.config),
             rules: Arc::clone(&self.rules),
             policies: self.policies.clone(),
-            upstream: self.upstream.clone(),
-            login: self.login.clone(),
-            encryption: self.encryption.clone(),
+            upstream: loaded.upstream.clone(),
+            login: loaded.login.clone(),
+            encryption: loaded.encryption.clone(),
             telemetry: self.telemetry.clone(),
             client,
             lot: Live::lot(),
@@ -229,7 +205,8 @@ impl Server {
         };
         let plans = SessionPlans::new(Arc::clone(&self.plans), self.live.clone());
         self.workers.give(move || async move {
-            if let Ok(stream) = own() {
+            // From here on the socket belongs to the runtime of a worker.
+            if let Ok(stream) = accepted.into_socket() {
                 connection.run(stream, &plans).await;
             }
             drop((opened, permit, counted));
@@ -237,16 +214,12 @@ impl Server {
     }
 
     /// Tells a client why it is not served, unless many are being told already.
-    fn refuse(
-        &self,
-        stream: impl FnOnce() -> io::Result<Socket> + Send + 'static,
-        why: &'static str,
-    ) {
+    fn refuse(&self, accepted: Accepted, why: &'static str) {
         let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
         self.workers.give(move || async move {
-            if let Ok(stream) = stream() {
+            if let Ok(stream) = accepted.into_socket() {
                 refuse(stream, "53300", why).await;
             }
             drop(refusal);

@@ -1,19 +1,24 @@
 //! The listener, its limits, the drain, and the admin port.
 
+mod access;
 mod admin;
 mod cache;
+mod credentials;
 mod kept;
 mod listener;
 mod live;
 mod plans;
 mod reload;
 mod roll;
+mod sockets;
 mod state;
 mod status;
 mod tls;
 mod workers;
 
+pub use access::NoAccess;
 pub use admin::{Admin, Readiness, Stage};
+pub use credentials::{Credentials, NoCredentials};
 pub use listener::{NotServed, serve, serve_live};
 pub use live::{InForce, Live};
 pub use reload::Reload;

@@ -7,19 +7,22 @@ use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
+use super::credentials::Credentials;
 use super::live::Live;
 use crate::catalog::Policies;
 use crate::config::{self, Config, Invalid, Overrides};
 use crate::policy::{Policy, Routines};
 use crate::session::Mode;
-use crate::telemetry::{ConfigReloaded, ExemptionExpired, ReloadResult, Telemetry};
+use crate::telemetry::{
+    ConfigReloaded, CredentialsRead, CredentialsResult, ExemptionExpired, ReloadResult, Telemetry,
+};
 
 /// How often the file is looked at: a mounted ConfigMap changes without a signal.
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Reads the configuration's file anew on SIGHUP, when the file has changed, and when an exemption
 /// expires. A file that is not valid, or that changes what only a restart can change, changes
-/// nothing.
+/// nothing. The files that it names, of certificates and secrets, are read anew in the same way.
 #[derive(Debug)]
 pub struct Reload {
     /// The file.
@@ -28,6 +31,8 @@ pub struct Reload {
     pub overrides: Overrides,
     /// What is in force.
     pub live: Live,
+    /// Certificates, keys and secrets.
+    pub credentials: Credentials,
     /// What statements are planned under.
     pub policies: Policies,
     /// Where it tells of itself.
@@ -48,6 +53,7 @@ impl Reload {
                 () = told(&mut hangup) => {
                     seen = std::fs::read_to_string(&self.file).ok();
                     self.reload().await;
+                    self.read_credentials(|it| Some(it.renew())).await;
                 }
                 () = sleep(INTERVAL) => {
                     let text = std::fs::read_to_string(&self.file).ok();
@@ -55,9 +61,27 @@ impl Reload {
                         seen = text;
                         self.reload().await;
                     }
+                    self.read_credentials(Credentials::look).await;
                 }
                 () = until(expiry) => self.expire(),
             }
+        }
+    }
+
+    /// Reads certificates, keys and secrets anew.
+    async fn read_credentials(
+        &self,
+        read: impl FnOnce(&Credentials) -> Option<CredentialsResult> + Send + 'static,
+    ) {
+        let credentials = self.credentials.clone();
+        // Secrets are made of passwords.
+        let reading = tokio::task::spawn_blocking(move || read(&credentials));
+        let result = match reading.await {
+            Ok(result) => result,
+            Err(error) => Some(CredentialsResult::Invalid(error.to_string())),
+        };
+        if let Some(result) = result {
+            CredentialsRead { result }.emit(&self.telemetry);
         }
     }
 
@@ -143,6 +167,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         stages: _,
         dry_run,
         listen,
+        unix_socket_permissions,
         upstream,
         admin,
         policy,
@@ -160,6 +185,7 @@ fn fixed(config: &Config) -> Vec<(&'static str, String)> {
         ("mode, to or from rewrite", format!("{}", *mode == Mode::Rewrite)),
         ("rewrite.dry_run", format!("{dry_run}")),
         ("listen", format!("{listen:?}")),
+        ("unix_socket_permissions", format!("{unix_socket_permissions:?}")),
         ("upstream", format!("{upstream:?}")),
         ("admin", format!("{admin:?}")),
         ("guard.tenant_type", format!("{:?}", policy.tenant_type)),

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config;
-use crate::wire::{Known, Login, NoRandom, Roll, Secret};
+use crate::wire::{Known, Login, Lookup, NoRandom, Roll, Secret, Upstream};
 
 /// The file of secrets cannot be used. No secret is repeated.
 #[derive(Debug, thiserror::Error)]
@@ -32,15 +32,29 @@ pub enum NoRoll {
 }
 
 /// How clients log in, with the file of secrets read if there is one.
-pub(super) fn load(login: &config::Login) -> Result<Login, NoRoll> {
-    match login {
-        config::Login::Relay => Ok(Login::Relay),
-        config::Login::Guard { secrets } => {
-            let text = std::fs::read_to_string(secrets)
-                .map_err(|source| NoRoll::File { file: secrets.clone(), source })?;
-            Ok(Login::Guard(Arc::new(Roll::new(read(&text, secrets)?)?)))
+pub(super) fn load(
+    login: &config::Login,
+    upstream: &Upstream,
+    before: Option<&Login>,
+) -> Result<Login, NoRoll> {
+    let secrets = match login {
+        config::Login::Relay => return Ok(Login::Relay),
+        config::Login::Guard(secrets) => secrets,
+    };
+    let known = match &secrets.file {
+        None => HashMap::new(),
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|source| NoRoll::File { file: file.clone(), source })?;
+            read(&text, file)?
         }
-    }
+    };
+    let lookup = secrets.query.clone().map(|query| Lookup::new(upstream, query));
+    let before = match before {
+        Some(Login::Guard(roll)) => Some(&**roll),
+        Some(Login::Relay) | None => None,
+    };
+    Ok(Login::Guard(Arc::new(Roll::new(known, lookup, before)?)))
 }
 
 /// Reads lines of `"role" "secret"`; a quote inside is written twice. `;` and `#` begin a comment.

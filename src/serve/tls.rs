@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ring::digest;
 use rustls::client::WebPkiServerVerifier;
@@ -50,6 +51,17 @@ pub(super) fn load(tls: &ClientTls) -> Result<Encryption, NoTls> {
     Ok(Encryption::new(Arc::new(config), tls.required, binding))
 }
 
+/// Certificate and key of the admin port, which speaks HTTP/1.1.
+pub(super) fn pages(certificate: &Path, key: &Path) -> Result<rustls::ServerConfig, NoTls> {
+    let (chain, key) = identity(certificate, key)?;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// What verifies clients' certificates.
 fn clients(file: &Path, tls: &ClientTls) -> Result<Arc<dyn ClientCertVerifier>, NoTls> {
     let mut roots = RootCertStore::empty();
@@ -81,9 +93,13 @@ fn binding(certificate: &CertificateDer<'_>) -> Arc<[u8]> {
 }
 
 /// The servers, with TLS if the configuration has it.
-pub(super) fn upstream(upstream: &config::Upstream) -> Result<Upstream, NoTls> {
+pub(super) fn upstream(
+    upstream: &config::Upstream,
+    connect_timeout: Duration,
+) -> Result<Upstream, NoTls> {
     let encryption = upstream.tls.as_ref().map(towards_server).transpose()?;
-    Ok(Upstream::new(Arc::clone(&upstream.endpoints), encryption))
+    let endpoints = Arc::clone(&upstream.endpoints);
+    Ok(Upstream::new(endpoints, encryption, &upstream.target, connect_timeout))
 }
 
 fn towards_server(tls: &UpstreamTls) -> Result<UpstreamEncryption, NoTls> {

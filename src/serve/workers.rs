@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// The deepest statement that the reading limits let through needs more stack than a thread has
-/// by default.
-const STACK_BYTES: usize = 16 << 20;
+use crate::analyze;
+
+/// For sessions that are told to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Threads of each worker for what takes long: plans of long texts, names that are looked up.
 const BLOCKING_THREADS: usize = 8;
@@ -50,13 +51,13 @@ impl Workers {
             let (telling, ended) = oneshot::channel();
             let (own, ending) = (Arc::clone(&open), end.subscribe());
             let runtime = tokio::runtime::Builder::new_current_thread()
-                .thread_stack_size(STACK_BYTES)
+                .thread_stack_size(analyze::READER_STACK)
                 .max_blocking_threads(BLOCKING_THREADS)
                 .enable_all()
                 .build()?;
             std::thread::Builder::new()
                 .name(format!("orgguard-{number}"))
-                .stack_size(STACK_BYTES)
+                .stack_size(analyze::READER_STACK)
                 .spawn(move || {
                     runtime.block_on(work(received, own, ending));
                     // Nobody may be waiting any more.
@@ -88,9 +89,9 @@ impl Workers {
         let _ = worker.jobs.send(Box::new(move || Box::pin(make())));
     }
 
-    /// Waits until all sessions have ended; those that have not in time are ended. How many those
-    /// were.
-    pub(super) async fn finish(self, patience: Duration) -> usize {
+    /// Waits until all sessions have ended; those that have not in time are told by `stop` to end,
+    /// and are ended if they do not. How many those were.
+    pub(super) async fn finish(self, patience: Duration, stop: impl FnOnce()) -> usize {
         let opens: Vec<_> = self.workers.iter().map(|worker| Arc::clone(&worker.open)).collect();
         let mut ended: Vec<_> = self
             .workers
@@ -106,13 +107,15 @@ impl Workers {
                 let _ = ended.await;
             }
         };
-        if timeout(patience, all).await.is_ok() {
+        tokio::pin!(all);
+        if timeout(patience, &mut all).await.is_ok() {
             return 0;
         }
         let left = opens.iter().map(|open| open.load(Ordering::Relaxed)).sum();
-        self.end.send_replace(true);
-        for ended in ended {
-            let _ = ended.await;
+        stop();
+        if timeout(LAST_WORDS, &mut all).await.is_err() {
+            self.end.send_replace(true);
+            all.await;
         }
         left
     }
@@ -169,9 +172,9 @@ mod tests {
         let on_first = threads.iter().filter(|name| *name == "orgguard-0").count();
         assert_eq!(on_first, TOGETHER + 1);
         assert_eq!(workers.open(), 2 * TOGETHER + 2);
-        assert_eq!(workers.finish(Duration::from_millis(10)).await, 2 * TOGETHER + 2);
+        assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, 2 * TOGETHER + 2);
         let workers = Workers::start(1).unwrap();
         workers.give(|| async {});
-        assert_eq!(workers.finish(Duration::from_secs(60)).await, 0);
+        assert_eq!(workers.finish(Duration::from_secs(60), || {}).await, 0);
     }
 }

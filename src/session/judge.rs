@@ -18,6 +18,10 @@ pub(super) enum Missing {
     Portal,
 }
 
+/// For a client behind whose guard a pooler stands.
+const NO_RESET: &str = "set each setting by its value: behind a pooler, RESET and DISCARD ALL come back \
+                        to what another session may have left";
+
 /// A verdict, and what was missing to give one.
 #[derive(Debug, Default)]
 pub(super) struct Judgement {
@@ -34,6 +38,9 @@ pub(super) struct Court<'a> {
     pub(super) registry: &'a Registry,
     /// What the comments of the text say.
     pub(super) comment: Option<Setting>,
+    /// A pooler stands before the server: what a session began with was set after its login, and no
+    /// reset comes back to it.
+    pub(super) pooled: bool,
 }
 
 impl Court<'_> {
@@ -121,7 +128,11 @@ impl Court<'_> {
         let span = statement.span();
         match statement.effect() {
             Effect::SetTenant { local, value } => {
-                let value = setting(bound.unwrap_or(value), self.scope, self.tenant_type);
+                let value = bound.unwrap_or(value);
+                if self.pooled && *value == NewValue::Null {
+                    self.refuse_rebinding(span, NO_RESET, judgement);
+                }
+                let value = setting(value, self.scope, self.tenant_type);
                 self.judge_rebinding(*local, &value, span, judgement);
             }
             Effect::ResetTenant | Effect::DiscardAll => self.judge_reset(span, judgement),
@@ -179,7 +190,11 @@ impl Court<'_> {
         judgement.verdict.advice.extend(verdict.advice);
         match inner.effect() {
             Effect::SetTenant { local, value } if !explained => {
-                let value = setting(inner_value(value, values), self.scope, self.tenant_type);
+                let value = inner_value(value, values);
+                if self.pooled && *value == NewValue::Null {
+                    self.refuse_rebinding(span, NO_RESET, judgement);
+                }
+                let value = setting(value, self.scope, self.tenant_type);
                 self.judge_rebinding(*local, &value, span, judgement);
             }
             Effect::None => {}
@@ -238,6 +253,9 @@ impl Court<'_> {
     }
 
     fn judge_reset(&self, span: Span, judgement: &mut Judgement) {
+        if self.pooled {
+            return self.refuse_rebinding(span, NO_RESET, judgement);
+        }
         if self.scope.is_fixed() {
             return;
         }

@@ -240,6 +240,7 @@ impl Session {
             scope: &self.predicted,
             registry: &self.registry,
             comment: None,
+            pooled: self.rules.settings.pooled,
         }
     }
 

@@ -39,13 +39,27 @@ pub struct Identity {
     pub role: String,
     /// The value that [`SESSION_SETTING`] was given; empty where none was.
     pub mark: String,
+    /// Behind a pooler: settings that are set after login, for it would not hand them on.
+    pub later: Vec<(String, String)>,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    /// Behind a pooler: whether the server process bears the mark of another session.
+    Clean,
+    /// To set what the startup packet could not.
+    Set,
+    /// All settings that the guard relies on.
+    Login,
+    /// The tenant's setting.
+    Tenant,
 }
 
 /// A question of the guard's own whose answer is outstanding.
 #[derive(Debug)]
 pub(super) struct ReadBack {
-    /// The first of a session: all settings, not the tenant's alone.
-    login: bool,
+    question: Question,
     /// The status that the client is still to be told.
     status: Status,
     row: Option<Vec<Option<String>>>,
@@ -53,11 +67,19 @@ pub(super) struct ReadBack {
 }
 
 impl Session {
-    /// Asks for every setting that the guard relies on.
+    /// Asks for every setting that the guard relies on; behind a pooler, sets them before.
     pub(super) fn ask_at_login(&mut self, status: Status, out: &mut Output) -> ServerStep {
+        if self.rules.settings.pooled {
+            question(std::iter::once(SESSION_SETTING), &mut out.to_server);
+            return self.ask(Question::Clean, status);
+        }
+        self.ask_for_all(status, out)
+    }
+
+    fn ask_for_all(&mut self, status: Status, out: &mut Output) -> ServerStep {
         let tenant = self.rules.tenant.setting.as_deref();
         question(READ_BACK.iter().copied().chain(tenant), &mut out.to_server);
-        self.ask(true, status)
+        self.ask(Question::Login, status)
     }
 
     /// Asks for the tenant's setting; `None` where there is none, or nothing to ask.
@@ -74,11 +96,11 @@ impl Session {
             return None;
         }
         question(std::iter::once(setting), &mut out.to_server);
-        Some(self.ask(false, status))
+        Some(self.ask(Question::Tenant, status))
     }
 
-    fn ask(&mut self, login: bool, status: Status) -> ServerStep {
-        let asked = ReadBack { login, status, row: None, failed: false };
+    fn ask(&mut self, question: Question, status: Status) -> ServerStep {
+        let asked = ReadBack { question, status, row: None, failed: false };
         self.pipeline.push(Entry::ReadBack(Box::new(asked)));
         ServerStep::Ask(gate::substitute())
     }
@@ -131,17 +153,31 @@ impl Session {
         let Some(Entry::ReadBack(asked)) = self.pipeline.pop() else {
             return ServerStep::End;
         };
-        let row = asked.row.unwrap_or_default();
-        let unreliable = if asked.login {
-            self.read_login(&row)
-        } else if asked.failed {
-            // A cancel request may have met this question instead of the client's statement; the
-            // tenant stays in doubt, and the question is asked again.
-            self.confirmed.fail();
-            self.confirmed.ready(status);
-            None
-        } else {
-            self.read_tenant(row.first(), asked.status)
+        let ReadBack { question, status: before, row, failed } = *asked;
+        if question != Question::Tenant && failed {
+            let why = "orgguard: the server failed a question of the guard's own at login";
+            fatal(&mut out.to_client, "08006", why, None);
+            return ServerStep::End;
+        }
+        let row = row.unwrap_or_default();
+        let unreliable = match question {
+            Question::Clean if row.first().is_none_or(|mark| !is_unset(mark.as_deref())) => {
+                Some(SESSION_SETTING.to_owned())
+            }
+            Question::Clean => {
+                set(&self.identity.later, &mut out.to_server);
+                return self.ask(Question::Set, status);
+            }
+            Question::Set => return self.ask_for_all(status, out),
+            Question::Login => self.read_login(&row),
+            Question::Tenant if failed => {
+                // A cancel request may have met this question instead of the client's statement; the
+                // tenant stays in doubt, and the question is asked again.
+                self.confirmed.fail();
+                self.confirmed.ready(status);
+                None
+            }
+            Question::Tenant => self.read_tenant(row.first(), before),
         };
         if let Some(setting) = unreliable {
             self.unreliable(&setting, out);
@@ -208,6 +244,10 @@ impl Session {
             },
         });
         let hint = match setting {
+            SESSION_SETTING if self.rules.settings.pooled => {
+                "the pooler must give each session a server process of its own, and reset it between: \
+                 pool_mode = session, server_reset_query = DISCARD ALL"
+            }
             SESSION_SETTING => {
                 "the startup packet did not reach the server as it was sent: connect the guard to \
                  the server itself, not to a pooler"
@@ -231,7 +271,31 @@ impl Session {
 fn question<'a>(names: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
     let calls: Vec<String> =
         names.map(|name| format!("pg_catalog.current_setting('{name}', true)")).collect();
-    let text = format!("SELECT {}\0", calls.join(", "));
+    query(&calls, out);
+}
+
+/// A simple query that gives settings values for the session. Names and values are a client's: they
+/// are written as hexadecimal digits, which no encoding and no setting reads otherwise.
+fn set(settings: &[(String, String)], out: &mut Vec<u8>) {
+    let literal = |text: &String| {
+        let digits: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("pg_catalog.convert_from(pg_catalog.decode('{digits}', 'hex'), 'UTF8')")
+    };
+    let one = |(name, value): &(String, String)| {
+        format!("pg_catalog.set_config({}, {}, false)", literal(name), literal(value))
+    };
+    let calls: Vec<String> = settings.iter().map(one).collect();
+    query(&calls, out);
+}
+
+/// Whether a setting has no value, or the empty one that a custom setting keeps after a reset.
+fn is_unset(value: Option<&str>) -> bool {
+    value.is_none_or(str::is_empty)
+}
+
+/// A simple query for the values of these expressions.
+fn query(expressions: &[String], out: &mut Vec<u8>) {
+    let text = format!("SELECT {}\0", expressions.join(", "));
     out.push(b'Q');
     let length = u32::try_from(text.len().saturating_add(4)).unwrap_or(u32::MAX);
     out.extend_from_slice(&length.to_be_bytes());

@@ -63,10 +63,22 @@ pub(super) enum StatementRef {
 impl StatementRef {
     /// The plan; `None` for a text without statements.
     pub(super) fn plan(&self) -> Option<&StatementPlan> {
+        let (Self::Nth(sent, _) | Self::Inner(sent, _)) = self;
+        self.of(sent.planned())
+    }
+
+    /// The plan of what the client wrote.
+    pub(super) fn own_plan(&self) -> Option<&StatementPlan> {
+        let (Self::Nth(sent, _) | Self::Inner(sent, _)) = self;
+        self.of(sent.own())
+    }
+
+    /// The statement in one of the two texts.
+    fn of<'p>(&self, planned: &'p Planned) -> Option<&'p StatementPlan> {
         match self {
-            Self::Nth(sent, at) => sent.planned().plan().statements().get(*at),
-            Self::Inner(sent, at) => {
-                let outer = sent.planned().plan().statements().get(*at)?;
+            Self::Nth(_, at) => planned.plan().statements().get(*at),
+            Self::Inner(_, at) => {
+                let outer = planned.plan().statements().get(*at)?;
                 let Effect::Prepare { statement, .. } = outer.effect() else {
                     return None;
                 };

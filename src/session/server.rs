@@ -8,7 +8,7 @@ use super::registry::{Portal, Side, StatementRef};
 use super::replace::{complete_message, moved_error, parameters_message};
 use super::report::hidden_row;
 use super::{Event, Output, ServerStep, Session, schema};
-use crate::analyze::{Kind, StatementPlan};
+use crate::analyze::{Effect, Kind, StatementPlan};
 use crate::policy::SettingClass;
 use crate::rewrite::is_hidden_row;
 
@@ -192,12 +192,21 @@ impl Session {
 
     /// The tag that a client expects of a DELETE that was sent as an UPDATE.
     fn own_tag(&self, tag: &[u8]) -> Option<Vec<u8>> {
-        let count = tag.strip_prefix(b"UPDATE ")?;
+        let count = tag.strip_prefix(b"UPDATE ").filter(|_| self.rules.mode == Mode::Rewrite)?;
         let head = self.pipeline.head()?;
-        let own = &head.replacement()?.own;
-        // Only a string has several statements.
-        let at = if let Entry::Query(_, done) = head { *done } else { 0 };
-        let own = own.plan().statements().get(at)?;
+        let ran = if let Entry::Query(sent, done) = head {
+            StatementRef::Nth(sent.clone(), *done)
+        } else if let Entry::Execute(Some(portal)) = head {
+            portal.statement.clone()
+        } else {
+            return None;
+        };
+        let prepared = if let Effect::Execute { name, .. } = ran.own_plan()?.effect() {
+            self.registry.confirmed_statement(name.as_bytes())
+        } else {
+            None
+        };
+        let own = prepared.map_or(&ran, |prepared| &prepared.statement).own_plan()?;
         (own.kind() == Kind::Delete).then(|| [b"DELETE ", count].concat())
     }
 

@@ -200,6 +200,23 @@ pub enum Source {
     Derived(Box<Query>),
     /// A function or functions.
     Function(Vec<Expr>),
+    /// PostgreSQL's own `unnest` of several arrays, each cast to an array of a type of `pg_catalog`:
+    /// a column for each, and no other.
+    Unnest(Vec<Expr>),
+}
+
+impl Source {
+    /// What `unnest(…)` of these arrays is. With one argument it may be somebody's function; what is
+    /// not cast to a type that is known may be an array of rows, which become several columns.
+    pub fn unnest(arrays: Vec<Expr>) -> Result<Self, Vec<Expr>> {
+        let is_array =
+            |expr: &Expr| matches!(expr, Expr::Cast { target: TypeName::Array(_), expr: _ });
+        if arrays.len() > 1 && arrays.iter().all(is_array) {
+            Ok(Self::Unnest(arrays))
+        } else {
+            Err(arrays)
+        }
+    }
 }
 
 /// INSERT, UPDATE, DELETE or MERGE.

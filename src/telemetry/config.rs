@@ -10,6 +10,7 @@ pub(super) struct ConfigMetrics {
     info: IntGaugeVec,
     reloads: IntCounterVec,
     loaded: IntGauge,
+    credentials: IntCounterVec,
     exempted: IntCounterVec,
 }
 
@@ -36,6 +37,11 @@ impl ConfigMetrics {
                 "result",
             )?,
             loaded,
+            credentials: counter(
+                "orgguard_credential_reloads_total",
+                "Times certificates, keys and secrets were read anew, by what came of it.",
+                "result",
+            )?,
             exempted: counter(
                 "orgguard_exempted_total",
                 "Violations that an exemption let pass, by its name.",
@@ -105,6 +111,42 @@ impl ConfigReloaded {
             }
         };
         telemetry.config().reloads.with_label_values(&[result]).inc();
+    }
+}
+
+/// What came of reading certificates, keys and secrets anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialsResult {
+    /// New connections get the new ones.
+    Changed,
+    /// They are the same as before.
+    Unchanged,
+    /// They cannot be used, for this reason; those before stay in use.
+    Invalid(String),
+}
+
+/// Certificates, keys and secrets of roles were read anew.
+#[derive(Clone, Debug)]
+pub struct CredentialsRead {
+    /// What came of it.
+    pub result: CredentialsResult,
+}
+
+impl CredentialsRead {
+    /// Counts and logs it.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let result = match &self.result {
+            CredentialsResult::Changed => {
+                tracing::info!(target: "orgguard::config", "changed certificates or secrets are used");
+                "changed"
+            }
+            CredentialsResult::Unchanged => "unchanged",
+            CredentialsResult::Invalid(why) => {
+                tracing::error!(target: "orgguard::config", why, "certificates or secrets not taken");
+                "invalid"
+            }
+        };
+        telemetry.config().credentials.with_label_values(&[result]).inc();
     }
 }
 

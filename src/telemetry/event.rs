@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use prometheus::IntGauge;
@@ -6,6 +5,7 @@ use prometheus::IntGauge;
 use super::metrics::Telemetry;
 use super::normal::normalize;
 use super::pace::Turn;
+use super::peer::Peer;
 use crate::analyze::{Advice, Kind, Outcome, Plan, StatementPlan, Violation};
 use crate::rewrite::Injection;
 use crate::session::{Decision, Mode};
@@ -20,7 +20,7 @@ pub struct SessionLabels {
     /// `application_name` as the client gave it; empty if it gave none.
     pub application_name: Box<str>,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
 }
 
 /// A statement got its verdict and its decision.
@@ -202,7 +202,7 @@ impl TextPlanned<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionOpened {
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
 }
 
 impl ConnectionOpened {
@@ -220,7 +220,7 @@ impl ConnectionOpened {
 #[derive(Debug)]
 pub struct OpenConnection {
     telemetry: Telemetry,
-    client: SocketAddr,
+    client: Peer,
 }
 
 impl Drop for OpenConnection {
@@ -323,7 +323,7 @@ pub struct ConnectionRefused {
     /// Why.
     pub reason: RefusedReason,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
 }
 
 impl ConnectionRefused {
@@ -397,7 +397,7 @@ pub struct SessionEnded {
     /// By whom.
     pub by: EndedBy,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
 }
 
 impl SessionEnded {
@@ -421,7 +421,7 @@ pub struct FramingLost {
     /// From where the bytes came that could not be followed.
     pub direction: Direction,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
 }
 
 impl FramingLost {

@@ -281,7 +281,7 @@ mod tests {
             role: role.into(),
             database: "shop".into(),
             application_name: "".into(),
-            client: "127.0.0.1:1".parse().unwrap(),
+            client: crate::telemetry::Peer::Local,
         };
         let who = (&session, Mode::Audit);
         ledger.note(&normalize(sql), &violation, 15, who, at(seconds));

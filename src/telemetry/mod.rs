@@ -13,12 +13,16 @@ mod log;
 mod metrics;
 mod normal;
 mod pace;
+mod peer;
 mod sum;
 mod tally;
 
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
-pub use config::{ConfigReloaded, ExemptionExpired, ExemptionUsed, ReloadResult};
+pub use config::{
+    ConfigReloaded, CredentialsRead, CredentialsResult, ExemptionExpired, ExemptionUsed,
+    ReloadResult,
+};
 pub use event::{
     AdviceGiven, BytesRelayed, Cached, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
@@ -30,4 +34,5 @@ pub use keep::{keep_ledger, take_up, write_ledger};
 pub use log::start_logging;
 pub use metrics::Telemetry;
 pub use normal::{Normal, normalize};
+pub use peer::Peer;
 pub use sum::{Readiness, Report, Share};

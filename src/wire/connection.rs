@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,13 +9,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::certificate;
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
-use super::login::{Login, NotLoggedIn, log_in, relay_unbound};
-use super::patience::{Expired, Patience};
+use super::login::{Login, NotLoggedIn, TOO_LONG, UNREACHED, log_in, relay_unbound};
+use super::patience::{Doing, Drain, Expired, Patience};
 use super::plans::Plans;
 use super::quota::Quota;
 use super::relay::{Ended, Terms, Witness, relay};
 use super::socket::Socket;
-use super::startup::{Startup, Unwelcome};
+use super::startup::{Built, Startup, Unwelcome};
 use super::stream::Stream;
 use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
@@ -26,15 +25,12 @@ use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fa
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
-    RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged, StatementRewritten,
-    Telemetry, ViolationFound,
+    Peer, RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged,
+    StatementRewritten, Telemetry, ViolationFound,
 };
 
 /// For handing a cancel request to the server.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
-
-const UNREACHED: &str = "orgguard: the database server cannot be reached";
-const TOO_LONG: &str = "orgguard: login took too long";
 
 /// One client's connection, from its greeting to its end.
 #[derive(Debug)]
@@ -54,13 +50,13 @@ pub struct Connection {
     /// Where it tells of itself.
     pub telemetry: Telemetry,
     /// The client's address.
-    pub client: SocketAddr,
+    pub client: Peer,
     /// Drawn for this session, from 0 to 99: a mode may be for a share of sessions.
     pub lot: u8,
     /// How many connections each role may have.
     pub roles: Quota<Box<str>>,
-    /// Turns true when sessions are to end as soon as they are idle.
-    pub drain: watch::Receiver<bool>,
+    /// Whether sessions are to end.
+    pub drain: watch::Receiver<Drain>,
 }
 
 impl Connection {
@@ -131,8 +127,8 @@ impl Connection {
         self.rules = planner.begin(who, &self.rules);
         let mut witness = Teller { connection: &self, labels, remembered };
         let mark = mark();
-        let packet = match self.packet(&startup, &witness, &mark) {
-            Ok(packet) => packet,
+        let Built { packet, later } = match self.packet(&startup, &witness, &mark) {
+            Ok(built) => built,
             Err(words) => return say(&mut client, &words).await,
         };
         let role: Box<str> = startup.parameter("user").unwrap_or_default().into();
@@ -152,7 +148,7 @@ impl Connection {
         }
         let tenant = self.rules.tenant.setting.as_deref();
         let setting = tenant.and_then(|setting| startup.setting(setting));
-        let identity = Identity { setting, role: role.to_string(), mark };
+        let identity = Identity { setting, role: role.to_string(), mark, later };
         let certificate = client.certificate().map(certificate::names).unwrap_or_default();
         let known = session::Client { role: &role, database: startup.database(), certificate };
         let session = Session::new(Arc::clone(&self.rules), identity, &known);
@@ -193,6 +189,14 @@ impl Connection {
                 }
                 say(&mut client, &conversation.to_client).await;
             }
+            Ok(Ended::Stopped) => {
+                self.ended(EndedBy::Guard);
+                drop(server);
+                if conversation.doing() == Doing::Statement {
+                    self.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
+            }
             Ok(Ended::LoginTimeout) => {
                 let reason = RefusedReason::LoginTimeout;
                 self.turn_away(&mut client, reason, "08006", TOO_LONG).await;
@@ -218,12 +222,13 @@ impl Connection {
         startup: &Startup,
         witness: &Teller<'_>,
         mark: &str,
-    ) -> Result<Vec<u8>, Vec<u8>> {
+    ) -> Result<Built, Vec<u8>> {
+        let as_it_came = || Built { packet: startup.raw.clone(), later: Vec::new() };
         match (self.admit(startup, mark), self.rules.mode) {
-            (Ok(_), Mode::Audit) => Ok(startup.raw.clone()),
+            (Ok(_), Mode::Audit) => Ok(as_it_came()),
             (Err(unwelcome), Mode::Audit) => {
                 witness.unwelcome(&unwelcome);
-                Ok(startup.raw.clone())
+                Ok(as_it_came())
             }
             (Ok(built), Mode::Enforce | Mode::Rewrite) => Ok(built),
             (Err(unwelcome), Mode::Enforce | Mode::Rewrite) => {
@@ -241,7 +246,7 @@ impl Connection {
     }
 
     /// The packet for the server, if nothing in it keeps a session from being judged.
-    fn admit(&self, startup: &Startup, mark: &str) -> Result<Vec<u8>, Unwelcome> {
+    fn admit(&self, startup: &Startup, mark: &str) -> Result<Built, Unwelcome> {
         let built = startup.build(&self.config.policy.settings, mark)?;
         let database = startup.database();
         if !self.policies.is_of(database) {
@@ -256,13 +261,12 @@ impl Connection {
 
     /// A setting on which the guard relies, to which the role or database gives another value
     /// (ALTER ROLE, ALTER DATABASE … SET), and which the packet does not override.
-    fn bent_setting(&self, startup: &Startup, built: &[u8]) -> Option<Box<str>> {
+    fn bent_setting(&self, startup: &Startup, built: &Built) -> Option<Box<str>> {
         let policy = self.policies.current().policy;
         let catalog = policy.catalog.as_ref()?;
         let role = startup.parameter("user").unwrap_or_default();
-        let sent = Startup::read(built.to_vec());
         let mut broken = catalog.broken_pins(role, &policy.settings);
-        let found = broken.find(|setting| sent.setting(&setting.name).is_none());
+        let found = broken.find(|setting| !built.sets(&setting.name));
         found.map(|setting| setting.name.clone())
     }
 
@@ -275,7 +279,10 @@ impl Connection {
         };
         match timeout_at(deadline, connect).await {
             Ok(Ok(server)) => Ok(server),
-            Ok(Err(_)) => Err(RefusedReason::Upstream),
+            Ok(Err(error)) => {
+                tracing::warn!(upstream = ?self.upstream, %error, "no server");
+                Err(RefusedReason::Upstream)
+            }
             Err(_) => Err(RefusedReason::LoginTimeout),
         }
     }
@@ -316,37 +323,10 @@ impl Connection {
     }
 
     async fn not_logged_in(&self, client: &mut Stream, role: &str, reason: NotLoggedIn) {
-        let mut bytes = Vec::new();
-        let refused = match reason {
-            NotLoggedIn::Left => return,
-            // As the server says it: nothing tells a wrong password from a role that is not there.
-            NotLoggedIn::Client(failed) => {
-                tracing::info!(client = %self.client, ?failed, "login refused");
-                let message = format!("password authentication failed for user \"{role}\"");
-                fatal(&mut bytes, "28P01", &message, None);
-                RefusedReason::Login
-            }
-            NotLoggedIn::Server(words) => {
-                bytes = words;
-                RefusedReason::Login
-            }
-            NotLoggedIn::Unanswerable(why) => {
-                tracing::warn!(client = %self.client, role, why, "login failed");
-                fatal(&mut bytes, "28000", &format!("orgguard: {why}"), None);
-                RefusedReason::Login
-            }
-            NotLoggedIn::Late => {
-                fatal(&mut bytes, "08006", TOO_LONG, None);
-                RefusedReason::LoginTimeout
-            }
-            NotLoggedIn::Io(error) => {
-                tracing::debug!(client = %self.client, %error, "lost during login");
-                fatal(&mut bytes, "08006", UNREACHED, None);
-                RefusedReason::Upstream
-            }
-        };
-        self.refused(refused);
-        say(client, &bytes).await;
+        if let Some((refused, words)) = reason.told(self.client, role) {
+            self.refused(refused);
+            say(client, &words).await;
+        }
     }
 
     fn labels(&self, startup: &Startup) -> SessionLabels {

@@ -66,5 +66,6 @@ impl Exchange {
 /// # Errors
 /// Why the client's packet is not let through, as it is told.
 pub fn startup_packet(packet: Vec<u8>, settings: &Settings) -> Result<Vec<u8>, String> {
-    Startup::read(packet).build(settings, "").map_err(|unwelcome| unwelcome.message)
+    let built = Startup::read(packet).build(settings, "");
+    built.map(|built| built.packet).map_err(|unwelcome| unwelcome.message)
 }

@@ -10,11 +10,17 @@ use postgres_protocol::authentication::md5_hash;
 use ring::hmac;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::lookup::Lookup;
 use super::scram::{self, ClientExchange, Credential, Failed, Secret, ServerExchange};
 use super::stream::Stream;
+use crate::session::fatal;
+use crate::telemetry::{Peer, RefusedReason};
 
 /// The largest authentication message (`PG_MAX_AUTH_TOKEN_LENGTH`, libpq/auth.h).
 const MESSAGE_BYTES: usize = 65_535;
+
+pub(super) const UNREACHED: &str = "orgguard: the database server cannot be reached";
+pub(super) const TOO_LONG: &str = "orgguard: login took too long";
 
 /// AuthenticationOk (PostgreSQL documentation, 55.7).
 const OK: [u8; 9] = *b"R\0\0\0\x08\0\0\0\0";
@@ -31,8 +37,18 @@ pub enum Login {
 /// The roles that the guard lets in.
 #[derive(Debug)]
 pub struct Roll {
-    roles: HashMap<Box<str>, Known>,
+    roles: HashMap<Box<str>, Listed>,
+    /// For roles that are not listed.
+    lookup: Option<Lookup>,
     seed: hmac::Key,
+}
+
+/// A role of the list. The secret of a password is made once: made at each login, it would take time
+/// by which a role that is there could be told from one that is not.
+#[derive(Clone, Debug)]
+struct Listed {
+    secret: Secret,
+    password: Option<Box<str>>,
 }
 
 /// What the guard knows of a role.
@@ -50,12 +66,45 @@ pub enum Known {
 pub struct NoRandom;
 
 impl Roll {
-    /// These roles.
+    /// These roles, and those that are asked for. Taken up from the roll before, so that a role that
+    /// does not exist still looks the same.
     ///
     /// # Errors
     /// If the system gives no random bytes.
-    pub fn new(roles: HashMap<Box<str>, Known>) -> Result<Self, NoRandom> {
-        Ok(Self { roles, seed: scram::seed().map_err(|_| NoRandom)? })
+    pub fn new(
+        known: HashMap<Box<str>, Known>,
+        lookup: Option<Lookup>,
+        before: Option<&Self>,
+    ) -> Result<Self, NoRandom> {
+        let seed = match before {
+            Some(before) => before.seed.clone(),
+            None => scram::seed().map_err(|_| NoRandom)?,
+        };
+        let listed = |(name, known): (Box<str>, Known)| {
+            let listed = match known {
+                Known::Secret(secret) => Listed { secret, password: None },
+                Known::Password(password) => Listed {
+                    secret: Secret::of_password(&seed, &name, &password),
+                    password: Some(password),
+                },
+            };
+            (name, listed)
+        };
+        let roles = known.into_iter().map(listed).collect();
+        Ok(Self { roles, lookup, seed })
+    }
+
+    /// What is known of a role; of one that does not exist, a secret that nobody knows.
+    async fn find(&self, role: &str) -> Result<Listed, NotLoggedIn> {
+        if let Some(listed) = self.roles.get(role) {
+            return Ok(listed.clone());
+        }
+        let secret = match &self.lookup {
+            Some(lookup) => lookup.secret(role).await.map_err(|_| NotLoggedIn::Unasked)?,
+            None => None,
+        };
+        let secret = secret.unwrap_or_else(|| Secret::of_nobody(&self.seed, role));
+        Ok(Listed { secret, password: None })
     }
 }
 
@@ -68,12 +117,63 @@ pub(super) enum NotLoggedIn {
     Server(Vec<u8>),
     /// The server asks what the guard cannot answer.
     Unanswerable(&'static str),
+    /// The database could not be asked for the role's secret.
+    Unasked,
     /// It took too long.
     Late,
     /// The client has left.
     Left,
     /// The connection to the server failed.
     Io(io::Error),
+}
+
+impl NotLoggedIn {
+    /// What it is counted as, and what the client is told; `None` if nobody is there to be told.
+    pub(super) fn told(self, client: Peer, role: &str) -> Option<(RefusedReason, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        let refused = match self {
+            Self::Left => return None,
+            // As the server says it: nothing tells a wrong password from a role that is not there.
+            Self::Client(failed) => {
+                tracing::info!(%client, ?failed, "login refused");
+                let message = format!("password authentication failed for user \"{role}\"");
+                fatal(&mut bytes, "28P01", &message, None);
+                RefusedReason::Login
+            }
+            Self::Server(words) => {
+                bytes = words;
+                RefusedReason::Login
+            }
+            Self::Unanswerable(why) => {
+                tracing::warn!(%client, role, why, "login failed");
+                fatal(&mut bytes, "28000", &format!("orgguard: {why}"), None);
+                RefusedReason::Login
+            }
+            Self::Unasked => {
+                let why = "orgguard: the secrets of roles cannot be read now";
+                fatal(&mut bytes, "08006", why, None);
+                RefusedReason::Upstream
+            }
+            Self::Late => {
+                fatal(&mut bytes, "08006", TOO_LONG, None);
+                RefusedReason::LoginTimeout
+            }
+            Self::Io(error) => {
+                tracing::debug!(%client, %error, "lost during login");
+                fatal(&mut bytes, "08006", UNREACHED, None);
+                RefusedReason::Upstream
+            }
+        };
+        Some((refused, bytes))
+    }
+
+    /// Whether a secret that is not the role's any more would lead to this.
+    const fn may_be_of_an_old_secret(&self) -> bool {
+        match self {
+            Self::Client(_) | Self::Server(_) | Self::Unanswerable(_) => true,
+            Self::Unasked | Self::Late | Self::Left | Self::Io(_) => false,
+        }
+    }
 }
 
 impl From<io::Error> for NotLoggedIn {
@@ -127,12 +227,26 @@ pub(super) async fn log_in(
     binding: Option<&[u8]>,
 ) -> Result<(), NotLoggedIn> {
     let (asked, _) = first_request(client, server).await?;
-    let known = roll.roles.get(role);
-    let recovered = authenticate(client, roll, role, binding).await?;
-    let credential = match known {
-        Some(Known::Password(password)) => Credential::Password(password.clone()),
-        Some(Known::Secret(_)) | None => recovered,
-    };
+    let listed = roll.find(role).await?;
+    let done = answer(client, server, role, (asked, listed), binding).await;
+    if let (Err(error), Some(lookup)) = (&done, &roll.lookup)
+        && error.may_be_of_an_old_secret()
+    {
+        lookup.forget(role).await;
+    }
+    done
+}
+
+/// Authenticates the client by what is known of the role, and gives the server what it asked for.
+async fn answer(
+    client: &mut Stream,
+    server: &mut Stream,
+    role: &str,
+    (asked, listed): (Request, Listed),
+    binding: Option<&[u8]>,
+) -> Result<(), NotLoggedIn> {
+    let recovered = authenticate(client, listed.secret, binding).await?;
+    let credential = listed.password.map_or(recovered, Credential::Password);
     let private = server.is_encrypted() || server.is_near();
     match (asked, &credential) {
         (Request::Nothing, _) => return tell(client, &OK).await,
@@ -213,8 +327,7 @@ fn understood(kind: u8, body: &[u8]) -> Result<(Request, Vec<u8>), NotLoggedIn> 
 /// The client proves that it knows the password of its role.
 async fn authenticate(
     client: &mut Stream,
-    roll: &Roll,
-    role: &str,
+    secret: Secret,
     binding: Option<&[u8]>,
 ) -> Result<Credential, NotLoggedIn> {
     let mut offer = Vec::new();
@@ -233,11 +346,6 @@ async fn authenticate(
     if usize::try_from(u32::from_be_bytes(*length)).ok() != Some(first.len()) {
         return Err(Failed::Malformed.into());
     }
-    let secret = match roll.roles.get(role) {
-        Some(Known::Secret(secret)) => secret.clone(),
-        Some(Known::Password(password)) => Secret::of_password(password)?,
-        None => Secret::of_nobody(&roll.seed, role),
-    };
     let exchange = ServerExchange::begin(mechanism, first, binding, secret)?;
     tell(client, &request(11, exchange.server_first.as_bytes())).await?;
     let (credential, last) = exchange.finish(&read_password(client).await?)?;

@@ -9,6 +9,18 @@ pub(super) struct Patience {
     pub(super) statement: Option<Duration>,
 }
 
+/// Whether sessions are to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drain {
+    /// No.
+    #[default]
+    No,
+    /// As soon as they are idle.
+    Idle,
+    /// Whatever they are doing.
+    Now,
+}
+
 /// What a session is doing when it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Doing {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::bell::Bell;
 use super::conversation::Conversation;
-use super::patience::{Expired, Patience, Watch};
+use super::patience::{Drain, Expired, Patience, Watch};
 use super::plans::Plans;
 use super::stream::Stream;
 use crate::telemetry::{Direction, EndedBy};
@@ -60,6 +60,8 @@ pub(super) enum Ended {
     LoginTimeout,
     /// Nothing was said, or a statement ran, for longer than the limits allow.
     Expired(Expired),
+    /// The guard stops, and the session was not idle in time.
+    Stopped,
 }
 
 /// What the relay tells of while it runs.
@@ -97,8 +99,8 @@ pub(super) struct Terms {
     /// The first ReadyForQuery is to come before it.
     pub(super) login_deadline: Instant,
     pub(super) patience: Patience,
-    /// Turns true when sessions are to end as soon as they are idle.
-    pub(super) drain: watch::Receiver<bool>,
+    /// Whether sessions are to end.
+    pub(super) drain: watch::Receiver<Drain>,
 }
 
 /// Relays until a side ends.
@@ -125,7 +127,7 @@ pub(super) async fn relay(
         server_deaf: false,
         server_shut: false,
         told_login: false,
-        draining: *drain.borrow_and_update(),
+        draining: *drain.borrow_and_update() != Drain::No,
         moved: 0,
     };
     let bell = Bell::rung();
@@ -133,8 +135,7 @@ pub(super) async fn relay(
     let mut task: Option<Waker> = None;
     loop {
         let deadline = (!relay.told_login).then_some(login_deadline);
-        let draining = relay.draining;
-        let mut sign = pin!(sign(deadline, look_at, (!draining).then_some(&mut drain)));
+        let mut sign = pin!(sign(deadline, look_at, &mut drain));
         let next = poll_fn(|context| {
             if let Poll::Ready(progress) = relay.poll(context, conversation, planner, witness) {
                 return Poll::Ready(Next::Progress(progress));
@@ -164,7 +165,13 @@ pub(super) async fn relay(
                     return Ok(Ended::Expired(expired));
                 }
             }
-            Next::Sign(Sign::Drain(drain)) => relay.draining = drain,
+            Next::Sign(Sign::Drain(drain)) => {
+                relay.draining = drain != Drain::No;
+                if drain == Drain::Now {
+                    conversation.stop();
+                    return Ok(Ended::Stopped);
+                }
+            }
         }
         // What is waited for next has to be looked at once.
         bell.ring();
@@ -183,14 +190,14 @@ enum Sign {
     Late,
     /// The session is to be looked at.
     Look,
-    /// Whether sessions are to end.
-    Drain(bool),
+    /// How sessions are to end now.
+    Drain(Drain),
 }
 
 async fn sign(
     deadline: Option<Instant>,
     look_at: Option<Instant>,
-    drain: Option<&mut watch::Receiver<bool>>,
+    drain: &mut watch::Receiver<Drain>,
 ) -> Sign {
     let at = |time: Option<Instant>| async move {
         match time {
@@ -199,13 +206,8 @@ async fn sign(
         }
     };
     let drained = async move {
-        match drain {
-            Some(drain) => {
-                let changed = drain.changed().await;
-                changed.is_err() || *drain.borrow_and_update()
-            }
-            None => pending().await,
-        }
+        let changed = drain.changed().await;
+        changed.map_or(Drain::Now, |()| *drain.borrow_and_update())
     };
     tokio::select! {
         () = at(deadline) => Sign::Late,

@@ -190,6 +190,15 @@ fn a_delete_that_was_sent_as_an_update_has_its_own_tag() {
     let answer = [bare('1'), bare('2'), complete("UPDATE 2"), ready('I')];
     assert_eq!(script.server(&answer), ["1", "2", "C DELETE 2", "Z I"]);
     script.run("DELETE FROM plain", &["DELETE 1"], 'I');
+    // One that SQL has prepared as well, by a simple query and by Parse.
+    script.client(&[query("PREPARE d AS DELETE FROM org_products")]);
+    script.server(&[complete("PREPARE"), ready('I')]);
+    script.client(&[query("EXECUTE d; DELETE FROM plain")]);
+    let answer = [complete("UPDATE 2"), complete("DELETE 3"), ready('I')];
+    assert_eq!(script.server(&answer), ["C DELETE 2", "C DELETE 3", "Z I"]);
+    script.client(&[parse("", "EXECUTE d"), bind("", "", &[]), execute(""), sync()]);
+    let answer = [bare('1'), bare('2'), complete("UPDATE 2"), ready('I')];
+    assert_eq!(script.server(&answer), ["1", "2", "C DELETE 2", "Z I"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! sides: towards the client from a stored secret, towards the server with the client's own key,
 //! which the exchange with the client gives away to whoever holds the secret.
 
+use std::num::NonZeroU32;
 use std::str;
 
 use base64::Engine as _;
@@ -24,7 +25,7 @@ const NONCE_BYTES: usize = 18;
 const ITERATIONS_MAX: u32 = 200_000;
 
 /// The rounds of a secret made from a password (`SCRAM_SHA_256_DEFAULT_ITERATIONS`).
-const ITERATIONS: u32 = 4_096;
+const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4_095);
 
 type Key = [u8; 32];
 
@@ -72,29 +73,28 @@ impl Secret {
         })
     }
 
-    /// The secret of a password, with a salt of its own.
-    pub(super) fn of_password(password: &str) -> Result<Self, Failed> {
-        let salt: [u8; 16] = random()?;
-        let keys = Keys::derive(password, &salt, ITERATIONS).ok_or(Failed::Malformed)?;
-        Ok(Self {
-            iterations: ITERATIONS,
-            salt: salt.to_vec(),
-            stored_key: keys.stored(),
-            server_key: keys.server,
-        })
+    /// The secret of a role's password.
+    pub(super) fn of_password(seed: &hmac::Key, role: &str, password: &str) -> Self {
+        let salt = salt(seed, role);
+        let keys = Keys::derive(password, &salt, ROUNDS);
+        Self { iterations: ROUNDS.get(), salt, stored_key: keys.stored(), server_key: keys.server }
     }
 
-    /// A secret that nobody knows, the same for the same name: a client cannot tell a role that
-    /// does not exist from a wrong password.
-    pub(super) fn of_nobody(seed: &hmac::Key, name: &str) -> Self {
-        let salt = hmac::sign(seed, name.as_bytes());
+    /// A secret that nobody knows: a client cannot tell a role that does not exist from a wrong
+    /// password.
+    pub(super) fn of_nobody(seed: &hmac::Key, role: &str) -> Self {
         Self {
-            iterations: ITERATIONS,
-            salt: salt.as_ref().get(..16).unwrap_or_default().to_vec(),
+            iterations: ROUNDS.get(),
+            salt: salt(seed, role),
             stored_key: [0; 32],
             server_key: [0; 32],
         }
     }
+}
+
+/// A salt that is always the same for the same role.
+fn salt(seed: &hmac::Key, role: &str) -> Vec<u8> {
+    hmac::sign(seed, role.as_bytes()).as_ref().get(..16).unwrap_or_default().to_vec()
 }
 
 /// The keys of who knows the password, or has seen it proved.
@@ -111,14 +111,13 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    fn derive(password: &str, salt: &[u8], iterations: u32) -> Option<Self> {
-        let rounds = std::num::NonZeroU32::new(iterations)?;
+    fn derive(password: &str, salt: &[u8], rounds: NonZeroU32) -> Self {
         // As the server does: a password that cannot be prepared is taken as it is.
         let prepared = stringprep::saslprep(password).unwrap_or_else(|_| password.into());
         let mut salted: Key = [0; 32];
         let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
         pbkdf2::derive(algorithm, rounds, salt, prepared.as_bytes(), &mut salted);
-        Some(Self { client: sign(&salted, b"Client Key"), server: sign(&salted, b"Server Key") })
+        Self { client: sign(&salted, b"Client Key"), server: sign(&salted, b"Server Key") }
     }
 
     fn stored(&self) -> Key {
@@ -245,21 +244,20 @@ impl ClientExchange {
         let nonce = nonce.strip_prefix("r=").ok_or(Failed::Malformed)?;
         let salt = salt.strip_prefix("s=").and_then(|salt| BASE64.decode(salt).ok());
         let salt = salt.ok_or(Failed::Malformed)?;
-        let rounds = rounds.strip_prefix("i=").and_then(|rounds| rounds.parse::<u32>().ok());
-        let rounds = rounds.filter(|rounds| *rounds <= ITERATIONS_MAX).ok_or(Failed::Malformed)?;
+        let rounds = rounds.strip_prefix("i=").and_then(|rounds| rounds.parse::<NonZeroU32>().ok());
+        let rounds =
+            rounds.filter(|rounds| rounds.get() <= ITERATIONS_MAX).ok_or(Failed::Malformed)?;
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err(Failed::Malformed);
         }
         let keys = match credential {
             Credential::Recovered(keys, secret) => {
-                if secret.salt != salt || secret.iterations != rounds {
+                if secret.salt != salt || secret.iterations != rounds.get() {
                     return Err(Failed::Proof);
                 }
                 keys.clone()
             }
-            Credential::Password(password) => {
-                Keys::derive(password, &salt, rounds).ok_or(Failed::Malformed)?
-            }
+            Credential::Password(password) => Keys::derive(password, &salt, rounds),
         };
         // "biws" is the header "n,,".
         let without_proof = format!("c=biws,r={nonce}");
@@ -325,8 +323,12 @@ fn xor(left: &Key, right: &Key) -> Key {
 mod tests {
     use super::*;
 
+    fn of_password(password: &str) -> Secret {
+        Secret::of_password(&seed().unwrap(), "app", password)
+    }
+
     fn exchange(known: &str, given: &str) -> Result<(Credential, Proved, String), Failed> {
-        let secret = Secret::of_password(known).unwrap();
+        let secret = of_password(known);
         let (client, first) = ClientExchange::begin().unwrap();
         let server = ServerExchange::begin(PLAIN, first.as_bytes(), None, secret).unwrap();
         let password = Credential::Password(given.into());
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_recovered_key_opens_a_server_with_the_same_secret_and_no_other() {
-        let secret = Secret::of_password("open sesame").unwrap();
+        let secret = of_password("open sesame");
         let (client, first) = ClientExchange::begin().unwrap();
         let server = ServerExchange::begin(PLAIN, first.as_bytes(), None, secret.clone()).unwrap();
         let password = Credential::Password("open sesame".into());
@@ -359,7 +361,7 @@ mod tests {
         assert!(proved.holds(answer.as_bytes()));
 
         // The same password, another salt.
-        let other = Secret::of_password("open sesame").unwrap();
+        let other = Secret::of_password(&seed().unwrap(), "app", "open sesame");
         let (client, first) = ClientExchange::begin().unwrap();
         let server = ServerExchange::begin(PLAIN, first.as_bytes(), None, other).unwrap();
         assert!(client.prove(server.server_first.as_bytes(), &recovered).is_err());
@@ -367,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_downgrade_of_the_channel_binding_is_noticed() {
-        let secret = || Secret::of_password("x").unwrap();
+        let secret = || of_password("x");
         let begin = |mechanism: &str, message: &str, binding: Option<&[u8]>| {
             ServerExchange::begin(mechanism, message.as_bytes(), binding, secret()).err()
         };
@@ -390,7 +392,8 @@ mod tests {
             "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
         );
         let secret = Secret::read(&format!("SCRAM-SHA-256$4096:{salt}${stored}:{server}")).unwrap();
-        let keys = Keys::derive("pencil", &secret.salt, secret.iterations).unwrap();
+        let rounds = NonZeroU32::new(secret.iterations).unwrap();
+        let keys = Keys::derive("pencil", &secret.salt, rounds);
         assert_eq!((keys.stored(), keys.server), (secret.stored_key, secret.server_key));
         assert!(Secret::read(&format!("SCRAM-SHA-256$0:{salt}${stored}:{server}")).is_none());
         assert!(Secret::read(&format!("SCRAM-SHA-256$4096:{salt}$AAAA:{server}")).is_none());

@@ -91,7 +91,12 @@ impl Script {
             dry_run: false,
         };
         change(&mut rules);
-        let identity = Identity { setting: None, role: "app".to_owned(), mark: "mark".to_owned() };
+        let identity = Identity {
+            setting: None,
+            role: "app".to_owned(),
+            mark: "mark".to_owned(),
+            later: Vec::new(),
+        };
         let session = Session::new(Arc::new(rules), identity, &Client::default());
         let conversation = Conversation::new(session, mode, 1 << 20);
         let mut script = Self {

@@ -20,6 +20,27 @@ const PINS: [(&str, &str); 5] = [
     ("transform_null_equals", "off"),
 ];
 
+/// What PgBouncer keeps for each of its clients, and hands on to whatever server process it uses.
+const TRACKED: [&str; 5] =
+    ["application_name", "client_encoding", "datestyle", "standard_conforming_strings", "timezone"];
+
+/// What the server is told in place of a client's startup packet.
+#[derive(Debug)]
+pub(super) struct Built {
+    /// The packet.
+    pub(super) packet: Vec<u8>,
+    /// Behind a pooler: settings that are set after login.
+    pub(super) later: Vec<(String, String)>,
+}
+
+impl Built {
+    /// Whether the server is told a value of this setting.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        let later = self.later.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        later || Startup::read(self.packet.clone()).setting(name).is_some()
+    }
+}
+
 /// A startup packet as the client sent it.
 #[derive(Debug)]
 pub(super) struct Startup {
@@ -107,7 +128,7 @@ impl Startup {
     ///
     /// # Errors
     /// What is not let through.
-    pub(super) fn build(&self, settings: &Settings, mark: &str) -> Result<Vec<u8>, Unwelcome> {
+    pub(super) fn build(&self, settings: &Settings, mark: &str) -> Result<Built, Unwelcome> {
         if self.version >> 16 != MAJOR {
             return Err(Unwelcome::new("0A000", "unsupported frontend protocol"));
         }
@@ -148,7 +169,15 @@ impl Startup {
                 built.push((name, value));
             }
         }
-        Ok(packet(self.version, &built))
+        let in_packet = |(name, _): &(&str, &str)| {
+            matches!(*name, "user" | "database")
+                || TRACKED.iter().any(|own| own.eq_ignore_ascii_case(name))
+        };
+        let (now, later): (Vec<_>, Vec<_>) =
+            built.into_iter().partition(|setting| !settings.pooled || in_packet(setting));
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let later = later.into_iter().map(owned).collect();
+        Ok(Built { packet: packet(self.version, &now), later })
     }
 }
 
@@ -232,7 +261,7 @@ mod tests {
         let mut all = vec![("user", "app")];
         all.extend_from_slice(parameters);
         let built = startup(0x3_0000, &all).build(&Settings::default(), "mark")?;
-        Ok(Startup::read(built).parameters)
+        Ok(Startup::read(built.packet).parameters)
     }
 
     #[test]
@@ -251,6 +280,21 @@ mod tests {
         ];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(built, expected);
+    }
+
+    #[test]
+    fn what_a_pooler_would_not_hand_on_comes_later() {
+        let packet = [("user", "app"), ("TimeZone", "UTC"), ("app.organization_id", "7")];
+        let settings = Settings { pooled: true, ..Settings::default() };
+        let built = startup(0x3_0000, &packet).build(&settings, "mark").unwrap();
+        assert!(built.sets("row_security") && built.sets("timezone") && !built.sets("search_path"));
+        let now = Startup::read(built.packet).parameters;
+        let now: Vec<&str> = now.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(now, ["user", "TimeZone", "client_encoding", "standard_conforming_strings"]);
+        let later: Vec<&str> = built.later.iter().map(|(name, _)| &**name).collect();
+        let settings = ["row_security", "backslash_quote", "transform_null_equals"];
+        let expected = [&["app.organization_id"], &settings[..], &["orgguard.session"]].concat();
+        assert_eq!(later, expected);
     }
 
     #[test]

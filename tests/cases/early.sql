@@ -85,3 +85,58 @@ SELECT sku FROM org_products p WHERE organization_id = '11111111-1111-4111-8111-
 --@ strict
 --@ verdict: refuse early-evaluation
 SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND name ~ ANY ('{a,b}');
+
+--@ case: a CTE behind a derived table
+--@ strict
+--@ verdict: refuse early-evaluation
+WITH t AS (SELECT * FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) SELECT q.sku FROM (SELECT * FROM t) q WHERE q.name::int > 0;
+
+--@ case: a column that a derived table computes
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT q.sku FROM (SELECT sku, name::int AS n FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) q WHERE q.n > 0;
+
+--@ case: the same through a wildcard and another derived table
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT r.sku FROM (SELECT * FROM (SELECT sku, name::int AS n FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) q) r WHERE r.n > 0;
+
+--@ case: another column beside it
+--@ strict
+--@ verdict: admit
+SELECT q.n FROM (SELECT sku, name::int AS n FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) q WHERE q.sku <> 'x';
+
+--@ case: a computed column behind a fence
+--@ strict
+--@ verdict: admit
+SELECT q.sku FROM (SELECT sku, price::int AS n FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL OFFSET 0) q WHERE q.n > 0;
+
+--@ case: a computed column that a subquery gives to IN
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT code FROM plans WHERE id IN (SELECT name::int FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL);
+
+--@ case: a computed column in USING
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT plans.code FROM plans JOIN (SELECT name::int AS id FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL) q USING (id);
+
+--@ case: HAVING without an aggregate becomes WHERE
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT name FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL GROUP BY name HAVING name::int > 0;
+
+--@ case: HAVING with an aggregate does not
+--@ strict
+--@ verdict: admit
+SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL GROUP BY sku HAVING max(price::int) > 0 AND sku <> 'x';
+
+--@ case: a name in a subquery that may be the query's outside
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL AND EXISTS (SELECT 1 FROM plans WHERE sku::int > 0);
+
+--@ case: a recursive query is a fence
+--@ strict
+--@ verdict: admit
+WITH RECURSIVE t AS (SELECT id, price FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL UNION SELECT p.id, p.price FROM org_products p JOIN t ON p.id = t.id WHERE p.organization_id = '11111111-1111-4111-8111-111111111111' AND p.deleted_at IS NULL) SELECT t.id FROM t WHERE t.price::int > 0;

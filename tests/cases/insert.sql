@@ -124,6 +124,70 @@ INSERT INTO org_settings (organization_id, key, value) SELECT '11111111-1111-411
 --@ verdict: refuse foreign-insert
 INSERT INTO org_settings (organization_id, key, value) SELECT u, 'k', 'v' FROM unnest(ARRAY['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222']::uuid[]) u;
 
+--@ case: from unnest of several arrays, as Django's bulk_create writes
+--@ verdict: admit
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM UNNEST(('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}')::uuid[], ('{11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}')::uuid[], ('{red,green}')::text[]) RETURNING id;
+
+--@ case: from unnest of several arrays, one element the other tenant
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}'::uuid[], '{11111111-1111-4111-8111-111111111111,22222222-2222-4222-8222-222222222222}'::uuid[], '{red,green}'::text[]);
+
+--@ case: from unnest of several arrays, one element NULL
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}'::uuid[], '{11111111-1111-4111-8111-111111111111,NULL}'::uuid[], '{red,green}'::text[]);
+
+--@ case: from unnest of several arrays, that of the tenant shorter
+--@ verdict: refuse foreign-insert
+--@ note: what it lacks is NULL
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}'::uuid[], '{11111111-1111-4111-8111-111111111111}'::uuid[], '{red,green}'::text[]);
+
+--@ case: from unnest of several arrays, that of the tenant longer
+--@ verdict: admit
+INSERT INTO org_settings (organization_id, value, key) SELECT * FROM unnest(ARRAY['11111111-1111-4111-8111-111111111111','11111111-1111-4111-8111-111111111111']::uuid[], '{one}'::text[], ARRAY['k1','k2']::text[]);
+
+--@ case: from unnest of several parameters
+--@ verdict: admit
+--@ bind: {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}, {red,green} -> admit | {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111,22222222-2222-4222-8222-222222222222}, {red,green} -> refuse foreign-insert | {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111,NULL}, {red,green} -> refuse foreign-insert | {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111}, {red,green} -> refuse foreign-insert | {cccccccc-0000-4000-8000-000000000001}, {11111111-1111-4111-8111-111111111111}, {red,green} -> refuse foreign-insert | {}, {}, {} -> admit
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]);
+
+--@ case: from unnest of several parameters, by names
+--@ verdict: admit
+--@ bind: {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}, {red,green} -> admit | {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111,22222222-2222-4222-8222-222222222222}, {red,green} -> refuse foreign-insert | {cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}, {11111111-1111-4111-8111-111111111111}, {red,green} -> refuse foreign-insert
+INSERT INTO org_tags (label, organization_id, id) SELECT upper(u.l), u.o, u.id FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS u(id, o, l) WHERE u.l <> '';
+
+--@ case: from unnest of several arrays, the tenant in the wrong column
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (organization_id, id, label) SELECT * FROM unnest('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}'::uuid[], '{11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}'::uuid[], '{red,green}'::text[]);
+
+--@ case: from unnest with ordinality
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}'::uuid[], '{11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}'::uuid[]) WITH ORDINALITY;
+
+--@ case: from unnest of an array of rows, which become several columns
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest('{}'::pairs[], '{11111111-1111-4111-8111-111111111111}'::uuid[], '{}'::text[]);
+
+--@ case: from unnest of arrays without a type
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT * FROM unnest($1, $2, $3);
+
+--@ case: from unnest of several arrays, in a query of which a filter is left
+--@ verdict: admit
+INSERT INTO org_notes (id, organization_id, body) SELECT s.a, s.b, s.c FROM (SELECT u.id AS a, u.o AS b, u.l AS c FROM unnest('{cccccccc-0000-4000-8000-000000000001,cccccccc-0000-4000-8000-000000000002}'::uuid[], '{11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}'::uuid[], '{red,green}'::text[]) AS u(id, o, l)) s;
+
+--@ case: from a query that gives NULL
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT 'cccccccc-0000-4000-8000-000000000001'::uuid, NULL, 'x' FROM org_notes n WHERE n.organization_id = '11111111-1111-4111-8111-111111111111' AND n.deleted_at IS NULL;
+
+--@ case: from a derived table that gives NULL
+--@ verdict: refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT 'cccccccc-0000-4000-8000-000000000001'::uuid, s.o, 'x' FROM (SELECT NULL::uuid AS o) s;
+
+--@ case: from a query that gives a parameter
+--@ verdict: admit
+--@ bind: 11111111-1111-4111-8111-111111111111 -> admit | 22222222-2222-4222-8222-222222222222 -> refuse foreign-insert | NULL -> refuse foreign-insert
+INSERT INTO org_tags (id, organization_id, label) SELECT 'cccccccc-0000-4000-8000-000000000001'::uuid, s.o, 'x' FROM (SELECT $1::uuid AS o) s;
+
 --@ case: from UNION, one arm with the other tenant
 --@ verdict: refuse foreign-insert
 INSERT INTO org_settings (organization_id, key, value) SELECT '11111111-1111-4111-8111-111111111111'::uuid, 'k', 'v' UNION ALL SELECT '22222222-2222-4222-8222-222222222222'::uuid, 'k', 'v';

@@ -152,3 +152,8 @@ SELECT key FROM (org_settings JOIN org_product_tags USING (organization_id)) NAT
 --@ case: USING behind NATURAL
 --@ verdict: refuse unbound-tenant, visible-deleted
 SELECT s.key FROM (org_settings s NATURAL JOIN org_product_tags t) JOIN org_tags g ON g.id = t.tag_id WHERE s.organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: a join with unnest of several parameters
+--@ verdict: admit
+--@ bind: {11111111-1111-4111-8111-111111111111,11111111-1111-4111-8111-111111111111}, {a1000000-0000-4000-8000-000000000001,b1000000-0000-4000-8000-000000000001} -> admit | {11111111-1111-4111-8111-111111111111,22222222-2222-4222-8222-222222222222}, {a1000000-0000-4000-8000-000000000001,b1000000-0000-4000-8000-000000000001} -> refuse foreign-tenant | {11111111-1111-4111-8111-111111111111}, {a1000000-0000-4000-8000-000000000001,b1000000-0000-4000-8000-000000000001} -> admit
+SELECT p.name FROM unnest($1::uuid[], $2::uuid[]) AS wanted(organization, id) JOIN org_products p ON p.organization_id = wanted.organization AND p.id = wanted.id WHERE p.deleted_at IS NULL;

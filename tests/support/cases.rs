@@ -30,6 +30,8 @@ pub(crate) struct Case {
     pub(crate) string: bool,
     /// Judged under `evaluation_order = "refuse"`.
     pub(crate) strict: bool,
+    /// The same, and rewritten with fences.
+    pub(crate) fence: bool,
     pub(crate) note: Option<String>,
     /// What is sent in rewrite mode, with `{A}` for the tenant; or `refuse`.
     pub(crate) rewrite: Option<String>,
@@ -83,6 +85,7 @@ fn read(file: &Path) -> Vec<Case> {
                 unknown_tenant: std::mem::take(&mut pending_unknown),
                 string: false,
                 strict: false,
+                fence: false,
                 note: None,
                 rewrite: None,
                 sql: String::new(),
@@ -105,6 +108,7 @@ fn read(file: &Path) -> Vec<Case> {
             "bind" => case.binds.extend(value.split(" | ").map(bind)),
             "string" => case.string = true,
             "strict" => case.strict = true,
+            "fence" => case.fence = true,
             "note" => case.note = Some(value.to_owned()),
             "rewrite" => case.rewrite = Some(value.to_owned()),
             other => panic!("{}:{number}: unknown directive {other}", file.display()),
@@ -135,9 +139,9 @@ fn bind(alternative: &str) -> (Vec<Option<String>>, String) {
 
 /// The policy that a case speaks of.
 pub(crate) fn policy(case: &Case) -> Policy {
-    let evaluation_order =
-        if case.strict { EvaluationOrder::Refuse } else { EvaluationOrder::Ignore };
-    Policy { evaluation_order, ..standard_policy() }
+    let strict = case.strict || case.fence;
+    let evaluation_order = if strict { EvaluationOrder::Refuse } else { EvaluationOrder::Ignore };
+    Policy { evaluation_order, fences: case.fence, ..standard_policy() }
 }
 
 /// Both readings where the binary has both.
@@ -176,6 +180,7 @@ pub(crate) fn standard_policy() -> Policy {
         settings: Settings {
             allowed: Vec::new(),
             search_path: vec!["public".into(), "$user".into()],
+            pooled: false,
         },
         routines: Routines::default(),
         limits: ReadingLimits::default(),
@@ -184,6 +189,7 @@ pub(crate) fn standard_policy() -> Policy {
         overlay: std::sync::Arc::default(),
         evaluation_order: EvaluationOrder::Ignore,
         soft_deletes: false,
+        fences: false,
     }
 }
 

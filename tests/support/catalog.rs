@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use orgguard::analyze::READER_STACK;
 use orgguard::catalog::Policies;
-use orgguard::cli::{READER_STACK, Throwaway};
+use orgguard::cli::Throwaway;
 use orgguard::config::{self, Overrides};
-use orgguard::serve::{self, Admin, Live, Readiness};
+use orgguard::serve::{self, Admin, Credentials, Live, Readiness};
 use orgguard::telemetry::Telemetry;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -89,7 +90,7 @@ impl Guard {
         let admin = Admin {
             telemetry: telemetry.clone(),
             readiness: readiness.clone(),
-            upstream: config.upstream.clone(),
+            credentials: Credentials::load(&config).unwrap(),
             policies: policies.clone(),
             live: Live::of(&config),
         };

@@ -55,10 +55,15 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// The Node programs of `tests/<from>`, copied beside the build with what npm fetches for them.
 pub(crate) fn install_node(from: &str) -> PathBuf {
-    let target = copied(from);
+    install_node_of(from, &[from])
+}
+
+/// The same for programs that several folders make up. No script of a package is run.
+pub(crate) fn install_node_of(name: &str, from: &[&str]) -> PathBuf {
+    let target = copied(name, from);
     install_once(&target, "package-lock.json", || {
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&target);
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&target);
         finish(npm, "npm (install Node 20 or later)");
     });
     target
@@ -67,7 +72,7 @@ pub(crate) fn install_node(from: &str) -> PathBuf {
 /// The Python programs of `tests/<from>`, copied beside the build, with a virtual environment of
 /// what they require.
 pub(crate) fn install_python(from: &str) -> PathBuf {
-    let target = copied(from);
+    let target = copied(from, &[from]);
     install_once(&target, "requirements.txt", || {
         let mut venv = Command::new("python3");
         venv.args(["-m", "venv", "--clear", "venv"]).current_dir(&target);
@@ -202,7 +207,7 @@ pub(crate) async fn make_tables(server: &Throwaway, more: &[&str]) {
     batch(server, "app", "shop", more).await;
 }
 
-async fn batch(server: &Throwaway, user: &str, database: &str, texts: &[&str]) {
+pub(crate) async fn batch(server: &Throwaway, user: &str, database: &str, texts: &[&str]) {
     let address = server.address();
     let parameters =
         format!("host={} port={} user={user} dbname={database}", address.ip(), address.port());
@@ -260,16 +265,18 @@ pub(crate) fn finish(mut command: Command, name: &str) -> String {
     said
 }
 
-/// Copies the files of a folder of `tests` beside the build, but not what is in folders below, so
+/// Copies the files of folders of `tests` beside the build, but not what is in folders below, so
 /// that what npm and pip fetch stays out of the sources.
-fn copied(from: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(from);
-    let target = folder(from);
+fn copied(name: &str, from: &[&str]) -> PathBuf {
+    let target = folder(name);
     fs::create_dir_all(&target).unwrap();
-    for entry in fs::read_dir(source).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, target.join(path.file_name().unwrap())).unwrap();
+    for from in from {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(from);
+        for entry in fs::read_dir(source).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, target.join(path.file_name().unwrap())).unwrap();
+            }
         }
     }
     target

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use orgguard::catalog::Policies;
-use orgguard::config::{self, Overrides};
+use orgguard::config::{self, Listen, Overrides};
 use orgguard::serve::{Readiness, serve};
 use orgguard::telemetry::Telemetry;
 use tokio::sync::oneshot;
@@ -54,7 +54,7 @@ impl Guard {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .worker_threads(2)
-                .thread_stack_size(16 << 20)
+                .thread_stack_size(orgguard::analyze::READER_STACK)
                 .build()
                 .unwrap();
             let stop = async {
@@ -64,7 +64,10 @@ impl Guard {
             runtime.block_on(serve(Arc::new(config), own, ready, policies, stop)).unwrap();
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let address = runtime.block_on(readiness.listening());
+        let sockets = runtime.block_on(readiness.sockets());
+        // Without TCP there is none, and nothing listens there.
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = sockets.iter().find_map(Listen::tcp).unwrap_or(nowhere);
         Self { address, telemetry, shutdown: Some(shutdown), thread: Some(thread) }
     }
 
@@ -152,12 +155,7 @@ impl Client {
         let mut shown = Vec::new();
         loop {
             let (got, body) = self.message();
-            shown.push(match got {
-                b'E' => format!("E {}", field(&body, b'C')),
-                b'Z' => format!("Z {}", char::from(body[0])),
-                b'C' => format!("C {}", String::from_utf8_lossy(&body[..body.len() - 1])),
-                _ => char::from(got).to_string(),
-            });
+            shown.push(shown_as(got, &body));
             if got == kind {
                 return shown;
             }
@@ -170,12 +168,52 @@ impl Client {
         self.until(b'Z')
     }
 
+    /// The same as `until`, of a connection that may end; `None` if it does.
+    pub(crate) fn try_until(&mut self, kind: u8) -> Option<Vec<String>> {
+        let mut shown = Vec::new();
+        loop {
+            let mut header = [0; 5];
+            self.stream.read_exact(&mut header).ok()?;
+            let length = u32::from_be_bytes(header[1..].try_into().unwrap());
+            let mut body = vec![0; length as usize - 4];
+            self.stream.read_exact(&mut body).ok()?;
+            shown.push(shown_as(header[0], &body));
+            if header[0] == kind {
+                return Some(shown);
+            }
+        }
+    }
+
+    /// The answer to a simple query on a connection that may end; `None` if it does.
+    pub(crate) fn try_query(&mut self, sql: &str) -> Option<Vec<String>> {
+        self.stream.write_all(&message(b'Q', format!("{sql}\0").as_bytes())).ok()?;
+        self.try_until(b'Z')
+    }
+
+    /// Closes, or resets the connection.
+    pub(crate) fn leave(self, reset: bool) {
+        if reset {
+            let none = Some(Duration::ZERO);
+            socket2::SockRef::from(&self.stream).set_linger(none).unwrap();
+        }
+    }
+
     /// What comes until the other side closes.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         // A reset is a close too.
         let _ = self.stream.read_to_end(&mut bytes);
         bytes
+    }
+}
+
+/// A message in short.
+fn shown_as(kind: u8, body: &[u8]) -> String {
+    match kind {
+        b'E' => format!("E {}", field(body, b'C')),
+        b'Z' => format!("Z {}", char::from(body[0])),
+        b'C' => format!("C {}", String::from_utf8_lossy(&body[..body.len() - 1])),
+        _ => char::from(kind).to_string(),
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use orgguard::analyze::READER_STACK;
 use orgguard::catalog::Policies;
-use orgguard::cli::{READER_STACK, Throwaway};
+use orgguard::cli::Throwaway;
 use orgguard::config::{self, Overrides};
 use orgguard::serve::{Readiness, serve};
 use orgguard::telemetry::Telemetry;

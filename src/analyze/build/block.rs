@@ -41,6 +41,7 @@ impl Builder<'_> {
             }
         }
         if let Some(having) = having {
+            self.early_groups(having, &scope);
             let facts = self.predicate(having, true, &scope, context);
             let facts: Vec<Fact> = match (grouping, keys.first()) {
                 (Grouping::Keys(_), Some(keys)) => {
@@ -85,7 +86,10 @@ impl Builder<'_> {
         let grouped = matches!(grouping, Grouping::Keys(_));
         let witness =
             grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
-        Arm { context, columns, keys, closed, comes_out: true, against: Vec::new(), witness }
+        let open = level.references.iter().copied().filter(|it| self.graph.exposes(*it)).collect();
+        let computed = self.computed(items, &scope);
+        let (comes_out, against) = (true, Vec::new());
+        Arm { context, columns, keys, closed, comes_out, against, witness, open, computed }
     }
 
     fn window_parts(&mut self, window: &Window, scope: &Scope<'_>, context: ContextId) {

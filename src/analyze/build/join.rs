@@ -1,7 +1,8 @@
 //! FROM: references, the reduction of outer joins, and which facts hold for which input.
 
 use super::super::graph::{
-    ColumnId, ContextId, Fact, Reference, ReferenceId, Source as GraphSource, Term,
+    Arm, ArmColumn, ColumnId, ContextId, Fact, Output, OutputId, Reference, ReferenceId,
+    Source as GraphSource, Term,
 };
 use super::relation::Meaning;
 use super::{Builder, Clause, CteEntry, Scope};
@@ -116,6 +117,10 @@ impl Builder<'_> {
                 JoinKind::Right => r,
                 JoinKind::Full => Some(self.merged(&column)),
             };
+            for own in [l, r].into_iter().flatten() {
+                let span = self.graph.place_of(own);
+                self.early_columns(self.graph.computes(own), span);
+            }
             if let (Some(l), Some(r)) = (l, r) {
                 using.push((l, r, visible.filter(|_| *kind == JoinKind::Full)));
             }
@@ -125,6 +130,12 @@ impl Builder<'_> {
         let right_references = right_level.references.clone();
         let mut level = left_level.join(right_level);
         if matches!(condition, JoinCondition::Natural) {
+            for reference in left_references.iter().chain(&right_references) {
+                let arms = self.graph.arms_of(*reference).iter();
+                let computed = arms.flat_map(|arm| arm.computed.iter().copied()).collect();
+                let span = self.graph.references.get(*reference).map(|it| it.span);
+                self.early_columns(computed, span);
+            }
             // What was merged below may be merged again, with a column that is not known.
             level.natural = true;
             level.merged.clear();
@@ -172,6 +183,28 @@ impl Builder<'_> {
         (Tree::Join(Box::new(node)), level)
     }
 
+    /// The rows of `unnest`, of which each array is a column; all have the function's name.
+    fn unnest(&mut self, arrays: &[Expr]) -> OutputId {
+        let mut columns = Vec::with_capacity(arrays.len());
+        for operand in self.unnested(arrays) {
+            let term = operand.map(|operand| Term::Operand(self.graph.operand(operand)));
+            columns.push(ArmColumn::One { name: Some("unnest".into()), term });
+        }
+        let context = self.graph.context(None, Vec::new());
+        let arm = Arm {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
+        };
+        self.graph.output(Output { arms: vec![arm], ..Output::default() })
+    }
+
     /// One relation. Its context has no parent yet: the placement gives it one.
     fn relation(
         &mut self,
@@ -211,6 +244,13 @@ impl Builder<'_> {
                 };
                 let source = GraphSource::Unknown;
                 (name, Span::default(), Meaning { source, columns: None })
+            }
+            Source::Unnest(arrays) => {
+                for array in arrays {
+                    self.walk(array, &before.scope(outer), context, Clause::Value);
+                }
+                let source = GraphSource::Output(self.unnest(arrays));
+                ("unnest".into(), Span::default(), Meaning { source, columns: None })
             }
         };
         let output = match &meaning.source {

@@ -62,6 +62,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! What is compared with the tenant column: only what has its type already, so that `=` is that
 //! type's own. Between uuid and text there may be an `=` that somebody made.
 
-use super::super::graph::{Cast, Named, Operand};
+use super::super::array::text_elements;
+use super::super::graph::{Cast, Length, Named, Operand};
 use super::{Builder, sole_value};
 use crate::sql::model::{Call, Constant, Expr, TypeName};
 use crate::tenant::TenantType;
@@ -77,6 +78,21 @@ impl Builder<'_> {
         }
     }
 
+    /// The arrays of `unnest`: each with what its elements are compared as, if they may be tenants.
+    pub(super) fn unnested(&self, arrays: &[Expr]) -> Vec<Option<Operand>> {
+        let lengths: Vec<Length> = arrays.iter().map(length).collect();
+        let mut operands = Vec::with_capacity(arrays.len());
+        for (own, array) in arrays.iter().enumerate() {
+            let beside = lengths.iter().enumerate().filter(|(other, _)| *other != own);
+            let beside = beside.map(|(_, length)| *length).collect();
+            operands.push(
+                self.elements(array)
+                    .map(|array| Operand::Unnested { array: Box::new(array), beside }),
+            );
+        }
+        operands
+    }
+
     fn keeps_type(&self, target: &TypeName) -> bool {
         match (self.policy.tenant_type, target) {
             (TenantType::Uuid, TypeName::Plain("uuid"))
@@ -117,7 +133,7 @@ impl Builder<'_> {
                 }
             }
             Expr::Constant(Constant::Text(text)) => {
-                let elements = super::super::array::text_elements(text.read())?;
+                let elements = text_elements(text.read())?;
                 let parse = |element: Option<String>| match element {
                     Some(text) => Operand::Constant(Named {
                         tenant: self.policy.tenant_type.parse(&text),
@@ -129,6 +145,24 @@ impl Builder<'_> {
             }
             _ => None,
         }
+    }
+}
+
+/// How many elements an array has that is cast to one of a type that is known: an array of constants
+/// has no arrays in it.
+fn length(expr: &Expr) -> Length {
+    match expr {
+        Expr::Cast { expr, target: TypeName::Array(_) } => length(expr),
+        Expr::Parameter(number) => Length::Parameter(*number),
+        Expr::Constant(Constant::Text(text)) => {
+            text_elements(text.read()).map_or(Length::Unknown, |elements| Length::Known(elements.len()))
+        }
+        Expr::Array(elements)
+            if elements.iter().all(|element| matches!(element, Expr::Constant(_))) =>
+        {
+            Length::Known(elements.len())
+        }
+        _ => Length::Unknown,
     }
 }
 

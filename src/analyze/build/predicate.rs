@@ -3,6 +3,7 @@
 use super::super::graph::{
     ColumnId, ContextId, Fact, Operand, OutputId, Source as GraphSource, Term,
 };
+use super::early::first_span;
 use super::{Builder, Clause, Scope, sole_value};
 use crate::sql::model::{Comparison, Constant, Expr, Query};
 use crate::tenant::TenantType;
@@ -221,6 +222,10 @@ impl Builder<'_> {
         context: ContextId,
     ) -> Vec<Fact> {
         let output = self.query(query, context, Some(scope));
+        // PostgreSQL makes a join of it, on what the query computes.
+        let arms = self.graph.outputs.get(output).map_or(&[][..], |output| output.arms.as_slice());
+        let computed = arms.iter().flat_map(|arm| arm.computed.iter().copied()).collect();
+        self.early_columns(computed, first_span(expr));
         let parts = match expr {
             Expr::Row(parts) => parts.as_slice(),
             single => std::slice::from_ref(single),

@@ -34,10 +34,8 @@ impl Builder<'_> {
             self.walk(limit, &scope, context, Clause::Value);
         }
         let tail = Tail { order_by, limited: *limited };
-        let owed = self.graph.obligations.len();
         let arms = self.body(body, tail, context, &scope);
-        let exposed = !limited && self.graph.obligations.len() > owed;
-        self.graph.output(Output { arms, pushable: true, exposed, ..Output::default() })
+        self.graph.output(Output { arms, pushable: true, ..Output::default() })
     }
 
     /// One WITH entry. Its rows are made once, so nothing of the place of use holds for them but
@@ -56,7 +54,9 @@ impl Builder<'_> {
         let output = self.query(query, context, Some(scope));
         if let Some(output) = self.graph.outputs.get_mut(output) {
             output.names = names;
-            output.exposed = output.exposed && !materialized;
+            if *materialized {
+                output.arms.iter_mut().for_each(Arm::fence);
+            }
             output.pushable = output.pushable && !recursive && !is_write;
         }
         output
@@ -75,7 +75,13 @@ impl Builder<'_> {
         for limit in &query.limits {
             self.walk(limit, scope, context, Clause::Value);
         }
+        // It is never merged into the query that uses it, so nothing outside runs on its rows.
+        let fenced = |mut arm: Arm| {
+            arm.fence();
+            arm
+        };
         let arms = self.body(base, tail, context, scope);
+        let arms: Vec<Arm> = arms.into_iter().map(fenced).collect();
         let base_arms = Some(arms.len());
         let output = self.graph.output(Output { arms, names, base_arms, ..Output::default() });
         let inner = Scope {
@@ -84,7 +90,7 @@ impl Builder<'_> {
         };
         let arms = self.body(step, tail, context, &inner);
         if let Some(output) = self.graph.outputs.get_mut(output) {
-            output.arms.extend(arms);
+            output.arms.extend(arms.into_iter().map(fenced));
         }
         output
     }
@@ -135,6 +141,9 @@ impl Builder<'_> {
         }
         for arm in &mut arms {
             arm.closed = arm.closed || tail.limited;
+            if tail.limited {
+                arm.fence();
+            }
         }
         arms
     }
@@ -157,6 +166,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         }
     }
 

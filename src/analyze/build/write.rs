@@ -106,6 +106,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         }
     }
 
@@ -211,6 +213,8 @@ impl Builder<'_> {
             comes_out: true,
             against: Vec::new(),
             witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
         }
     }
 
@@ -304,28 +308,58 @@ impl Builder<'_> {
     }
 
     /// INSERT with a list of columns wants as many expressions, no more and no fewer
-    /// (`parse_target.c`, `transformInsertRow`), so a single star has as many columns as are left.
+    /// (`parse_target.c`, `transformInsertRow`), so a single star has as many columns as are left:
+    /// those of the query that it stands for, if that has as many.
     fn count_stars(&mut self, values: &[Written], named: usize) {
         let outputs = values.iter().filter_map(|written| match written.value {
             Some(WrittenValue::Output(output, _)) => Some(output),
             Some(WrittenValue::Term(_)) | None => None,
         });
         for output in outputs {
-            let Some(output) = self.graph.outputs.get_mut(output) else { continue };
-            for columns in output.arms.iter_mut().map(|arm| &mut arm.columns) {
-                let is_star = |column: &ArmColumn| matches!(column, ArmColumn::Rest(_));
-                let Some(star) = columns.iter().position(is_star) else { continue };
-                let others = columns.len().saturating_sub(1);
-                if columns.iter().filter(|column| is_star(column)).count() > 1 {
-                    continue;
-                }
-                if let Some(width) = named.checked_sub(others) {
-                    let unknown =
-                        std::iter::repeat_n(ArmColumn::One { name: None, term: None }, width);
-                    columns.splice(star..=star, unknown);
-                }
+            let arms = self.graph.outputs.get(output).map_or(0, |output| output.arms.len());
+            for arm in 0..arms {
+                self.count_star(output, arm, named);
             }
         }
+    }
+
+    fn count_star(&mut self, output: OutputId, arm: usize, named: usize) {
+        let arms = self.graph.outputs.get(output).map(|output| &output.arms);
+        let Some(columns) = arms.and_then(|arms| arms.get(arm)).map(|arm| &arm.columns) else {
+            return;
+        };
+        let mut stars = columns.iter().enumerate().filter_map(|(at, column)| match column {
+            ArmColumn::Rest(reference) => Some((at, *reference)),
+            ArmColumn::One { .. } => None,
+        });
+        let (Some((star, reference)), None) = (stars.next(), stars.next()) else {
+            return;
+        };
+        let Some(width) = named.checked_sub(columns.len().saturating_sub(1)) else {
+            return;
+        };
+        let nothing = ArmColumn::One { name: None, term: None };
+        let known = self.unnested_columns(reference).filter(|known| known.len() == width);
+        let expanded = known.unwrap_or_else(|| vec![nothing; width]);
+        let arms = self.graph.outputs.get_mut(output).map(|output| &mut output.arms);
+        if let Some(arm) = arms.and_then(|arms| arms.get_mut(arm)) {
+            arm.columns.splice(star..=star, expanded);
+        }
+    }
+
+    /// The columns of `unnest`, whose values are known wherever they stand.
+    fn unnested_columns(&self, reference: ReferenceId) -> Option<Vec<ArmColumn>> {
+        let Some(GraphSource::Output(output)) = self.source_of(reference) else {
+            return None;
+        };
+        let [arm] = self.graph.outputs.get(*output)?.arms.as_slice() else {
+            return None;
+        };
+        let is_operand = |column: &ArmColumn| match column {
+            ArmColumn::One { term: None | Some(Term::Operand(_)), name: _ } => true,
+            ArmColumn::One { term: Some(Term::Column(_)), name: _ } | ArmColumn::Rest(_) => false,
+        };
+        arm.columns.iter().all(is_operand).then(|| arm.columns.clone())
     }
 
     /// ON CONFLICT DO UPDATE changes a row that is there already: it owes what an UPDATE owes.

@@ -6,7 +6,7 @@ use sqlparser::ast::{
 use super::{Lowered, Lowering};
 use crate::sql::Literal;
 use crate::sql::keyword::is_value_function;
-use crate::sql::model::{Call, Comparison, Constant, Expr, Name};
+use crate::sql::model::{Call, Comparison, Constant, Expr, Name, Query};
 use crate::sql::token::Lexeme;
 
 impl Lowering<'_> {
@@ -14,14 +14,24 @@ impl Lowering<'_> {
         exprs.into_iter().map(|expr| self.expr(expr)).collect()
     }
 
-    fn opaque(&mut self, parts: impl IntoIterator<Item = Parsed>) -> Lowered<Expr> {
-        self.exprs(parts.into_iter().collect()).map(Expr::Opaque)
+    fn opaque(&mut self, parts: impl IntoIterator<Item = Box<Parsed>>) -> Lowered<Expr> {
+        self.parts(parts).map(Expr::Opaque)
     }
 
-    fn boxed(&mut self, expr: Parsed) -> Lowered<Box<Expr>> {
-        self.expr(expr).map(Box::new)
+    fn parts(&mut self, parts: impl IntoIterator<Item = Box<Parsed>>) -> Lowered<Vec<Expr>> {
+        parts.into_iter().map(|part| self.unboxed(part)).collect()
     }
 
+    fn boxed(&mut self, expr: Box<Parsed>) -> Lowered<Box<Expr>> {
+        self.unboxed(expr).map(Box::new)
+    }
+
+    fn unboxed(&mut self, expr: Box<Parsed>) -> Lowered<Expr> {
+        self.expr(*expr)
+    }
+
+    /// This is as deep in itself as an expression is, so its frame must be small: a node of the
+    /// parser's is taken out of its box by the functions that it calls, never here.
     #[expect(clippy::too_many_lines, reason = "one flat match over the parser's expressions")]
     pub(super) fn expr(&mut self, expr: Parsed) -> Lowered<Expr> {
         match expr {
@@ -34,8 +44,8 @@ impl Lowering<'_> {
                 Ok(Expr::Column(vec![self.name(&ident)?]))
             }
             Parsed::CompoundIdentifier(parts) => self.names(&parts).map(Expr::Column),
-            Parsed::CompoundFieldAccess { root, access_chain } => self.access(*root, access_chain),
-            Parsed::IsTrue(expr) => Ok(Expr::IsTrue(self.boxed(*expr)?)),
+            Parsed::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
+            Parsed::IsTrue(expr) => self.boxed(expr).map(Expr::IsTrue),
             Parsed::IsFalse(expr)
             | Parsed::IsNotFalse(expr)
             | Parsed::IsNotTrue(expr)
@@ -45,110 +55,72 @@ impl Lowering<'_> {
             | Parsed::IsNormalized { expr, form: _, negated: _ }
             | Parsed::Extract { field: _, syntax: _, expr }
             | Parsed::Ceil { expr, field: CeilFloorKind::DateTimeField(_) }
-            | Parsed::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => {
-                self.opaque([*expr])
+            | Parsed::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => self.opaque([expr]),
+            Parsed::IsNull(expr) => self.null_test(expr, false),
+            Parsed::IsNotNull(expr) => self.null_test(expr, true),
+            Parsed::IsDistinctFrom(left, right) => self.distinct(left, right, false),
+            Parsed::IsNotDistinctFrom(left, right) => self.distinct(left, right, true),
+            Parsed::InList { expr, list, negated } => self.in_list(expr, list, negated),
+            Parsed::InSubquery { expr, subquery, negated } => {
+                self.in_query(expr, subquery, negated)
             }
-            Parsed::IsNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: false }),
-            Parsed::IsNotNull(expr) => Ok(Expr::IsNull { expr: self.boxed(*expr)?, negated: true }),
-            Parsed::IsDistinctFrom(left, right) => self.distinct(*left, *right, false),
-            Parsed::IsNotDistinctFrom(left, right) => self.distinct(*left, *right, true),
-            Parsed::InList { expr, list, negated } => {
-                Ok(Expr::InList { expr: self.boxed(*expr)?, list: self.exprs(list)?, negated })
-            }
-            Parsed::InSubquery { expr, subquery, negated } => Ok(Expr::InQuery {
-                expr: self.boxed(*expr)?,
-                query: Box::new(self.query(*subquery)?),
-                negated,
-            }),
-            Parsed::Between { expr, negated: _, low, high } => {
-                // Not strict in its bounds: `x NOT BETWEEN NULL AND 1` can be true.
-                let expr = self.expr(*expr)?;
-                let bounds = self.opaque([*low, *high])?;
-                Ok(Expr::Strict(vec![expr, bounds]))
-            }
-            Parsed::BinaryOp { left, op, right } => self.binary(*left, op, *right),
+            Parsed::Between { expr, negated: _, low, high } => self.between(expr, low, high),
+            Parsed::BinaryOp { left, op, right } => self.binary(left, op, right),
             Parsed::Like { negated: _, any, expr, pattern, escape_char }
             | Parsed::ILike { negated: _, any, expr, pattern, escape_char } => {
-                let mut parts = vec![self.expr(*expr)?, self.expr(*pattern)?];
-                if let Some(escape) = escape_char {
-                    parts.push(self.expr(*escape)?);
-                }
-                Ok(if any { Expr::Opaque(parts) } else { Expr::Strict(parts) })
+                let parts = self.parts([expr, pattern].into_iter().chain(escape_char));
+                parts.map(if any { Expr::Opaque } else { Expr::Strict })
             }
             Parsed::SimilarTo { negated: _, expr, pattern, escape_char } => {
-                self.opaque([*expr, *pattern].into_iter().chain(escape_char.map(|escape| *escape)))
+                self.opaque([expr, pattern].into_iter().chain(escape_char))
             }
             Parsed::AnyOp { left, compare_op, right, is_some: _ } => {
-                self.quantified(*left, &compare_op, *right, true)
+                self.quantified(left, &compare_op, right, true)
             }
             Parsed::AllOp { left, compare_op, right } => {
-                self.quantified(*left, &compare_op, *right, false)
+                self.quantified(left, &compare_op, right, false)
             }
-            Parsed::UnaryOp { op, expr } => self.unary(op, *expr),
+            Parsed::UnaryOp { op, expr } => self.unary(op, expr),
             Parsed::Cast { kind, expr, data_type, format } => {
                 self.absent(format.is_none(), "CAST … FORMAT")?;
                 match kind {
-                    CastKind::Cast | CastKind::DoubleColon => {}
+                    CastKind::Cast | CastKind::DoubleColon => self.cast(expr, &data_type),
                     CastKind::TryCast | CastKind::SafeCast => {
-                        return self.refuse("a cast that PostgreSQL does not have");
+                        self.refuse("a cast that PostgreSQL does not have")
                     }
                 }
-                let expr = self.boxed(*expr)?;
-                Ok(Expr::Cast { expr, target: self.type_name(&data_type)? })
             }
-            Parsed::AtTimeZone { timestamp, time_zone } => {
-                // The call that PostgreSQL makes of it, which fails on a name it does not know.
-                let name = Name { text: "timezone".into(), span: self.statement };
-                let arguments = self.exprs(vec![*time_zone, *timestamp])?;
-                Ok(Expr::Call(Box::new(Call {
-                    qualifier: Vec::new(),
-                    name,
-                    arguments,
-                    inside: Vec::new(),
-                    filter: None,
-                    over: None,
-                })))
-            }
-            Parsed::Position { expr, r#in } => self.opaque([*expr, *r#in]),
+            Parsed::AtTimeZone { timestamp, time_zone } => self.time_zone(timestamp, time_zone),
+            Parsed::Position { expr, r#in } => self.opaque([expr, r#in]),
             Parsed::Substring { expr, substring_from, substring_for, special: _, shorthand: _ } => {
-                let rest = [substring_from, substring_for].into_iter().flatten().map(|part| *part);
-                self.opaque([*expr].into_iter().chain(rest))
+                self.opaque([expr].into_iter().chain(substring_from).chain(substring_for))
             }
             Parsed::Trim { trim_where: _, trim_what, expr, trim_characters } => {
-                let rest = trim_characters.unwrap_or_default();
-                self.opaque([*expr].into_iter().chain(trim_what.map(|what| *what)).chain(rest))
+                self.trim(expr, trim_what, trim_characters.unwrap_or_default())
             }
             Parsed::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
-                let parts = [*expr, *overlay_what, *overlay_from];
-                self.opaque(parts.into_iter().chain(overlay_for.map(|length| *length)))
+                self.opaque([expr, overlay_what, overlay_from].into_iter().chain(overlay_for))
             }
             Parsed::Collate { expr, collation } => {
                 self.object_name(&collation)?;
-                self.opaque([*expr])
+                self.opaque([expr])
             }
-            Parsed::Nested(expr) => self.expr(*expr),
+            Parsed::Nested(expr) => self.unboxed(expr),
             Parsed::Value(value) => self.constant(value),
             Parsed::TypedString(TypedString { data_type, value, uses_odbc_syntax }) => {
                 self.absent(!uses_odbc_syntax, "ODBC syntax")?;
-                let target = self.type_name(&data_type)?;
-                let expr = Box::new(self.constant(value)?);
-                Ok(Expr::Cast { expr, target })
+                self.typed_string(&data_type, value)
             }
             Parsed::Function(function) => self.function(function),
             Parsed::Case { case_token: _, end_token: _, operand, conditions, else_result } => {
-                let branches = conditions
-                    .into_iter()
-                    .flat_map(|ast::CaseWhen { condition, result }| [condition, result]);
-                self.opaque(
-                    operand.map(|e| *e).into_iter().chain(branches).chain(else_result.map(|e| *e)),
-                )
+                self.case(operand, conditions, else_result)
             }
             Parsed::Exists { subquery, negated } => {
-                Ok(Expr::Exists { query: Box::new(self.query(*subquery)?), negated })
+                Ok(Expr::Exists { query: self.subquery(subquery)?, negated })
             }
-            Parsed::Subquery(query) => Ok(Expr::Subquery(Box::new(self.query(*query)?))),
+            Parsed::Subquery(query) => self.subquery(query).map(Expr::Subquery),
             Parsed::GroupingSets(sets) | Parsed::Cube(sets) | Parsed::Rollup(sets) => {
-                self.opaque(sets.into_iter().flatten())
+                self.exprs(sets.into_iter().flatten().collect()).map(Expr::Opaque)
             }
             Parsed::Tuple(parts) => self.exprs(parts).map(Expr::Row),
             Parsed::Array(ast::Array { elem, named: _ }) => self.exprs(elem).map(Expr::Array),
@@ -161,15 +133,89 @@ impl Lowering<'_> {
         }
     }
 
-    fn distinct(&mut self, left: Parsed, right: Parsed, negated: bool) -> Lowered<Expr> {
+    fn subquery(&mut self, query: Box<ast::Query>) -> Lowered<Box<Query>> {
+        self.query(*query).map(Box::new)
+    }
+
+    fn null_test(&mut self, expr: Box<Parsed>, negated: bool) -> Lowered<Expr> {
+        Ok(Expr::IsNull { expr: self.boxed(expr)?, negated })
+    }
+
+    fn in_list(&mut self, expr: Box<Parsed>, list: Vec<Parsed>, negated: bool) -> Lowered<Expr> {
+        Ok(Expr::InList { expr: self.boxed(expr)?, list: self.exprs(list)?, negated })
+    }
+
+    fn in_query(
+        &mut self,
+        expr: Box<Parsed>,
+        query: Box<ast::Query>,
+        negated: bool,
+    ) -> Lowered<Expr> {
+        Ok(Expr::InQuery { expr: self.boxed(expr)?, query: self.subquery(query)?, negated })
+    }
+
+    /// Not strict in its bounds: `x NOT BETWEEN NULL AND 1` can be true.
+    fn between(&mut self, expr: Box<Parsed>, low: Box<Parsed>, high: Box<Parsed>) -> Lowered<Expr> {
+        Ok(Expr::Strict(vec![self.unboxed(expr)?, self.opaque([low, high])?]))
+    }
+
+    fn cast(&mut self, expr: Box<Parsed>, target: &ast::DataType) -> Lowered<Expr> {
+        Ok(Expr::Cast { expr: self.boxed(expr)?, target: self.type_name(target)? })
+    }
+
+    fn typed_string(&mut self, target: &ast::DataType, value: ValueWithSpan) -> Lowered<Expr> {
+        let target = self.type_name(target)?;
+        Ok(Expr::Cast { expr: Box::new(self.constant(value)?), target })
+    }
+
+    /// The call that PostgreSQL makes of it, which fails on a name it does not know.
+    fn time_zone(&mut self, timestamp: Box<Parsed>, time_zone: Box<Parsed>) -> Lowered<Expr> {
+        let name = Name { text: "timezone".into(), span: self.statement };
+        let arguments = self.parts([time_zone, timestamp])?;
+        Ok(Expr::Call(Box::new(Call {
+            qualifier: Vec::new(),
+            name,
+            arguments,
+            inside: Vec::new(),
+            filter: None,
+            over: None,
+        })))
+    }
+
+    fn trim(
+        &mut self,
+        expr: Box<Parsed>,
+        what: Option<Box<Parsed>>,
+        characters: Vec<Parsed>,
+    ) -> Lowered<Expr> {
+        let mut parts = self.parts([expr].into_iter().chain(what))?;
+        parts.extend(self.exprs(characters)?);
+        Ok(Expr::Opaque(parts))
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<Box<Parsed>>,
+        conditions: Vec<ast::CaseWhen>,
+        otherwise: Option<Box<Parsed>>,
+    ) -> Lowered<Expr> {
+        let mut parts = self.parts(operand)?;
+        for ast::CaseWhen { condition, result } in conditions {
+            parts.push(self.expr(condition)?);
+            parts.push(self.expr(result)?);
+        }
+        parts.extend(self.parts(otherwise)?);
+        Ok(Expr::Opaque(parts))
+    }
+
+    fn distinct(&mut self, left: Box<Parsed>, right: Box<Parsed>, negated: bool) -> Lowered<Expr> {
         Ok(Expr::IsDistinct { left: self.boxed(left)?, right: self.boxed(right)?, negated })
     }
 
-    /// `(row).field`, `array[1]`: opaque, with the names accounted for.
     /// Fields and elements of a value. Names behind a bare name are parts of that column's name.
-    fn access(&mut self, root: Parsed, chain: Vec<AccessExpr>) -> Lowered<Expr> {
-        let mut is_name = matches!(root, Parsed::Identifier(_) | Parsed::CompoundIdentifier(_));
-        let mut value = self.expr(root)?;
+    fn access(&mut self, root: Box<Parsed>, chain: Vec<AccessExpr>) -> Lowered<Expr> {
+        let mut is_name = matches!(*root, Parsed::Identifier(_) | Parsed::CompoundIdentifier(_));
+        let mut value = self.unboxed(root)?;
         for access in chain {
             let mut parts = Vec::new();
             match access {
@@ -200,7 +246,12 @@ impl Lowering<'_> {
         Ok(value)
     }
 
-    fn binary(&mut self, left: Parsed, op: BinaryOperator, right: Parsed) -> Lowered<Expr> {
+    fn binary(
+        &mut self,
+        left: Box<Parsed>,
+        op: BinaryOperator,
+        right: Box<Parsed>,
+    ) -> Lowered<Expr> {
         match op {
             BinaryOperator::And => self.chain(left, right, &BinaryOperator::And).map(Expr::And),
             BinaryOperator::Or => self.chain(left, right, &BinaryOperator::Or).map(Expr::Or),
@@ -222,9 +273,7 @@ impl Lowering<'_> {
             | BinaryOperator::PGLikeMatch
             | BinaryOperator::PGILikeMatch
             | BinaryOperator::PGNotLikeMatch
-            | BinaryOperator::PGNotILikeMatch => {
-                Ok(Expr::Strict(vec![self.expr(left)?, self.expr(right)?]))
-            }
+            | BinaryOperator::PGNotILikeMatch => self.parts([left, right]).map(Expr::Strict),
             BinaryOperator::PGCustomBinaryOperator(name) => {
                 match name.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
                     ["pg_catalog", "="] => self.compare(Comparison::Equal, left, right),
@@ -247,38 +296,48 @@ impl Lowering<'_> {
     }
 
     /// The operands of a chain of one operator, which the parser makes a tree as deep as it is long.
-    fn chain(&mut self, left: Parsed, right: Parsed, op: &BinaryOperator) -> Lowered<Vec<Expr>> {
+    fn chain(
+        &mut self,
+        left: Box<Parsed>,
+        right: Box<Parsed>,
+        op: &BinaryOperator,
+    ) -> Lowered<Vec<Expr>> {
         let mut operands = vec![right];
         let mut rest = left;
         loop {
-            match rest {
+            match *rest {
                 Parsed::BinaryOp { left, op: this, right } if this == *op => {
-                    operands.push(*right);
-                    rest = *left;
+                    operands.push(right);
+                    rest = left;
                 }
                 first => {
-                    operands.push(first);
+                    operands.push(Box::new(first));
                     break;
                 }
             }
         }
         operands.reverse();
-        self.exprs(operands)
+        self.parts(operands)
     }
 
-    fn compare(&mut self, operator: Comparison, left: Parsed, right: Parsed) -> Lowered<Expr> {
+    fn compare(
+        &mut self,
+        operator: Comparison,
+        left: Box<Parsed>,
+        right: Box<Parsed>,
+    ) -> Lowered<Expr> {
         Ok(Expr::Compare { operator, left: self.boxed(left)?, right: self.boxed(right)? })
     }
 
     fn quantified(
         &mut self,
-        left: Parsed,
+        left: Box<Parsed>,
         op: &BinaryOperator,
-        right: Parsed,
+        right: Box<Parsed>,
         any: bool,
     ) -> Lowered<Expr> {
         let expr = self.boxed(left)?;
-        let right = self.expr(right)?;
+        let right = self.unboxed(right)?;
         let equal = any && *op == BinaryOperator::Eq;
         if let BinaryOperator::PGCustomBinaryOperator(_) = op {
             return self.refuse("OPERATOR() with ANY or ALL");
@@ -291,16 +350,16 @@ impl Lowering<'_> {
         })
     }
 
-    fn unary(&mut self, op: UnaryOperator, expr: Parsed) -> Lowered<Expr> {
+    fn unary(&mut self, op: UnaryOperator, expr: Box<Parsed>) -> Lowered<Expr> {
         match op {
             UnaryOperator::Not => Ok(Expr::Not(self.boxed(expr)?)),
-            UnaryOperator::Minus => Ok(match self.expr(expr)? {
+            UnaryOperator::Minus => Ok(match self.unboxed(expr)? {
                 Expr::Constant(Constant::Number(digits)) if !digits.is_negative() => {
                     Expr::Constant(Constant::Number(digits.negated()))
                 }
                 other => Expr::Strict(vec![other]),
             }),
-            UnaryOperator::Plus => Ok(Expr::Strict(vec![self.expr(expr)?])),
+            UnaryOperator::Plus => self.parts([expr]).map(Expr::Strict),
             UnaryOperator::BangNot => self.refuse("an operator that PostgreSQL does not have"),
             _ => self.opaque([expr]),
         }

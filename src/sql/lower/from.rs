@@ -93,10 +93,12 @@ impl Lowering<'_> {
                 array_exprs,
                 with_offset,
                 with_offset_alias,
-                with_ordinality: _,
+                with_ordinality,
             } => {
                 self.absent(!with_offset && with_offset_alias.is_none(), "WITH OFFSET")?;
-                (Source::Function(self.exprs(array_exprs)?), alias, true)
+                let arrays = self.exprs(array_exprs)?;
+                let source = if with_ordinality { Err(arrays) } else { Source::unnest(arrays) };
+                (source.unwrap_or_else(Source::Function), alias, true)
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 self.absent(alias.is_none(), "a join with an alias")?;

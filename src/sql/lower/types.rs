@@ -1,4 +1,4 @@
-use sqlparser::ast::{ArrayElemTypeDef, DataType};
+use sqlparser::ast::{ArrayElemTypeDef, DataType, ExactNumberInfo, TimezoneInfo};
 
 use super::{Lowered, Lowering};
 use crate::sql::model::TypeName;
@@ -31,6 +31,15 @@ impl Lowering<'_> {
                 TypeName::Plain("integer")
             }
             DataType::SmallInt(None) | DataType::Int2(None) => TypeName::Plain("smallint"),
+            DataType::Timestamp(None, TimezoneInfo::WithTimeZone | TimezoneInfo::Tz) => {
+                TypeName::Plain("timestamptz")
+            }
+            DataType::Boolean | DataType::Bool => TypeName::Plain("bool"),
+            DataType::Date => TypeName::Plain("date"),
+            DataType::JSON => TypeName::Plain("json"),
+            DataType::JSONB => TypeName::Plain("jsonb"),
+            DataType::Numeric(ExactNumberInfo::None) => TypeName::Plain("numeric"),
+            DataType::DoublePrecision | DataType::Float8 => TypeName::Plain("float8"),
             _ => TypeName::Other,
         })
     }
@@ -44,6 +53,13 @@ fn plain(name: &str) -> TypeName {
         "int8" => TypeName::Plain("bigint"),
         "int4" => TypeName::Plain("integer"),
         "int2" => TypeName::Plain("smallint"),
+        "timestamptz" => TypeName::Plain("timestamptz"),
+        "bool" => TypeName::Plain("bool"),
+        "date" => TypeName::Plain("date"),
+        "json" => TypeName::Plain("json"),
+        "jsonb" => TypeName::Plain("jsonb"),
+        "numeric" => TypeName::Plain("numeric"),
+        "float8" => TypeName::Plain("float8"),
         _ => TypeName::Other,
     }
 }

@@ -5,8 +5,8 @@ use pg_raw_parse::{Node, nodes};
 use super::places::texts;
 use super::{Lowered, Lowering};
 use crate::sql::model::{
-    Block, Expr, Grouping, Item, Join, JoinCondition, JoinKind, JoinTree, Name, Query, Relation,
-    Source,
+    Block, Call, Expr, Grouping, Item, Join, JoinCondition, JoinKind, JoinTree, Name, Query,
+    Relation, Source,
 };
 
 impl Lowering<'_> {
@@ -125,6 +125,7 @@ impl Lowering<'_> {
 
     fn function_item(&mut self, function: &nodes::RangeFunction) -> Lowered<Relation> {
         let mut calls = Vec::new();
+        let mut plain = !function.ordinality && !function.is_rowsfrom;
         for entry in function.functions() {
             // Each is a pair: the function and its column definitions.
             let Some((call, definitions)) = entry.as_node_list().and_then(|pair| {
@@ -133,6 +134,10 @@ impl Lowering<'_> {
             }) else {
                 return self.refuse("a function in FROM that is not read");
             };
+            if let Node::FuncCall(call) = call {
+                plain =
+                    plain && !call.func_variadic && !call.agg_distinct && !call.agg_within_group;
+            }
             calls.push(self.expr(call)?);
             if let Some(definitions) = definitions.as_node_list() {
                 self.column_definitions(definitions)?;
@@ -142,7 +147,10 @@ impl Lowering<'_> {
         for definition in function.coldeflist() {
             columns.push(self.column_definition(definition)?);
         }
-        Ok(Relation { source: Source::Function(calls), alias, columns, lateral: true })
+        plain = plain && function.coldeflist().is_empty();
+        let source = if plain { several_arrays(calls) } else { Err(calls) };
+        let source = source.unwrap_or_else(Source::Function);
+        Ok(Relation { source, alias, columns, lateral: true })
     }
 
     fn column_definitions(&mut self, list: &NodeList) -> Lowered<Vec<Name>> {
@@ -230,4 +238,27 @@ fn all_of(tree: JoinTree) -> Query {
         having: None,
         windows: Vec::new(),
     })
+}
+
+/// A single call of `unnest` without a schema, which PostgreSQL takes for its own if it has several
+/// arguments (`parse_clause.c`, `transformRangeFunction`).
+fn several_arrays(calls: Vec<Expr>) -> Result<Source, Vec<Expr>> {
+    let is_unnest = |call: &Call| {
+        let Call { qualifier, name, arguments: _, inside, filter, over } = call;
+        qualifier.is_empty()
+            && &*name.text == "unnest"
+            && inside.is_empty()
+            && filter.is_none()
+            && over.is_none()
+    };
+    match <[Expr; 1]>::try_from(calls) {
+        Ok([Expr::Call(mut call)]) if is_unnest(&call) => {
+            Source::unnest(std::mem::take(&mut call.arguments)).map_err(|arguments| {
+                call.arguments = arguments;
+                vec![Expr::Call(call)]
+            })
+        }
+        Ok([other]) => Err(vec![other]),
+        Err(calls) => Err(calls),
+    }
 }

@@ -73,6 +73,13 @@ fn plain(parts: &[&str]) -> Option<&'static str> {
         "int8" => "bigint",
         "int4" => "integer",
         "int2" => "smallint",
+        "timestamptz" => "timestamptz",
+        "bool" => "bool",
+        "date" => "date",
+        "json" => "json",
+        "jsonb" => "jsonb",
+        "numeric" => "numeric",
+        "float8" => "float8",
         _ => return None,
     })
 }
