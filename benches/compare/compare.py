@@ -361,7 +361,8 @@ def draw(title, rounds, targets):
 
 def idle(place):
     """Memory of the guard for each session that says nothing."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65536, 65536))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     port = free_port()
     place.start("backend", [place.options.peers, "backend", f"127.0.0.1:{port}"], port)
     subprocess.run([place.options.peers, "certificate", place.directory], check=True)

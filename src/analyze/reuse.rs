@@ -172,14 +172,14 @@ impl Passage<'_> {
             Operand::NotNull(inner) => {
                 Operand::NotNull(Box::new(self.operand(inner, tenant_type)?))
             }
-            Operand::All(all) => {
-                let all = all.iter().map(|it| self.operand(it, tenant_type));
-                Operand::All(all.collect::<Option<_>>()?)
-            }
             Operand::Unnested { array, beside } => Operand::Unnested {
                 array: Box::new(self.operand(array, tenant_type)?),
                 beside: beside.clone(),
             },
+            Operand::All(all) => {
+                let all = all.iter().map(|it| self.operand(it, tenant_type));
+                Operand::All(all.collect::<Option<_>>()?)
+            }
             Operand::Constant(Named { slot: None, .. })
             | Operand::Null
             | Operand::Parameter { .. }

@@ -190,7 +190,7 @@ enum Sign {
     Late,
     /// The session is to be looked at.
     Look,
-    /// Whether sessions are to end.
+    /// How sessions are to end now.
     Drain(Drain),
 }
 

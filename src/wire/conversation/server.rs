@@ -64,7 +64,9 @@ impl Conversation {
                 }
                 continue;
             }
-            match self.server_message(rest) {
+            let rows = self.rows(rest);
+            let taken = if rows > 0 { Taken::Passed(rows) } else { self.server_message(rest) };
+            match taken {
                 Taken::Passed(count) => at = at.saturating_add(count),
                 Taken::Dropped(count) => {
                     self.pass(chunk, given, at);
@@ -92,6 +94,35 @@ impl Conversation {
             }
         }
         self.pass(chunk, given, at);
+    }
+
+    /// How many bytes at the beginning are rows and COPY data, which are the client's whatever is in
+    /// them: of each only the header is read, and the session is told of none.
+    fn rows(&mut self, bytes: &[u8]) -> usize {
+        if self.server_rest > 0 || self.session.is_reading_back() {
+            return 0;
+        }
+        let mut at = 0_usize;
+        while let Some([b'D' | b'd', a, b, c, d]) =
+            bytes.get(at..).and_then(|rest| rest.first_chunk::<HEADER>())
+        {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]);
+            let Some(body) = usize::try_from(length).ok().and_then(|it| it.checked_sub(4)) else {
+                break;
+            };
+            let here = bytes.len().saturating_sub(at);
+            let total = body.saturating_add(HEADER);
+            if total > here {
+                self.server_rest = total.saturating_sub(here);
+                at = bytes.len();
+                break;
+            }
+            at = at.saturating_add(total);
+        }
+        if at > 0 {
+            self.server_dropped = false;
+        }
+        at
     }
 
     /// Offers a message that had to wait again.
