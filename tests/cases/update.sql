@@ -156,3 +156,15 @@ UPDATE org_product_tags SET tag_id = 'a6000000-0000-4000-8000-000000000009' WHER
 --@ case: an UPDATE that knows no soft delete but is ONLY
 --@ verdict: refuse visible-deleted
 UPDATE ONLY org_products SET stock = 0 WHERE organization_id = '11111111-1111-4111-8111-111111111111';
+
+--@ case: the tenant from a query that may give no row
+--@ verdict: refuse tenant-move
+UPDATE org_products SET organization_id = (SELECT '11111111-1111-4111-8111-111111111111'::uuid WHERE false) WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: the tenant among columns from a query over a table
+--@ verdict: refuse tenant-move
+UPDATE org_products SET (organization_id, stock) = (SELECT o.organization_id, 1 FROM org_orders o WHERE o.organization_id = '11111111-1111-4111-8111-111111111111' AND o.deleted_at IS NULL AND o.number = 0) WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;
+
+--@ case: the tenant among columns from a query of one row
+--@ verdict: admit
+UPDATE org_products SET (organization_id, stock) = (SELECT '11111111-1111-4111-8111-111111111111'::uuid, 1) WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL;

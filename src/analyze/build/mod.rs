@@ -33,7 +33,7 @@ use super::reader::Reader;
 use super::verdict::{Advice, Rule, Violation};
 use crate::policy::Policy;
 use crate::sql::Span;
-use crate::sql::model::{Expr, Name, Query, TypeName};
+use crate::sql::model::{Body, Expr, Grouping, Item, Name, Query, TypeName};
 use crate::tenant::TenantType;
 
 /// What a statement is made into.
@@ -292,7 +292,14 @@ impl Builder<'_> {
 
 /// The one value of `(SELECT value)`, a query without anything else.
 fn sole_value(query: &Query) -> Option<&Expr> {
-    use crate::sql::model::{Body, Grouping, Item};
+    match sole_row(query)? {
+        [Item::Expr { expr, label: _ }] => Some(expr),
+        _ => None,
+    }
+}
+
+/// The columns of a query that gives one row, whatever is in any table.
+fn sole_row(query: &Query) -> Option<&[Item]> {
     let Body::Block(block) = &query.body else {
         return None;
     };
@@ -303,8 +310,5 @@ fn sole_value(query: &Query) -> Option<&Expr> {
         && block.filter.is_none()
         && block.having.is_none()
         && matches!(block.grouping, Grouping::None);
-    match block.items.as_slice() {
-        [Item::Expr { expr, label: _ }] if plain => Some(expr),
-        _ => None,
-    }
+    plain.then_some(block.items.as_slice())
 }

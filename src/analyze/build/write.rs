@@ -7,7 +7,7 @@ use super::super::graph::{
 use super::super::verdict::Rule;
 use super::join::{Level, Tree};
 use super::relation::Meaning;
-use super::{Builder, Clause, Scope};
+use super::{Builder, Clause, Scope, sole_row};
 use crate::policy::Write as WriteKind;
 use crate::sql::model::{
     Assignment, Body, Conflict, ConflictUpdate, Delete, Expr, Insert, Item, JoinTree, Name, Query,
@@ -153,7 +153,8 @@ impl Builder<'_> {
             let written = match (value, position) {
                 (Expr::Subquery(query), Some(position)) => {
                     let output = self.query(query, context, Some(scope));
-                    Some(WrittenValue::Output(output, position))
+                    // One without a row gives NULL, which is no tenant.
+                    sole_row(query).map(|_| WrittenValue::Output(output, position))
                 }
                 (value, None) => {
                     self.walk(value, scope, context, Clause::Value);
