@@ -12,7 +12,8 @@ use orgguard::tenant::{Tenant, TenantType};
 const TENANT: &str = "00000000-0000-0000-0000-000000000007";
 
 /// Statements by their size; the sizes are what is told apart in docs/performance.md.
-const STATEMENTS: [&str; 5] = ["select 57 B", "join 350 B", "cte 627 B", "list 5 KB", "values 5 KB"];
+const STATEMENTS: [&str; 5] =
+    ["select 57 B", "join 350 B", "cte 627 B", "list 5 KB", "values 5 KB"];
 
 fn main() {
     divan::main();

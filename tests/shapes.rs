@@ -65,8 +65,20 @@ const STRINGS: &[&str] = &[
 
 /// Other numbers.
 const NUMBERS: &[&str] = &[
-    "0", "1", "2", "3", "7", "42", "007", "2147483647", "2147483648", "999999999999999999",
-    "9999999999999999999", "1.5", "0.000", "12345678901234567890.1",
+    "0",
+    "1",
+    "2",
+    "3",
+    "7",
+    "42",
+    "007",
+    "2147483647",
+    "2147483648",
+    "999999999999999999",
+    "9999999999999999999",
+    "1.5",
+    "0.000",
+    "12345678901234567890.1",
 ];
 
 /// Literals and what stands between, by a scanner that shares nothing with the one it tests. A
@@ -149,7 +161,11 @@ fn assert_same(text: &str, reused: &Plan, fresh: &Plan, policy: &Policy) {
         let known = tenants.iter().flatten().map(SessionTenant::Known);
         for tenant in known.chain([SessionTenant::Any, SessionTenant::Required]) {
             for arguments in [Arguments::Unknown, Arguments::Values(&[])] {
-                assert_eq!(one.settle(tenant, arguments), other.settle(tenant, arguments), "{text}");
+                assert_eq!(
+                    one.settle(tenant, arguments),
+                    other.settle(tenant, arguments),
+                    "{text}"
+                );
             }
         }
         assert_eq!(one.gaps(), other.gaps(), "{text}");

@@ -144,7 +144,8 @@ fn settings(asked: &str, startup: &[u8]) -> Vec<u8> {
     };
     let mut row = Vec::new();
     let mut count = 0_u16;
-    for name in asked.split("current_setting('").skip(1).filter_map(|rest| rest.split('\'').next()) {
+    for name in asked.split("current_setting('").skip(1).filter_map(|rest| rest.split('\'').next())
+    {
         let value = match name {
             "session_authorization" => given("user"),
             "search_path" => given(name).or(Some("\"$user\", public")),
@@ -220,9 +221,8 @@ async fn idle(
         .map(|certificate| {
             let mut roots = rustls::RootCertStore::empty();
             roots.add(certificate)?;
-            let config = rustls::ClientConfig::builder()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
+            let config =
+                rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
             Ok::<_, rustls::Error>(TlsConnector::from(Arc::new(config)))
         })
         .transpose()?;

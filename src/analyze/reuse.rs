@@ -123,16 +123,8 @@ impl Passage<'_> {
     }
 
     fn graph(&self, graph: &Graph, tenant_type: TenantType) -> Option<Graph> {
-        let Graph {
-            references,
-            contexts,
-            columns,
-            outputs,
-            operands,
-            obligations,
-            viewed,
-            early,
-        } = graph;
+        let Graph { references, contexts, columns, outputs, operands, obligations, viewed, early } =
+            graph;
         let reference = |it: &Reference| Reference { span: self.span(it.span), ..it.clone() };
         let operands = operands.iter().map(|it| self.operand(it, tenant_type));
         Some(Graph {

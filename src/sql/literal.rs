@@ -133,7 +133,8 @@ impl Slots {
         self.each
             .iter()
             .map(|fate| {
-                fate.placed.load(Ordering::Relaxed) == readings && !fate.read.load(Ordering::Relaxed)
+                fate.placed.load(Ordering::Relaxed) == readings
+                    && !fate.read.load(Ordering::Relaxed)
             })
             .collect()
     }

@@ -26,7 +26,9 @@ pub use comment::{Comment, comment};
 pub use literal::{Literal, Slot, Slots};
 pub use not_understood::NotUnderstood;
 pub use piece::{Piece, PieceKind, pieces};
-pub use second::{HAS_SECOND_READING, Readings, Second, read_by_grammar, read_into, read_twice, read_twice_into};
+pub use second::{
+    HAS_SECOND_READING, Readings, Second, read_by_grammar, read_into, read_twice, read_twice_into,
+};
 pub use shape::Shape;
 pub use span::Span;
 pub use statement::{

@@ -38,11 +38,7 @@ pub fn read_twice(text: &str, limits: &ReadingLimits) -> Readings {
 
 /// The same, keeping account of the text's literals.
 #[must_use]
-pub fn read_twice_into(
-    text: &str,
-    limits: &ReadingLimits,
-    slots: Option<&Arc<Slots>>,
-) -> Readings {
+pub fn read_twice_into(text: &str, limits: &ReadingLimits, slots: Option<&Arc<Slots>>) -> Readings {
     match marked(text, limits, slots) {
         Ok(lexemes) => Readings { first: statements(&lexemes), second: by_grammar(text, &lexemes) },
         Err(refused) => Readings { first: Err(refused), second: Second::Unread(refused) },

@@ -216,9 +216,8 @@ impl Script {
     /// The verdicts told since the last call.
     pub(super) fn outcomes(&mut self) -> Vec<Outcome> {
         let told = self.conversation.events();
-        told.filter_map(|event| match event {
-            Event::Judged { outcome, .. } => Some(outcome),
-            _ => None,
+        told.filter_map(|event| {
+            if let Event::Judged { outcome, .. } = event { Some(outcome) } else { None }
         })
         .collect()
     }

@@ -154,9 +154,8 @@ fn length(expr: &Expr) -> Length {
     match expr {
         Expr::Cast { expr, target: TypeName::Array(_) } => length(expr),
         Expr::Parameter(number) => Length::Parameter(*number),
-        Expr::Constant(Constant::Text(text)) => {
-            text_elements(text.read()).map_or(Length::Unknown, |elements| Length::Known(elements.len()))
-        }
+        Expr::Constant(Constant::Text(text)) => text_elements(text.read())
+            .map_or(Length::Unknown, |elements| Length::Known(elements.len())),
         Expr::Array(elements)
             if elements.iter().all(|element| matches!(element, Expr::Constant(_))) =>
         {

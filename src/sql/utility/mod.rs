@@ -73,13 +73,12 @@ fn call(cursor: &mut Cursor<'_>) -> Read {
     let Some(first) = cursor.lexemes.first() else {
         return Err(cursor.unread("CALL without a routine"));
     };
-    let select =
-        Lexeme {
-            token: Token::make_keyword("SELECT"),
-            place: first.place,
-            span: first.span,
-            mark: None,
-        };
+    let select = Lexeme {
+        token: Token::make_keyword("SELECT"),
+        place: first.place,
+        span: first.span,
+        mark: None,
+    };
     let lexemes: Vec<Lexeme> =
         std::iter::once(select).chain(cursor.rest().iter().cloned()).collect();
     let statement = statement(&lexemes)?;
