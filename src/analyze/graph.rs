@@ -299,30 +299,6 @@ impl Graph {
         self.contexts.len().saturating_sub(1)
     }
 
-    /// How many parts it has.
-    pub(super) fn parts(&self) -> usize {
-        let Self {
-            references,
-            contexts,
-            columns,
-            outputs,
-            operands,
-            obligations,
-            viewed: _,
-            early: _,
-        } = self;
-        [
-            references.len(),
-            contexts.len(),
-            columns.len(),
-            outputs.len(),
-            operands.len(),
-            obligations.len(),
-        ]
-        .into_iter()
-        .fold(0, usize::saturating_add)
-    }
-
     pub(super) fn operand(&mut self, operand: Operand) -> OperandId {
         self.operands.push(operand);
         self.operands.len().saturating_sub(1)

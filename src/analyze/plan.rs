@@ -154,7 +154,12 @@ impl StatementPlan {
     /// About how much memory it takes.
     fn bytes(&self) -> usize {
         const EACH: usize = 256;
-        let parts = self.graph.parts().saturating_add(self.violations.len());
+        let Graph { references, contexts, columns, outputs, operands, obligations, .. } =
+            &self.graph;
+        let parts = [references.len(), contexts.len(), columns.len(), outputs.len()]
+            .into_iter()
+            .chain([operands.len(), obligations.len(), self.violations.len()])
+            .fold(0, usize::saturating_add);
         size_of::<Self>().saturating_add(parts.saturating_mul(EACH))
     }
 

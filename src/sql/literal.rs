@@ -8,7 +8,7 @@ use super::Shape;
 use super::token::Lexeme;
 
 /// The text of a constant. Whoever reads it makes it a part of what the plan depends on; what only
-/// compares it with the tenant, anew for each text, does not read it ([`Literal::slot`]).
+/// compares it with the tenant, anew for each text, does not read it.
 ///
 /// It can be neither printed nor compared.
 pub struct Literal {

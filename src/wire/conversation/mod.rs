@@ -1,5 +1,7 @@
+mod chunk;
 mod server;
 
+use self::chunk::Chunk;
 use super::decode;
 use super::frame::{self, HEADER, Next};
 use super::patience::{Doing, Expired};
@@ -51,36 +53,6 @@ pub(super) struct Conversation {
 
 /// Bytes of either side that audit remembers while a plan is waited for, beside a whole message.
 const LATER_BYTES: usize = 2 << 20;
-
-/// Bytes of one side that are looked at. Its beginning is sent on from where it stands, as long as
-/// nothing else comes before it; what follows is copied.
-struct Chunk<'a> {
-    bytes: &'a [u8],
-    /// So many bytes go on as they are.
-    direct: usize,
-}
-
-impl<'a> Chunk<'a> {
-    const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, direct: 0 }
-    }
-
-    /// The bytes between two places go on.
-    fn pass(&mut self, from: usize, to: usize, out: &mut Vec<u8>) {
-        if out.is_empty() && self.direct == from {
-            self.direct = to;
-        } else {
-            self.settle(out);
-            out.extend_from_slice(self.bytes.get(from..to).unwrap_or_default());
-        }
-    }
-
-    /// Something else comes before what follows.
-    fn settle(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.bytes.get(..self.direct).unwrap_or_default());
-        self.direct = 0;
-    }
-}
 
 impl Conversation {
     pub(super) fn new(session: Session, mode: Mode, message_bytes: usize) -> Self {

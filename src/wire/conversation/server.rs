@@ -1,8 +1,9 @@
-//! The server's side of a conversation.
+//! The server's half: its messages are the client's but for those that answer the guard.
 
 use super::super::decode::{self, ERROR_BYTES, GATHERED_BYTES};
 use super::super::frame::{self, HEADER};
-use super::{Chunk, Conversation};
+use super::Conversation;
+use super::chunk::Chunk;
 use crate::session::{FromServer, Planner, ServerStep};
 
 /// How a server's bytes were taken.
@@ -19,14 +20,14 @@ enum Taken {
 
 impl Conversation {
     /// Takes bytes of the server, then what the client had to wait with.
-    pub(in crate::wire) fn server_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
+    pub(in super::super) fn server_bytes(&mut self, bytes: &[u8], planner: &dyn Planner) {
         let direct = self.server_direct(bytes, planner);
         self.to_client.extend_from_slice(bytes.get(..direct).unwrap_or_default());
     }
 
     /// The same, but that so many of the bytes are still to be given to the client as they are,
     /// before anything else.
-    pub(in crate::wire) fn server_direct(&mut self, bytes: &[u8], planner: &dyn Planner) -> usize {
+    pub(in super::super) fn server_direct(&mut self, bytes: &[u8], planner: &dyn Planner) -> usize {
         let mut chunk = Chunk::new(bytes);
         if self.audit {
             chunk.pass(0, bytes.len(), &mut self.to_client);
@@ -126,7 +127,7 @@ impl Conversation {
     }
 
     /// Offers a message that had to wait again.
-    pub(in crate::wire) fn retry(&mut self, planner: &dyn Planner) {
+    pub(in super::super) fn retry(&mut self, planner: &dyn Planner) {
         if self.waiting && !self.ending {
             self.take_held(planner);
             if !self.waiting && !self.server_later.is_empty() {
