@@ -61,15 +61,15 @@ pub struct Connection {
 
 impl Connection {
     /// Serves the client until its session ends.
-    pub async fn run(self, stream: Socket, planner: &dyn Plans) {
+    pub async fn run(mut self, stream: Socket, planner: &dyn Plans) {
         let deadline = Instant::now()
             .checked_add(self.config.limits.login_timeout)
             .unwrap_or_else(Instant::now);
         let limit = self.config.limits.startup_bytes;
         let greeted = {
-            // It holds the socket, so that a client is counted before its connection closes.
-            let greeting = greet(stream, self.encryption.as_ref(), limit);
-            tokio::pin!(greeting);
+            // It holds the socket, so that a client is counted before its connection closes. What is
+            // done once, here and below, has a place of its own: a session keeps none for it.
+            let mut greeting = Box::pin(greet(stream, self.encryption.as_ref(), limit));
             let greeted = timeout_at(deadline, &mut greeting).await;
             if greeted.is_err() {
                 self.refused(RefusedReason::LoginTimeout);
@@ -80,7 +80,7 @@ impl Connection {
             Err(_) => {}
             Ok(Ok(Greeting::Gone)) => {}
             Ok(Ok(Greeting::Cancel(client, request))) => {
-                let _ = timeout_at(deadline, self.cancel(client, &request)).await;
+                let _ = timeout_at(deadline, Box::pin(self.cancel(client, &request))).await;
             }
             Ok(Ok(Greeting::Startup(client, startup))) => {
                 self.start(client, startup, planner, deadline).await;
@@ -110,7 +110,7 @@ impl Connection {
     }
 
     async fn start(
-        mut self,
+        &mut self,
         mut client: Stream,
         startup: Startup,
         planner: &dyn Plans,
@@ -125,35 +125,44 @@ impl Connection {
             lot: self.lot,
         };
         self.rules = planner.begin(who, &self.rules);
-        let mut witness = Teller { connection: &self, labels, remembered };
+        let this = &*self;
+        let mut witness = Teller { connection: this, labels, remembered };
         let mark = mark();
-        let Built { packet, later } = match self.packet(&startup, &witness, &mark) {
+        let Built { packet, later } = match this.packet(&startup, &witness, &mark) {
             Ok(built) => built,
-            Err(words) => return say(&mut client, &words).await,
+            Err(words) => return Box::pin(say(&mut client, &words)).await,
         };
         let role: Box<str> = startup.parameter("user").unwrap_or_default().into();
-        let Some(_counted) = self.roles.take(&role) else {
+        let Some(_counted) = this.roles.take(&role) else {
             let why = "orgguard: too many connections for this role";
-            return self.turn_away(&mut client, RefusedReason::LimitOfRole, "53300", why).await;
+            let reason = RefusedReason::LimitOfRole;
+            return Box::pin(this.turn_away(&mut client, reason, "53300", why)).await;
         };
-        let mut server = match self.connect(&packet, deadline).await {
+        let mut server = match Box::pin(this.connect(&packet, deadline)).await {
             Ok(server) => server,
             Err(reason) => {
-                return self.turn_away(&mut client, reason, "08006", UNREACHED).await;
+                return Box::pin(this.turn_away(&mut client, reason, "08006", UNREACHED)).await;
             }
         };
-        let logged_in = timeout_at(deadline, self.log_in(&mut client, &mut server, &role)).await;
+        let log_in = Box::pin(this.log_in(&mut client, &mut server, &role));
+        let logged_in = timeout_at(deadline, log_in).await;
         if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
-            return self.not_logged_in(&mut client, &role, reason).await;
+            return Box::pin(this.not_logged_in(&mut client, &role, reason)).await;
         }
-        let tenant = self.rules.tenant.setting.as_deref();
+        let tenant = this.rules.tenant.setting.as_deref();
         let setting = tenant.and_then(|setting| startup.setting(setting));
         let identity = Identity { setting, role: role.to_string(), mark, later };
         let certificate = client.certificate().map(certificate::names).unwrap_or_default();
         let known = session::Client { role: &role, database: startup.database(), certificate };
-        let session = Session::new(Arc::clone(&self.rules), identity, &known);
+        let (mode, limit) = (this.rules.mode, this.config.limits.message_bytes);
+        // Its own place too: else each of the futures that hand it on has room for it.
+        let conversation = Box::new(Conversation::new(
+            Session::new(Arc::clone(&this.rules), identity, &known),
+            mode,
+            limit,
+        ));
         drop((packet, startup));
-        self.converse(client, server, session, planner, &mut witness, deadline).await;
+        this.converse(client, server, conversation, planner, &mut witness, deadline).await;
     }
 
     /// Relays until the session ends, and says why where that is not plain.
@@ -161,13 +170,12 @@ impl Connection {
         &self,
         mut client: Stream,
         mut server: Stream,
-        session: Session,
+        mut conversation: Box<Conversation>,
         planner: &dyn Plans,
         witness: &mut Teller<'_>,
         login_deadline: Instant,
     ) {
         let limits = &self.config.limits;
-        let mut conversation = Conversation::new(session, self.rules.mode, limits.message_bytes);
         let terms = Terms {
             login_deadline,
             patience: Patience { idle: limits.idle_timeout, statement: limits.statement_timeout },
@@ -179,27 +187,27 @@ impl Connection {
             Ok(Ended::Closed(by)) => {
                 self.ended(by);
                 drop(server);
-                farewell(&mut client).await;
+                Box::pin(farewell(&mut client)).await;
             }
             Ok(Ended::Expired(expired)) => {
                 self.ended(EndedBy::Guard);
                 drop(server);
                 if expired == Expired::Statement {
-                    self.cancel_statement(conversation.key()).await;
+                    Box::pin(self.cancel_statement(conversation.key())).await;
                 }
-                say(&mut client, &conversation.to_client).await;
+                Box::pin(say(&mut client, &conversation.to_client)).await;
             }
             Ok(Ended::Stopped) => {
                 self.ended(EndedBy::Guard);
                 drop(server);
                 if conversation.doing() == Doing::Statement {
-                    self.cancel_statement(conversation.key()).await;
+                    Box::pin(self.cancel_statement(conversation.key())).await;
                 }
-                say(&mut client, &conversation.to_client).await;
+                Box::pin(say(&mut client, &conversation.to_client)).await;
             }
             Ok(Ended::LoginTimeout) => {
                 let reason = RefusedReason::LoginTimeout;
-                self.turn_away(&mut client, reason, "08006", TOO_LONG).await;
+                Box::pin(self.turn_away(&mut client, reason, "08006", TOO_LONG)).await;
             }
             Err(error) => {
                 self.ended(EndedBy::Client);
@@ -450,5 +458,22 @@ impl Witness for Teller<'_> {
             let (statements, portals) = conversation.session().remembered();
             self.remembered.update(statements, portals);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl FnOnce(Connection, Socket, &'static dyn Plans) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// docs/performance.md tells what a session that says nothing costs; most of it is this.
+    #[test]
+    fn a_session_is_small() {
+        let own = size(|connection, stream, plans| connection.run(stream, plans));
+        let all = own + size_of::<Conversation>();
+        assert!(all <= 4_000, "{own} and {} bytes", size_of::<Conversation>());
     }
 }

@@ -201,7 +201,8 @@ async fn sign(
 ) -> Sign {
     let at = |time: Option<Instant>| async move {
         match time {
-            Some(time) => sleep_until(time).await,
+            // Most sessions have no limit that needs one.
+            Some(time) => Box::pin(sleep_until(time)).await,
             None => pending().await,
         }
     };
