@@ -132,7 +132,7 @@ fn what_is_admitted_at_random_is_what_row_level_security_gives() {
         let version = client.query_one("SHOW server_version_num", &[]).await.unwrap();
         (policy, version.get::<_, &str>(0).parse::<u32>().unwrap())
     });
-    let (count, seed) = (setting("ORGGUARD_GENERATED", 2_000), setting("ORGGUARD_SEED", 1));
+    let (count, seed) = (setting("ORGGUARD_GENERATED", 1_200), setting("ORGGUARD_SEED", 1));
     let workers = setting("ORGGUARD_WORKERS", 2);
     let mut report = Report::default();
     std::thread::scope(|scope| {

@@ -83,7 +83,7 @@ fn what_is_sent_at_random_is_what_row_level_security_gives() {
     let server = Throwaway::start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let policy = runtime.block_on(live::databases(&server, generate::VIEWS));
-    let (count, seed) = (setting("ORGGUARD_GENERATED", 2_000), setting("ORGGUARD_SEED", 1));
+    let (count, seed) = (setting("ORGGUARD_GENERATED", 1_200), setting("ORGGUARD_SEED", 1));
     let workers = setting("ORGGUARD_WORKERS", 2);
     let mut report = Report::default();
     std::thread::scope(|scope| {
