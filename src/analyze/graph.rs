@@ -180,6 +180,21 @@ pub(super) struct Arm {
 }
 
 impl Arm {
+    /// One that gives these columns of rows of which nothing more is known.
+    pub(super) fn of(context: ContextId, columns: Vec<ArmColumn>) -> Self {
+        Self {
+            context,
+            columns,
+            keys: Vec::new(),
+            closed: true,
+            comes_out: true,
+            against: Vec::new(),
+            witness: false,
+            open: Vec::new(),
+            computed: Vec::new(),
+        }
+    }
+
     /// Nothing outside runs on its rows before they have come out.
     pub(super) fn fence(&mut self) {
         self.open.clear();

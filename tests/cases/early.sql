@@ -140,3 +140,28 @@ SELECT sku FROM org_products WHERE organization_id = '11111111-1111-4111-8111-11
 --@ strict
 --@ verdict: admit
 WITH RECURSIVE t AS (SELECT id, price FROM org_products WHERE organization_id = '11111111-1111-4111-8111-111111111111' AND deleted_at IS NULL UNION SELECT p.id, p.price FROM org_products p JOIN t ON p.id = t.id WHERE p.organization_id = '11111111-1111-4111-8111-111111111111' AND p.deleted_at IS NULL) SELECT t.id FROM t WHERE t.price::int > 0;
+
+--@ case: VALUES that compute a column of a reference before them
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT v.x FROM org_products t, LATERAL (VALUES (t.name::int)) v(x) WHERE v.x > 0 AND t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL;
+
+--@ case: VALUES that give a column of a reference before them
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT v.x FROM org_products t, LATERAL (VALUES (t.name)) v(x) WHERE v.x::int > 0 AND t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL;
+
+--@ case: a query beside that gives a column of a reference before it
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT v.x FROM org_products t, LATERAL (SELECT t.name) v(x) WHERE v.x::int > 0 AND t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL;
+
+--@ case: a cast of a column by way of a subquery
+--@ strict
+--@ verdict: refuse early-evaluation
+SELECT t.id FROM org_products t WHERE (SELECT t.name)::int > 0 AND t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL;
+
+--@ case: VALUES that give a column behind a fence
+--@ strict
+--@ verdict: admit
+SELECT v.x FROM (SELECT * FROM org_products t WHERE t.organization_id = '11111111-1111-4111-8111-111111111111' AND t.deleted_at IS NULL OFFSET 0) t, LATERAL (VALUES (t.name)) v(x) WHERE v.x::int > 0;

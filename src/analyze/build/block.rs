@@ -86,8 +86,13 @@ impl Builder<'_> {
         let grouped = matches!(grouping, Grouping::Keys(_));
         let witness =
             grouped || (matches!(grouping, Grouping::None) && having.is_none() && !aggregates);
-        let open = level.references.iter().copied().filter(|it| self.graph.exposes(*it)).collect();
-        let computed = self.computed(items, &scope);
+        let exprs = items.iter().filter_map(|item| match item {
+            Item::Expr { expr, label: _ } => Some(expr),
+            Item::Wildcard | Item::QualifiedWildcard(_) => None,
+        });
+        let (mut open, computed) = self.given(exprs, &scope);
+        open.extend(level.references.iter().filter(|it| self.graph.exposes(**it)));
+        let open = open.into_iter().collect();
         let (comes_out, against) = (true, Vec::new());
         Arm { context, columns, keys, closed, comes_out, against, witness, open, computed }
     }

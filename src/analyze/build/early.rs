@@ -9,7 +9,7 @@ use super::block::is_aggregate;
 use super::{Builder, Scope};
 use crate::policy::{EvaluationOrder, is_total_routine};
 use crate::sql::Span;
-use crate::sql::model::{Call, Expr, Item, Name, TypeName};
+use crate::sql::model::{Call, Expr, Name, TypeName};
 
 /// What was found in an expression.
 #[derive(Debug, Default)]
@@ -60,23 +60,24 @@ impl Builder<'_> {
         self.tell_early(hazard);
     }
 
-    /// The references whose rows are seen by a select list's columns that may fail. An aggregate is
-    /// computed when the rows have been filtered.
-    pub(super) fn computed(&mut self, items: &[Item], scope: &Scope<'_>) -> Vec<ReferenceId> {
-        let mut hazard = Hazard::default();
-        for item in items {
-            match item {
-                Item::Expr { expr: Expr::Column(_), label: _ }
-                | Item::Wildcard
-                | Item::QualifiedWildcard(_) => {}
-                Item::Expr { expr, label: _ } => {
-                    if self.looks_for_early() && !aggregates(expr) {
-                        self.fallible(expr, scope, &mut hazard);
-                    }
+    /// Of the columns that a query gives, the references whose rows come out in them, also those
+    /// of a query outside (LATERAL), and the references whose rows are seen where one is computed
+    /// that may fail. An aggregate is computed when the rows have been filtered.
+    pub(super) fn given<'e>(
+        &mut self,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+        scope: &Scope<'_>,
+    ) -> (BTreeSet<ReferenceId>, Vec<ReferenceId>) {
+        let (mut open, mut hazard) = (BTreeSet::new(), Hazard::default());
+        if self.looks_for_early() {
+            for expr in exprs {
+                self.exposed(expr, scope, &mut open);
+                if !matches!(expr, Expr::Column(_)) && !aggregates(expr) {
+                    self.fallible(expr, scope, &mut hazard);
                 }
             }
         }
-        hazard.references.into_iter().collect()
+        (open, hazard.references.into_iter().collect())
     }
 
     fn looks_for_early(&self) -> bool {
@@ -124,7 +125,25 @@ impl Builder<'_> {
                 hazard.add(first_span(expr), computed);
                 return;
             }
-            _ => false,
+            Expr::Constant(_)
+            | Expr::Parameter(_)
+            | Expr::Default
+            | Expr::And(_)
+            | Expr::Or(_)
+            | Expr::Not(_)
+            | Expr::Compare { .. }
+            | Expr::IsNull { .. }
+            | Expr::IsDistinct { .. }
+            | Expr::IsTrue(_)
+            | Expr::InList { .. }
+            | Expr::InQuery { .. }
+            | Expr::EqualsAny { .. }
+            | Expr::Exists { .. }
+            | Expr::Subquery(_)
+            | Expr::Row(_)
+            | Expr::Array(_)
+            | Expr::Strict(_)
+            | Expr::Quantified(_) => false,
         };
         if fails {
             let mut exposed = BTreeSet::new();
@@ -167,8 +186,12 @@ impl Builder<'_> {
             found.extend(all.into_iter().filter(|reference| self.graph.exposes(*reference)));
             return;
         }
-        let mut parts = Vec::new();
-        expr.parts(&mut |part| parts.push(part), &mut |_| {});
+        let (mut parts, mut has_query) = (Vec::new(), false);
+        expr.parts(&mut |part| parts.push(part), &mut |_| has_query = true);
+        if has_query {
+            // It may give a column of any.
+            found.extend(visible(scope).into_iter().filter(|it| self.graph.exposes(*it)));
+        }
         for part in parts {
             self.exposed(part, scope, found);
         }

@@ -54,17 +54,7 @@ impl Builder<'_> {
             }
         }
         let columns = self.items(returning, &scope, context);
-        Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            against: Vec::new(),
-            witness: false,
-            open: Vec::new(),
-            computed: Vec::new(),
-        }
+        Arm::of(context, columns)
     }
 
     /// WHEN NOT MATCHED BY SOURCE: another use of the target, on rows of its own.

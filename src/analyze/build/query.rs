@@ -158,17 +158,8 @@ impl Builder<'_> {
                 ArmColumn::One { name: Some(name.into()), term: self.term(value, scope) }
             })
             .collect();
-        Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            against: Vec::new(),
-            witness: false,
-            open: Vec::new(),
-            computed: Vec::new(),
-        }
+        let (open, computed) = self.given(row, scope);
+        Arm { open: open.into_iter().collect(), computed, ..Arm::of(context, columns) }
     }
 
     /// What a guarded table's reference is, by the policy.

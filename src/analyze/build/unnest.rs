@@ -16,17 +16,7 @@ impl Builder<'_> {
             columns.push(ArmColumn::One { name: Some("unnest".into()), term });
         }
         let context = self.graph.context(None, Vec::new());
-        let arm = Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            against: Vec::new(),
-            witness: false,
-            open: Vec::new(),
-            computed: Vec::new(),
-        };
+        let arm = Arm::of(context, columns);
         self.graph.output(Output { arms: vec![arm], ..Output::default() })
     }
 

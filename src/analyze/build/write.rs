@@ -98,17 +98,7 @@ impl Builder<'_> {
         self.place(&mut trees, context, filter.map(|filter| (filter, &level)), Some(outer));
         self.assignments(assignments, target, reference, &scope, context);
         let columns = self.items(returning, &scope, context);
-        Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            against: Vec::new(),
-            witness: false,
-            open: Vec::new(),
-            computed: Vec::new(),
-        }
+        Arm::of(context, columns)
     }
 
     /// DELETE of a table whose rows the policy wants soft-deleted: its own or, by the catalogue,
@@ -206,17 +196,7 @@ impl Builder<'_> {
             self.conflict_update(target, conflict, update, &values, outer);
         }
         let columns = self.items(returning, &scope, context);
-        Arm {
-            context,
-            columns,
-            keys: Vec::new(),
-            closed: true,
-            comes_out: true,
-            against: Vec::new(),
-            witness: false,
-            open: Vec::new(),
-            computed: Vec::new(),
-        }
+        Arm::of(context, columns)
     }
 
     /// Where the tenant column stands among the columns of INSERT, which are the table's own if
