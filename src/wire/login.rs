@@ -232,7 +232,7 @@ pub(super) async fn log_in(
     if let (Err(error), Some(lookup)) = (&done, &roll.lookup)
         && error.may_be_of_an_old_secret()
     {
-        lookup.forget(role).await;
+        lookup.forget(role);
     }
     done
 }

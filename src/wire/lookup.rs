@@ -2,6 +2,7 @@
 //! client sends is in force there but the role's name, as a parameter.
 
 use std::collections::HashMap;
+use std::sync::{self, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -24,13 +25,10 @@ const ANSWERS: usize = 10_000;
 pub struct Lookup {
     upstream: Upstream,
     query: AuthQuery,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    client: Option<Client>,
-    answers: HashMap<Box<str>, Answer>,
+    /// The connection; who holds it asks.
+    client: Mutex<Option<Client>>,
+    /// Beside it, so that a role that is known does not wait for one that is asked for.
+    answers: sync::Mutex<HashMap<Box<str>, Answer>>,
 }
 
 struct Answer {
@@ -38,9 +36,9 @@ struct Answer {
     secret: Option<Secret>,
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("State").finish_non_exhaustive()
+        f.debug_struct("Answer").finish_non_exhaustive()
     }
 }
 
@@ -69,16 +67,25 @@ impl Lookup {
     /// Asks the servers that the query names, or those of `upstream`, by its TLS.
     #[must_use]
     pub fn new(upstream: &Upstream, query: AuthQuery) -> Self {
-        Self { upstream: upstream.of(&query.account), query, state: Mutex::default() }
+        Self {
+            upstream: upstream.of(&query.account),
+            query,
+            client: Mutex::default(),
+            answers: sync::Mutex::default(),
+        }
     }
 
     /// The secret of a role; `None` if there is no such role, or it has none.
     pub(super) async fn secret(&self, role: &str) -> Result<Option<Secret>, Unknown> {
-        let mut state = self.state.lock().await;
-        if let Some(answer) = state.answers.get(role).filter(|it| self.is_fresh(it)) {
-            return Ok(answer.secret.clone());
+        if let Some(known) = self.known(role) {
+            return Ok(known);
         }
-        let asked = timeout(PATIENCE, self.ask(&mut state.client, role)).await;
+        let mut client = self.client.lock().await;
+        // Another session may have asked meanwhile.
+        if let Some(known) = self.known(role) {
+            return Ok(known);
+        }
+        let asked = timeout(PATIENCE, self.ask(&mut client, role)).await;
         let answer = match asked.unwrap_or(Err(NoAnswer::Late)) {
             // No more is told to the client than of a role that does not exist.
             Err(error @ NoAnswer::NoSecret) => {
@@ -89,12 +96,13 @@ impl Lookup {
         };
         match answer {
             Ok(secret) => {
-                if state.answers.len() >= ANSWERS {
-                    state.answers.retain(|_, answer| self.is_fresh(answer));
+                let mut answers = self.answers();
+                if answers.len() >= ANSWERS {
+                    answers.retain(|_, answer| self.is_fresh(answer));
                 }
-                if state.answers.len() < ANSWERS {
+                if answers.len() < ANSWERS {
                     let answer = Answer { at: Instant::now(), secret: secret.clone() };
-                    state.answers.insert(role.into(), answer);
+                    answers.insert(role.into(), answer);
                 }
                 Ok(secret)
             }
@@ -102,7 +110,7 @@ impl Lookup {
                 // What the server said is in the source of the driver's error.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%error, cause, "auth_query failed");
-                state.client = None;
+                *client = None;
                 Err(Unknown)
             }
         }
@@ -110,8 +118,19 @@ impl Lookup {
 
     /// The next client of this role is held against what the database says then: its password may
     /// have changed.
-    pub(super) async fn forget(&self, role: &str) {
-        self.state.lock().await.answers.remove(role);
+    pub(super) fn forget(&self, role: &str) {
+        self.answers().remove(role);
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<Box<str>, Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is relied on still.
+    fn known(&self, role: &str) -> Option<Option<Secret>> {
+        let answers = self.answers();
+        let answer = answers.get(role).filter(|it| self.is_fresh(it))?;
+        Some(answer.secret.clone())
     }
 
     fn is_fresh(&self, answer: &Answer) -> bool {
