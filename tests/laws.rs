@@ -37,7 +37,7 @@ fn setting(name: &str, default: u64) -> u64 {
 /// Generated statements, without those that read a view: nothing but the catalogue knows those.
 fn generated() -> impl Iterator<Item = String> {
     let seed = setting("ORGGUARD_SEED", 1);
-    (0..setting("ORGGUARD_GENERATED", 300))
+    (0..setting("ORGGUARD_GENERATED", 600))
         .map(move |at| Generator::new(seed * 1_000_003 + at).statement(true).sql)
         .filter(|sql| !sql.contains("_view"))
 }
