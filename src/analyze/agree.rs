@@ -57,8 +57,9 @@ fn statements(first: &StatementPlan, second: &StatementPlan) -> Option<Differenc
     if let Some(difference) = effects(&first.effect, &second.effect) {
         return Some(difference);
     }
-    let more = second.violations.iter().any(|violation| {
+    let more = second.owed.violations.iter().any(|violation| {
         !first
+            .owed
             .violations
             .iter()
             .any(|own| own.rule == violation.rule && own.table == violation.table)
@@ -66,7 +67,7 @@ fn statements(first: &StatementPlan, second: &StatementPlan) -> Option<Differenc
     if more {
         return Some(Difference::Violations);
     }
-    graphs(&first.graph, &second.graph)
+    graphs(&first.owed.graph, &second.owed.graph)
 }
 
 fn effects(first: &Effect, second: &Effect) -> Option<Difference> {

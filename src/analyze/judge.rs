@@ -5,7 +5,7 @@
 )]
 
 use super::arguments::Arguments;
-use super::graph::{Graph, Obligation, ReferenceId, Source};
+use super::graph::{Graph, Obligation, Operand, ReferenceId, Source};
 use super::plan::SessionTenant;
 use super::settle::{Compared, candidates};
 use super::solve::{Solver, Truth};
@@ -13,9 +13,10 @@ use super::verdict::{Advice, Rule, Verdict, Violation};
 use crate::sql::Span;
 use crate::tenant::TenantType;
 
-/// Judges a statement's obligations for one session.
+/// Judges a statement's obligations for one session. The operands are those of its text, which may
+/// be another one than the graph was built of.
 pub(super) fn judge(
-    graph: &Graph,
+    (graph, operands): (&Graph, &[Operand]),
     provable: &[bool],
     tenant_type: TenantType,
     tenant: SessionTenant<'_>,
@@ -23,7 +24,7 @@ pub(super) fn judge(
 ) -> Verdict {
     match tenant {
         SessionTenant::Known(tenant) => {
-            let truth = Compared { graph, tenant_type, tenant, arguments };
+            let truth = Compared { operands, tenant_type, tenant, arguments };
             verdict(graph, provable, &truth, Rule::ForeignTenant)
         }
         SessionTenant::Required => Verdict {
@@ -32,8 +33,8 @@ pub(super) fn judge(
         },
         SessionTenant::Any => {
             let mut nearest: Option<Verdict> = None;
-            for tenant in candidates(graph, tenant_type, arguments) {
-                let truth = Compared { graph, tenant_type, tenant: &tenant, arguments };
+            for tenant in candidates(operands, tenant_type, arguments) {
+                let truth = Compared { operands, tenant_type, tenant: &tenant, arguments };
                 let verdict = verdict(graph, provable, &truth, Rule::MixedTenants);
                 if verdict.holds() {
                     return verdict;
@@ -42,14 +43,16 @@ pub(super) fn judge(
                     nearest = Some(verdict);
                 }
             }
-            nearest.unwrap_or_else(|| no_candidate(graph, provable, tenant_type, arguments))
+            nearest.unwrap_or_else(|| {
+                no_candidate((graph, operands), provable, tenant_type, arguments)
+            })
         }
     }
 }
 
 /// No operand names a tenant: every value is unknown, or none is a tenant's.
 fn no_candidate(
-    graph: &Graph,
+    (graph, operands): (&Graph, &[Operand]),
     provable: &[bool],
     tenant_type: TenantType,
     arguments: Arguments<'_>,
@@ -59,7 +62,7 @@ fn no_candidate(
         TenantType::Text => crate::tenant::Tenant::Text("\u{0}".into()),
         TenantType::Uuid => crate::tenant::Tenant::Uuid(crate::tenant::Uuid::from_bytes([0; 16])),
     };
-    let truth = Compared { graph, tenant_type, tenant: &nobody, arguments };
+    let truth = Compared { operands, tenant_type, tenant: &nobody, arguments };
     verdict(graph, provable, &truth, Rule::ForeignTenant)
 }
 

@@ -8,8 +8,9 @@ use super::explain::Explained;
 use super::gap::Gap;
 use super::graph::{Graph, Obligation, Operand};
 use super::judge;
+use super::kind::Kind;
 use super::reader::Reader;
-use super::reuse::Reuse;
+use super::reuse::{Moved, Reuse};
 use super::settle::{Compared, Structure};
 use super::shortcut::{self, Shortcut};
 use super::solve::{Solver, Truth as _};
@@ -68,53 +69,6 @@ impl Plan {
     }
 }
 
-/// The kind of a statement, for metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// SELECT, VALUES, TABLE, and what wraps a query.
-    Select,
-    /// INSERT.
-    Insert,
-    /// UPDATE.
-    Update,
-    /// DELETE.
-    Delete,
-    /// MERGE.
-    Merge,
-    /// BEGIN, COMMIT, SAVEPOINT …
-    Transaction,
-    /// SET, RESET, SHOW, DISCARD.
-    Setting,
-    /// PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH, CLOSE.
-    Prepared,
-    /// COPY.
-    Copy,
-    /// CREATE, ALTER, DROP and other utility statements.
-    Utility,
-    /// Could not be read.
-    NotUnderstood,
-}
-
-impl Kind {
-    /// The metric label.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Select => "select",
-            Self::Insert => "insert",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Merge => "merge",
-            Self::Transaction => "transaction",
-            Self::Setting => "setting",
-            Self::Prepared => "prepared",
-            Self::Copy => "copy",
-            Self::Utility => "utility",
-            Self::NotUnderstood => "not_understood",
-        }
-    }
-}
-
 /// The plan of one statement.
 #[derive(Debug)]
 pub struct StatementPlan {
@@ -122,6 +76,20 @@ pub struct StatementPlan {
     pub(super) span: Span,
     pub(super) effect: Effect,
     pub(super) tenant_type: TenantType,
+    pub(super) owed: Arc<Owed>,
+    /// Where the text is another one than what is owed was made of.
+    pub(super) moved: Option<Moved>,
+    pub(super) unknown_relation: bool,
+    /// What it does to the names of relations.
+    pub(super) schema_change: Option<SchemaChange>,
+    pub(super) may_set_tenant: bool,
+    pub(super) copy: Option<Arc<CopyPlan>>,
+}
+
+/// What a statement owes and how that may be proved: all that planning finds out at length. Texts of
+/// one shape share it.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
     pub(super) graph: Graph,
     /// Violations whatever the tenant.
     pub(super) violations: Vec<Violation>,
@@ -131,11 +99,6 @@ pub struct StatementPlan {
     pub(super) provable: Vec<bool>,
     /// What is enough for every obligation, if anything is.
     pub(super) shortcut: Option<Shortcut>,
-    pub(super) unknown_relation: bool,
-    /// What it does to the names of relations.
-    pub(super) schema_change: Option<SchemaChange>,
-    pub(super) may_set_tenant: bool,
-    pub(super) copy: Option<Arc<CopyPlan>>,
 }
 
 /// What is known of the session's tenant when a statement is settled.
@@ -154,12 +117,17 @@ impl StatementPlan {
     /// About how much memory it takes.
     fn bytes(&self) -> usize {
         const EACH: usize = 256;
-        let Graph { references, contexts, columns, outputs, operands, obligations, .. } =
-            &self.graph;
-        let parts = [references.len(), contexts.len(), columns.len(), outputs.len()]
-            .into_iter()
-            .chain([operands.len(), obligations.len(), self.violations.len()])
-            .fold(0, usize::saturating_add);
+        let parts = match &self.moved {
+            Some(moved) => return size_of::<Self>().saturating_add(moved.bytes()),
+            None => {
+                let Graph { references, contexts, columns, outputs, operands, obligations, .. } =
+                    &self.owed.graph;
+                [references.len(), contexts.len(), columns.len(), outputs.len()]
+                    .into_iter()
+                    .chain([operands.len(), obligations.len(), self.owed.violations.len()])
+                    .fold(0, usize::saturating_add)
+            }
+        };
         size_of::<Self>().saturating_add(parts.saturating_mul(EACH))
     }
 
@@ -184,13 +152,14 @@ impl StatementPlan {
     /// Whether it has anything to do with a guarded table.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        !self.graph.obligations.is_empty() || self.copy.is_some()
+        !self.owed.graph.obligations.is_empty() || self.copy.is_some()
     }
 
     /// The guarded tables that owe a proof; one may come more than once.
     pub fn guarded_tables(&self) -> impl Iterator<Item = &str> {
-        let of = |reference: &usize| Some(&*self.graph.references.get(*reference)?.table);
-        self.graph.obligations.iter().filter_map(move |obligation| match obligation {
+        let graph = &self.owed.graph;
+        let of = |reference: &usize| Some(&*graph.references.get(*reference)?.table);
+        graph.obligations.iter().filter_map(move |obligation| match obligation {
             Obligation::Bound { reference, conflict: _ }
             | Obligation::Live { reference, conflict: _ } => of(reference),
             Obligation::Written { table, .. } | Obligation::Kept { table, .. } => Some(&**table),
@@ -214,9 +183,38 @@ impl StatementPlan {
     /// same: then what was settled under it still holds.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        // The derived text has every field of every part, and is only compared where a catalogue
-        // has changed.
-        format!("{self:?}") == format!("{other:?}")
+        self.said() == other.said()
+    }
+
+    /// All of it in words. The derived ones have every field of every part, and are only made where
+    /// a catalogue has changed.
+    fn said(&self) -> String {
+        let Self {
+            kind,
+            span,
+            effect,
+            tenant_type,
+            owed: _,
+            moved: _,
+            unknown_relation,
+            schema_change,
+            may_set_tenant,
+            copy,
+        } = self;
+        let session = (effect, unknown_relation, schema_change, may_set_tenant, copy);
+        format!("{:?}", (kind, span, tenant_type, self.whole(), session))
+    }
+
+    /// What it owes, in the places of its own text and with its own literals.
+    fn whole(&self) -> Arc<Owed> {
+        match &self.moved {
+            None => Arc::clone(&self.owed),
+            Some(moved) => Arc::new(moved.whole(&self.owed)),
+        }
+    }
+
+    fn operands(&self) -> &[Operand] {
+        self.moved.as_ref().map_or(&self.owed.graph.operands, Moved::operands)
     }
 
     /// How the rows that it copies into a guarded table are judged, if it does.
@@ -228,7 +226,7 @@ impl StatementPlan {
     /// Whether a predicate or a written value is the tenant's setting.
     #[must_use]
     pub fn reads_setting(&self) -> bool {
-        self.graph.operands.iter().any(Operand::reads_setting)
+        self.owed.graph.operands.iter().any(Operand::reads_setting)
     }
 
     /// Whether it calls a routine that may set the tenant: one that the configuration says does, or
@@ -241,11 +239,11 @@ impl StatementPlan {
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
-        let mut verdict =
-            Verdict { violations: self.violations.clone(), advice: self.advice.clone() };
-        if !self.graph.obligations.is_empty() {
-            let judge =
-                || judge::judge(&self.graph, &self.provable, self.tenant_type, tenant, arguments);
+        let Owed { graph, violations, advice, provable, shortcut: _ } = &*self.owed;
+        let mut verdict = Verdict { violations: violations.clone(), advice: advice.clone() };
+        if !graph.obligations.is_empty() {
+            let of = (graph, self.operands());
+            let judge = || judge::judge(of, provable, self.tenant_type, tenant, arguments);
             let judged = match self.take_shortcut(tenant, arguments) {
                 Some(advice) => {
                     let judged = Verdict { violations: Vec::new(), advice };
@@ -256,6 +254,9 @@ impl StatementPlan {
             };
             verdict.violations.extend(judged.violations);
             verdict.advice.extend(judged.advice);
+        }
+        if let Some(moved) = &self.moved {
+            moved.place(&mut verdict);
         }
         // At Parse, the tenant may still come.
         if let (Some(copy), Arguments::Values(_)) = (&self.copy, arguments) {
@@ -269,7 +270,8 @@ impl StatementPlan {
     /// predicates would make it hold.
     #[must_use]
     pub fn gaps(&self) -> Option<Vec<Gap>> {
-        super::gap::gaps(&self.graph, &self.provable, &self.violations)
+        let Owed { graph, violations, advice: _, provable, shortcut: _ } = &*self.whole();
+        super::gap::gaps(graph, provable, violations)
     }
 
     /// The advice of a statement that holds by what is enough.
@@ -278,11 +280,11 @@ impl StatementPlan {
         tenant: SessionTenant<'_>,
         arguments: Arguments<'_>,
     ) -> Option<Vec<Advice>> {
-        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.shortcut, tenant) else {
+        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.owed.shortcut, tenant) else {
             return None;
         };
-        let truth =
-            Compared { graph: &self.graph, tenant_type: self.tenant_type, tenant, arguments };
+        let (operands, tenant_type) = (self.operands(), self.tenant_type);
+        let truth = Compared { operands, tenant_type, tenant, arguments };
         let holds = shortcut.operands.iter().all(|operand| truth.is_tenant(*operand));
         holds.then(|| shortcut.advice.clone())
     }
@@ -290,7 +292,8 @@ impl StatementPlan {
     /// What each guarded reference owes and whether it can be proved, for a reader.
     #[must_use]
     pub fn explain(&self) -> Vec<Explained> {
-        super::explain::explain(&self.graph, &self.provable)
+        let owed = self.whole();
+        super::explain::explain(&owed.graph, &owed.provable)
     }
 }
 
@@ -343,11 +346,8 @@ pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> Stateme
         span: refused.span,
         effect: Effect::None,
         tenant_type: policy.tenant_type,
-        graph: Graph::default(),
-        violations: vec![violation],
-        advice: Vec::new(),
-        provable: Vec::new(),
-        shortcut: None,
+        owed: Arc::new(Owed { violations: vec![violation], ..Owed::default() }),
+        moved: None,
         unknown_relation: false,
         schema_change: None,
         may_set_tenant: false,
@@ -420,11 +420,8 @@ pub(super) fn plan_statement(
         span: statement.span,
         effect,
         tenant_type: policy.tenant_type,
-        graph,
-        violations,
-        advice,
-        provable,
-        shortcut,
+        owed: Arc::new(Owed { graph, violations, advice, provable, shortcut }),
+        moved: None,
         unknown_relation,
         schema_change: None,
         may_set_tenant,

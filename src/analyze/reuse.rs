@@ -2,18 +2,21 @@
 //! its value in that text, and every place moves with the literals before it. What comes out is
 //! what planning the other text would give.
 
+use std::sync::Arc;
+
 use super::effect::Effect;
 use super::graph::{Graph, Named, Obligation, Operand, Reference};
-use super::plan::{Kind, Plan, StatementPlan};
+use super::kind::Kind;
+use super::plan::{Owed, Plan, StatementPlan};
 use super::shortcut::Shortcut;
-use super::verdict::{Advice, Violation};
+use super::verdict::{Advice, Verdict, Violation};
 use crate::sql::{Shape, Slots, Span};
 use crate::tenant::TenantType;
 
 /// For which other texts a plan can be used.
 #[derive(Debug)]
 pub(super) struct Reuse {
-    shape: Shape,
+    shape: Arc<Shape>,
     /// The literals that may have any other value of their class.
     free: Vec<bool>,
 }
@@ -24,7 +27,7 @@ impl Reuse {
     pub(super) fn of(slots: &Slots, readings: usize, statements: &[StatementPlan]) -> Option<Self> {
         let free = slots.free(readings);
         let fit = free.contains(&true) && statements.iter().all(is_fit);
-        fit.then(|| Self { shape: slots.shape().clone(), free })
+        fit.then(|| Self { shape: Arc::new(slots.shape().clone()), free })
     }
 }
 
@@ -35,14 +38,14 @@ fn is_fit(plan: &StatementPlan) -> bool {
         && plan.copy.is_none()
         && plan.schema_change.is_none()
         // What stands in a view's definition has its place there.
-        && plan.graph.viewed.is_empty()
+        && plan.owed.graph.viewed.is_empty()
 }
 
 impl Plan {
     /// The shape of its text, if the plan can be used for other texts of that shape.
     #[must_use]
     pub fn shape(&self) -> Option<&Shape> {
-        self.reuse.as_ref().map(|reuse| &reuse.shape)
+        self.reuse.as_ref().map(|reuse| &*reuse.shape)
     }
 
     /// What planning another text would give; `None` if that is not sure. `own` is the text that
@@ -53,8 +56,8 @@ impl Plan {
         if !from.is_of_same_shape(own, (shape, text), free) {
             return None;
         }
-        let passage = Passage { from, to: shape, text };
-        let statements = self.statements.iter().map(|it| passage.statement(it));
+        let passage = Arc::new(Passage { from: Arc::clone(from), to: shape.clone() });
+        let statements = self.statements.iter().map(|it| passage.statement(it, text));
         Some(Self {
             statements: statements.collect::<Option<_>>()?,
             comment: self.comment.clone(),
@@ -64,48 +67,90 @@ impl Plan {
     }
 }
 
-/// From the text that was planned to another one of its shape.
-struct Passage<'a> {
-    from: &'a Shape,
-    to: &'a Shape,
-    text: &'a str,
+/// What is other in a plan that was made of another text of the shape.
+#[derive(Debug)]
+pub(super) struct Moved {
+    /// The graph's, with this text's literals.
+    operands: Vec<Operand>,
+    passage: Arc<Passage>,
 }
 
-impl Passage<'_> {
+impl Moved {
+    pub(super) fn operands(&self) -> &[Operand] {
+        &self.operands
+    }
+
+    /// About how much memory it takes beside what is shared.
+    pub(super) fn bytes(&self) -> usize {
+        const EACH: usize = 64;
+        let literals = self.passage.to.literals().len();
+        self.operands.len().saturating_add(literals).saturating_mul(EACH)
+    }
+
+    /// Puts a verdict in its places in this text.
+    pub(super) fn place(&self, verdict: &mut Verdict) {
+        let Verdict { violations, advice } = verdict;
+        for violation in violations {
+            violation.span = self.passage.span(violation.span);
+        }
+        for advice in advice {
+            advice.span = self.passage.span(advice.span);
+        }
+    }
+
+    /// What is owed, as planning this text would give it.
+    pub(super) fn whole(&self, owed: &Owed) -> Owed {
+        let Owed { graph, violations, advice, provable, shortcut } = owed;
+        let passage = &*self.passage;
+        Owed {
+            graph: Graph { operands: self.operands.clone(), ..passage.graph(graph) },
+            violations: violations.iter().map(|it| passage.violation(it)).collect(),
+            advice: passage.advice(advice),
+            provable: provable.clone(),
+            shortcut: shortcut.as_ref().map(|Shortcut { operands, advice }| Shortcut {
+                operands: operands.clone(),
+                advice: passage.advice(advice),
+            }),
+        }
+    }
+}
+
+/// From the text that was planned to another one of its shape.
+#[derive(Debug)]
+struct Passage {
+    from: Arc<Shape>,
+    to: Shape,
+}
+
+impl Passage {
     fn span(&self, span: Span) -> Span {
-        let moved = |at| self.from.moved(self.to, at);
+        let moved = |at| self.from.moved(&self.to, at);
         Span { start: moved(span.start), end: moved(span.end) }
     }
 
-    fn statement(&self, plan: &StatementPlan) -> Option<StatementPlan> {
+    fn statement(self: &Arc<Self>, plan: &StatementPlan, text: &str) -> Option<StatementPlan> {
         let StatementPlan {
             kind,
             span,
             effect: _,
             tenant_type,
-            graph,
-            violations,
-            advice,
-            provable,
-            shortcut,
+            owed,
+            moved: _,
             unknown_relation,
             schema_change: _,
             may_set_tenant,
             copy: _,
         } = plan;
+        let operands = owed.graph.operands.iter();
+        let operands = operands.map(|it| operand(it, *tenant_type, (text, &self.to)));
+        let operands = operands.collect::<Option<_>>()?;
         Some(StatementPlan {
             kind: *kind,
             span: self.span(*span),
             effect: Effect::None,
             tenant_type: *tenant_type,
-            graph: self.graph(graph, *tenant_type)?,
-            violations: violations.iter().map(|it| self.violation(it)).collect(),
-            advice: self.advice(advice),
-            provable: provable.clone(),
-            shortcut: shortcut.as_ref().map(|Shortcut { operands, advice }| Shortcut {
-                operands: operands.clone(),
-                advice: self.advice(advice),
-            }),
+            owed: Arc::clone(owed),
+            moved: Some(Moved { operands, passage: Arc::clone(self) }),
             unknown_relation: *unknown_relation,
             schema_change: None,
             may_set_tenant: *may_set_tenant,
@@ -122,21 +167,29 @@ impl Passage<'_> {
         advice.iter().map(moved).collect()
     }
 
-    fn graph(&self, graph: &Graph, tenant_type: TenantType) -> Option<Graph> {
-        let Graph { references, contexts, columns, outputs, operands, obligations, viewed, early } =
-            graph;
+    /// The graph in the places of the other text, without its operands.
+    fn graph(&self, graph: &Graph) -> Graph {
+        let Graph {
+            references,
+            contexts,
+            columns,
+            outputs,
+            operands: _,
+            obligations,
+            viewed,
+            early,
+        } = graph;
         let reference = |it: &Reference| Reference { span: self.span(it.span), ..it.clone() };
-        let operands = operands.iter().map(|it| self.operand(it, tenant_type));
-        Some(Graph {
+        Graph {
             references: references.iter().map(reference).collect(),
             contexts: contexts.clone(),
             columns: columns.clone(),
             outputs: outputs.clone(),
-            operands: operands.collect::<Option<_>>()?,
+            operands: Vec::new(),
             obligations: obligations.iter().map(|it| self.obligation(it)).collect(),
             viewed: viewed.clone(),
             early: early.clone(),
-        })
+        }
     }
 
     fn obligation(&self, obligation: &Obligation) -> Obligation {
@@ -156,35 +209,34 @@ impl Passage<'_> {
             Obligation::Bound { .. } | Obligation::Live { .. } => obligation.clone(),
         }
     }
+}
 
-    /// The operand as the builder would make it of the other text's literal.
-    fn operand(&self, operand: &Operand, tenant_type: TenantType) -> Option<Operand> {
-        Some(match operand {
-            Operand::Constant(Named { tenant: _, slot: Some(slot) }) => {
-                let value = self.to.value(self.text, slot.index)?;
-                let tenant = if slot.negated {
-                    tenant_type.parse(&format!("-{value}"))
-                } else {
-                    tenant_type.parse(&value)
-                };
-                Operand::Constant(Named { tenant, slot: Some(*slot) })
-            }
-            Operand::NotNull(inner) => {
-                Operand::NotNull(Box::new(self.operand(inner, tenant_type)?))
-            }
-            Operand::Unnested { array, beside } => Operand::Unnested {
-                array: Box::new(self.operand(array, tenant_type)?),
-                beside: beside.clone(),
-            },
-            Operand::All(all) => {
-                let all = all.iter().map(|it| self.operand(it, tenant_type));
-                Operand::All(all.collect::<Option<_>>()?)
-            }
-            Operand::Constant(Named { slot: None, .. })
-            | Operand::Null
-            | Operand::Parameter { .. }
-            | Operand::Elements { .. }
-            | Operand::Setting => operand.clone(),
-        })
-    }
+/// The operand as the builder would make it of this text's literal.
+fn operand(
+    made: &Operand,
+    tenant_type: TenantType,
+    (text, shape): (&str, &Shape),
+) -> Option<Operand> {
+    let again = |it: &Operand| operand(it, tenant_type, (text, shape));
+    Some(match made {
+        Operand::Constant(Named { tenant: _, slot: Some(slot) }) => {
+            let value = shape.value(text, slot.index)?;
+            let tenant = if slot.negated {
+                tenant_type.parse(&format!("-{value}"))
+            } else {
+                tenant_type.parse(&value)
+            };
+            Operand::Constant(Named { tenant, slot: Some(*slot) })
+        }
+        Operand::NotNull(inner) => Operand::NotNull(Box::new(again(inner)?)),
+        Operand::Unnested { array, beside } => {
+            Operand::Unnested { array: Box::new(again(array)?), beside: beside.clone() }
+        }
+        Operand::All(all) => Operand::All(all.iter().map(again).collect::<Option<_>>()?),
+        Operand::Constant(Named { slot: None, .. })
+        | Operand::Null
+        | Operand::Parameter { .. }
+        | Operand::Elements { .. }
+        | Operand::Setting => made.clone(),
+    })
 }

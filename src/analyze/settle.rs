@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Form};
 use super::array::{binary_elements, text_elements};
-use super::graph::{Cast, Graph, Length, Named, Operand, OperandId};
+use super::graph::{Cast, Length, Named, Operand, OperandId};
 use super::solve::Truth;
 use crate::tenant::{Tenant, TenantType, Uuid};
 
@@ -21,7 +21,7 @@ impl Truth for Structure {
 
 /// Operands compared with one tenant.
 pub(super) struct Compared<'a> {
-    pub(super) graph: &'a Graph,
+    pub(super) operands: &'a [Operand],
     pub(super) tenant_type: TenantType,
     pub(super) tenant: &'a Tenant,
     pub(super) arguments: Arguments<'a>,
@@ -40,11 +40,11 @@ enum Value {
 
 impl Truth for Compared<'_> {
     fn matches(&self, operand: OperandId) -> bool {
-        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, true))
+        self.operands.get(operand).is_some_and(|operand| self.compare(operand, true))
     }
 
     fn is_tenant(&self, operand: OperandId) -> bool {
-        self.graph.operands.get(operand).is_some_and(|operand| self.compare(operand, false))
+        self.operands.get(operand).is_some_and(|operand| self.compare(operand, false))
     }
 }
 
@@ -105,12 +105,12 @@ impl Compared<'_> {
 
 /// Every tenant that some operand names.
 pub(super) fn candidates(
-    graph: &Graph,
+    operands: &[Operand],
     tenant_type: TenantType,
     arguments: Arguments<'_>,
 ) -> Vec<Tenant> {
     let mut found = Vec::new();
-    for operand in &graph.operands {
+    for operand in operands {
         for value in values(operand, tenant_type, arguments) {
             if let Value::Tenant(tenant) = value
                 && !found.contains(&tenant)

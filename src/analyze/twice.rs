@@ -110,7 +110,8 @@ fn plan_twice(text: &str, readings: Readings, policy: &Policy) -> Planned {
     match agree::difference(&first.statements, &second.statements) {
         None => {
             let pairs = || first.statements.iter().zip(&second.statements);
-            let same = are_queries && pairs().all(|(own, other)| own.graph == other.graph);
+            let same =
+                are_queries && pairs().all(|(own, other)| own.owed.graph == other.owed.graph);
             Planned { readings: same.then_some(2), ..first }
         }
         Some(difference) => {

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::gate::{self, Ruling};
 use super::judge::{Judgement, Missing, bound_value};
 use super::message::{FromClient, RawBind, Target};
@@ -280,7 +282,7 @@ impl Session {
         let more_text = more.as_ref().map(tenant_text);
         let more_form = more_text.as_ref().map(|text| Form::Text(text.as_bytes()));
         let types = prepared.types.iter().copied().chain(std::iter::repeat(0));
-        let arguments: Vec<Argument<'_>> = values
+        let arguments: SmallVec<[Argument<'_>; 6]> = values
             .iter()
             .copied()
             .chain(more_form)

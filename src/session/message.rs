@@ -1,4 +1,9 @@
+use smallvec::SmallVec;
+
 use crate::analyze::Form;
+
+/// The values of a Bind; a few have their place in the message.
+pub type Values<'a> = SmallVec<[Form<'a>; 6]>;
 
 /// One message of the client, decoded as far as the session needs it
 /// (PostgreSQL documentation, 55.7). Names and texts are the bytes on the wire, without their NUL.
@@ -22,7 +27,7 @@ pub enum FromClient<'a> {
         /// The prepared statement's name.
         statement: &'a [u8],
         /// The values, `$1` first.
-        values: Vec<Form<'a>>,
+        values: Values<'a>,
         /// The same as they came.
         raw: RawBind<'a>,
     },

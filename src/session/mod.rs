@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 pub use event::Event;
 pub use gate::Permit;
-pub use message::{FromClient, FromServer, RawBind, Status, Target};
+pub use message::{FromClient, FromServer, RawBind, Status, Target, Values};
 pub use mode::{Decision, MaskErrors, Mode, Rebinding, TenantRules, UnknownTenant};
 pub use modes::{Exemption, Modes, Rollout, SessionModes, Who};
 pub use planned::{Planned, Planner};

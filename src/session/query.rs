@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::Missing;
@@ -20,7 +22,7 @@ use crate::tenant::Tenant;
 /// The verdicts on a simple query string.
 #[derive(Debug, Default)]
 struct JudgedString {
-    statements: Vec<(Kind, Verdict)>,
+    statements: SmallVec<[(Kind, Verdict); 1]>,
     missing: Option<Missing>,
     /// The tenant under which each statement runs, in rewrite mode.
     tenants: Vec<Option<Tenant>>,

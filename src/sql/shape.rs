@@ -6,6 +6,7 @@
 //! ([`Slots`]); before that token they have read the same bytes in every text of the shape, and
 //! behind it they go on with the same byte.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 
 use super::Span;
@@ -15,6 +16,9 @@ const TEXT_BYTES: usize = 16 << 10;
 
 /// Digits that every version of PostgreSQL, and a `bigint`, takes.
 const DIGITS: usize = 18;
+
+/// Literals for which there is room at once.
+const FEW: usize = 8;
 
 /// The literals of a text, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,14 +102,18 @@ impl Shape {
     }
 
     /// The value of a literal: of a text in quotes what they hold.
-    pub(crate) fn value(&self, text: &str, index: usize) -> Option<Box<str>> {
+    pub(crate) fn value<'a>(&self, text: &'a str, index: usize) -> Option<Cow<'a, str>> {
         let Place { class, span } = *self.literals.get(index)?;
         let written = slice(text, span);
         Some(match class {
-            Class::Integer | Class::Decimal => written.into(),
+            Class::Integer | Class::Decimal => Cow::Borrowed(written),
             Class::Text => {
                 let inside = written.strip_prefix('\'')?.strip_suffix('\'')?;
-                if inside.contains('\'') { inside.replace("''", "'").into() } else { inside.into() }
+                if inside.contains('\'') {
+                    Cow::Owned(inside.replace("''", "'"))
+                } else {
+                    Cow::Borrowed(inside)
+                }
             }
         })
     }
@@ -180,6 +188,9 @@ impl Scanner<'_> {
     fn place(&mut self, class: Class, start: usize) -> Option<()> {
         let start = u32::try_from(start).ok()?;
         let end = u32::try_from(self.at).ok()?;
+        if self.literals.capacity() == 0 {
+            self.literals.reserve(FEW);
+        }
         self.literals.push(Place { class, span: Span { start, end } });
         Some(())
     }

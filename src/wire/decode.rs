@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use crate::analyze::Form;
-use crate::session::{FromClient, FromServer, RawBind, Status, Target};
+use crate::session::{FromClient, FromServer, RawBind, Status, Target, Values};
 
 /// Why a body could not be read; a client is told no more than this.
 pub(super) type Malformed = &'static str;
@@ -67,7 +67,7 @@ fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
         _ => None,
     });
     let first = if format_count == 1 { formats.next().flatten() } else { Some(false) };
-    let mut values = Vec::with_capacity(usize::from(count).min(body.0.len() / 4));
+    let mut values = Values::new();
     for _ in 0..count {
         let binary = if format_count > 1 { formats.next().flatten() } else { first };
         let value = body.value()?;
