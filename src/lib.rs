@@ -6,8 +6,8 @@
 //!
 //! * pure rooms (no await, no log, no clock, no socket): [`tenant`], [`policy`], [`sql`],
 //!   [`analyze`], [`mod@rewrite`], [`session`];
-//! * rooms with I/O: [`wire`], [`serve`], [`catalog`], [`doctor`], [`telemetry`],
-//!   [`config`], [`cli`].
+//! * rooms with I/O: [`wire`], [`serve`], [`catalog`], [`database`], [`doctor`],
+//!   [`telemetry`], [`config`], [`cli`].
 #![cfg_attr(
     test,
     allow(
@@ -27,6 +27,7 @@ pub mod analyze;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod doctor;
 pub mod policy;
 pub mod rewrite;

@@ -201,7 +201,7 @@ fn each_problem_says_what_would_be_right() {
         ("[limits]\nmessage_bytes = 3_000_000_000", 3, "1024 to 2147483647"),
         ("[catalog]\ndsn = \"host=\"", 3, "a connection string such as"),
         ("[catalog]\ndsn = \"host=db user=guard\"", 3, "host, user and dbname"),
-        ("[catalog]\ndsn = \"postgres://u@db/shop?sslmode=require\"", 3, "must not require TLS"),
+        ("[catalog]\ndsn = \"postgres://u@db/shop?sslmode=verify-full\"", 3, "[upstream_tls]"),
         ("[catalog]\ndsn = \"host=h user=u dbname=d\"\nrefresh = 5", 4, "a string, not a whole"),
         ("limits = 3", 2, "a table, [limits]"),
         ("guard = { table = 3 }", 2, "tables, [[guard.table]]"),

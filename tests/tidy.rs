@@ -21,7 +21,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("session", &["tenant", "policy", "sql", "analyze", "rewrite"]),
     ("config", &["tenant", "policy", "sql", "analyze", "rewrite", "session"]),
     ("telemetry", &["tenant", "policy", "sql", "analyze", "rewrite", "session"]),
-    ("catalog", &["tenant", "policy", "config", "telemetry"]),
+    ("database", &["config"]),
+    ("catalog", &["tenant", "policy", "config", "telemetry", "database"]),
     ("doctor", &["tenant", "policy"]),
     (
         "wire",
@@ -35,6 +36,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "catalog",
+            "database",
         ],
     ),
     (
@@ -49,6 +51,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "catalog",
+            "database",
             "wire",
         ],
     ),
@@ -64,6 +67,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "config",
             "telemetry",
             "catalog",
+            "database",
             "wire",
             "serve",
             "doctor",

@@ -1,13 +1,13 @@
 use std::hash::RandomState;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::published::{Health, Policies};
 use super::read::{NotRead, Snapshot, read};
 use crate::config::CatalogSource;
+use crate::database::{Driver, connect};
 use crate::telemetry::{CatalogRead, CatalogUnread, Telemetry};
 
 /// Between two readings because of names that nobody knows: clients choose those names.
@@ -66,7 +66,7 @@ struct Keeper {
 /// A client and the task that moves its bytes.
 struct Connection {
     client: Client,
-    driver: JoinHandle<Result<(), tokio_postgres::Error>>,
+    driver: Driver,
 }
 
 impl Drop for Connection {
@@ -81,9 +81,9 @@ impl Connection {
         if config.get_application_name().is_none() {
             config.application_name("orgguard catalogue");
         }
-        let connected = timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
+        let connected = timeout(CONNECT_TIMEOUT, connect(&config, source.tls.as_ref())).await;
         let (client, driver) = connected.map_err(|_| NotRead::TooLate)??;
-        Ok(Self { client, driver: tokio::spawn(driver) })
+        Ok(Self { client, driver })
     }
 }
 
@@ -158,7 +158,7 @@ impl Keeper {
     }
 }
 
-async fn ended(driver: Option<&mut JoinHandle<Result<(), tokio_postgres::Error>>>) {
+async fn ended(driver: Option<&mut Driver>) {
     match driver {
         Some(driver) => {
             // Why it ended is told by the attempt that follows.

@@ -4,6 +4,7 @@ use tokio_postgres::{Client, Row};
 
 use super::join::join;
 use super::queries;
+use crate::database::NotConnected;
 use crate::policy::{Catalog, Tables};
 
 /// The catalogue could not be read.
@@ -12,6 +13,9 @@ pub enum NotRead {
     /// The server, or the way to it.
     #[error("{0}")]
     Database(#[from] tokio_postgres::Error),
+    /// There is no connection.
+    #[error(transparent)]
+    Unconnected(#[from] NotConnected),
     /// `pg_class` has a kind of relation that was not asked for.
     #[error("a relation of kind {0:?}")]
     Kind(char),

@@ -223,7 +223,8 @@ pub(super) enum ReportFormat {
 #[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
     /// A connection string, such as "host=127.0.0.1 user=postgres dbname=shop"; without it
-    /// [catalog] dsn of the configuration. A password may be in PGPASSWORD
+    /// [catalog] dsn of the configuration. A password may be in PGPASSWORD. TLS is as
+    /// [upstream_tls] of the configuration says, and no less than sslmode=require if it says so
     #[arg(value_name = "DSN")]
     pub(super) dsn: Option<String>,
     /// The configuration; without it the conventions org_*, organization_id, deleted_at

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::timeout;
-use tokio_postgres::NoTls;
 
 use super::arguments::{DoctorArguments, ObjectFormat};
 use super::guard::runtime;
 use super::progress::Progress;
 use super::sarif::{SarifPlace, SarifResult, SarifRule, sarif};
 use super::{could_not_run, print};
-use crate::config::Config;
+use crate::config::{Config, UpstreamTls};
+use crate::database::connect;
 use crate::doctor::{self, Convention, Finding, Flaw, Level, Schema};
 
 /// Until the server has taken the connection.
@@ -28,7 +28,7 @@ enum NotExamined {
     NoDsn,
     /// Without its text, which may hold a password.
     #[error(
-        r#"the DSN is not understood; write one such as "host=127.0.0.1 user=postgres dbname=shop""#
+        r#"the DSN is not understood; write one such as "host=127.0.0.1 user=postgres dbname=shop" (of sslmode it knows disable, prefer and require; verify-full is asked for by [upstream_tls] of the --config)"#
     )]
     Dsn,
     #[error("--allow {0}: no such flaw; known are {known}", known = known_flaws())]
@@ -98,7 +98,8 @@ fn examine(arguments: &DoctorArguments, config: &Config) -> Result<Examined, Not
         (None, Some(catalog)) => catalog.connection.clone(),
         (None, None) => return Err(NotExamined::NoDsn),
     };
-    let schema = look(connection)?;
+    let tls = config.upstream.tls_of(&connection);
+    let schema = look(connection, tls.as_ref())?;
     let missing = |role: &&String| !schema.roles.iter().any(|known| known.name == **role);
     if let Some(role) = arguments.role.iter().find(missing) {
         return Err(NotExamined::Role(role.clone()));
@@ -120,12 +121,16 @@ fn examine(arguments: &DoctorArguments, config: &Config) -> Result<Examined, Not
 }
 
 /// What the database of a connection string says of its schema.
-pub(super) fn read_schema(dsn: &str) -> Result<Schema, String> {
+pub(super) fn read_schema(dsn: &str, config: &Config) -> Result<Schema, String> {
     let connection = dsn.parse().map_err(|_| NotExamined::Dsn.to_string())?;
-    look(connection).map_err(|error| error.to_string())
+    let tls = config.upstream.tls_of(&connection);
+    look(connection, tls.as_ref()).map_err(|error| error.to_string())
 }
 
-fn look(mut connection: tokio_postgres::Config) -> Result<Schema, NotExamined> {
+fn look(
+    mut connection: tokio_postgres::Config,
+    tls: Option<&UpstreamTls>,
+) -> Result<Schema, NotExamined> {
     if connection.get_password().is_none()
         && let Some(password) = std::env::var_os("PGPASSWORD")
     {
@@ -133,16 +138,18 @@ fn look(mut connection: tokio_postgres::Config) -> Result<Schema, NotExamined> {
     }
     connection.application_name("orgguard doctor");
     let progress = Progress::endless("reading the catalogue");
-    let schema = runtime()?.block_on(read(&connection))?;
+    let schema = runtime()?.block_on(read(&connection, tls))?;
     drop(progress);
     Ok(schema)
 }
 
-async fn read(connection: &tokio_postgres::Config) -> Result<Schema, NotExamined> {
-    let connected = timeout(CONNECT_TIMEOUT, connection.connect(NoTls)).await;
+async fn read(
+    connection: &tokio_postgres::Config,
+    tls: Option<&UpstreamTls>,
+) -> Result<Schema, NotExamined> {
+    let connected = timeout(CONNECT_TIMEOUT, connect(connection, tls)).await;
     let connected = connected.map_err(|_| NotExamined::TooLate)?;
     let (client, driver) = connected.map_err(|error| NotExamined::Connect(chain(&error)))?;
-    let driver = tokio::spawn(driver);
     let schema = doctor::read(&client).await.map_err(|error| NotExamined::Read(chain(&error)));
     driver.abort();
     schema

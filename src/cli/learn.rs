@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &LearnArguments) -> ExitCode {
     };
     let schema = match &arguments.dsn {
         None => None,
-        Some(dsn) => match read_schema(dsn) {
+        Some(dsn) => match read_schema(dsn, &config) {
             Ok(schema) => Some(schema),
             Err(error) => return could_not_run(&error),
         },

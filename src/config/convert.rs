@@ -134,7 +134,7 @@ fn convert(top: &mut Section<'_, '_>, overrides: &Overrides) -> Option<Config> {
         matches!(client_tls, Some(Some(_))),
         upstream.value.tls.is_some() && upstream.value.has_tcp(),
     );
-    let catalog = convert_catalog(top);
+    let catalog = convert_catalog(top, &upstream.value);
     let ledger = convert_ledger(top.section("ledger"));
     let stages = convert_stages(top, mode);
 

@@ -137,6 +137,8 @@ pub struct ClientTls {
 pub struct CatalogSource {
     /// `dsn`. Its debug text leaves the password out.
     pub connection: tokio_postgres::Config,
+    /// Its TLS.
+    pub tls: Option<UpstreamTls>,
     /// The database it names: the catalogue is of this one alone.
     pub database: Box<str>,
     /// How often it is read when nothing tells of a change.

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_postgres::config::{Host, SslMode};
+
 use super::account::Account;
 use super::convert::Overrides;
 use super::problem::Place;
@@ -73,6 +75,29 @@ pub enum Endpoint {
 }
 
 impl Upstream {
+    /// The TLS of a connection of the guard's own that a connection string describes: what
+    /// `[upstream_tls]` asks of a server, and no less than the string's `sslmode`. `None` speaks in
+    /// clear: the string says so, or names Unix sockets alone, where PostgreSQL has no TLS.
+    #[must_use]
+    pub fn tls_of(&self, connection: &tokio_postgres::Config) -> Option<UpstreamTls> {
+        let hosts = connection.get_hosts();
+        let near = !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)));
+        let mode = connection.get_ssl_mode();
+        if mode == SslMode::Disable || (near && connection.get_hostaddrs().is_empty()) {
+            return None;
+        }
+        let mut tls = self.tls.clone().unwrap_or(UpstreamTls {
+            trust: Trust::Prefer,
+            ca: None,
+            identity: None,
+            direct: false,
+        });
+        if mode == SslMode::Require && tls.trust == Trust::Prefer {
+            tls.trust = Trust::Require;
+        }
+        Some(tls)
+    }
+
     /// Whether any server is spoken to over TCP, where there may be TLS.
     #[must_use]
     pub fn has_tcp(&self) -> bool {

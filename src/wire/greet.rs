@@ -12,6 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsStream};
 use super::socket::Socket;
 use super::startup::Startup;
 use super::stream::Stream;
+use crate::database::ALPN;
 use crate::session::fatal;
 
 const CANCEL: u32 = 80_877_102;
@@ -20,9 +21,6 @@ const GSSENC: u32 = 80_877_104;
 
 /// The first byte of a TLS connection that begins without being asked for.
 const TLS_HANDSHAKE: u8 = 0x16;
-
-/// The name of PostgreSQL's protocol in TLS (ALPN).
-pub const ALPN: &[u8] = b"postgresql";
 
 /// TLS towards clients.
 #[derive(Clone)]

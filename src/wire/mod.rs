@@ -38,7 +38,7 @@ mod tenant_scripts;
 
 pub use connection::{Connection, refuse};
 pub use exchange::{Exchange, startup_packet};
-pub use greet::{ALPN, Encryption};
+pub use greet::Encryption;
 pub use login::{Known, Login, NoRandom, Roll};
 pub use lookup::Lookup;
 pub use patience::Drain;

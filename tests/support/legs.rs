@@ -33,6 +33,7 @@ impl Setting {
                    host all app 127.0.0.1/32 scram-sha-256\n\
                    host all old 127.0.0.1/32 md5\n\
                    host all bare 127.0.0.1/32 password\n\
+                   hostnossl all encrypted 127.0.0.1/32 reject\n\
                    host all all 127.0.0.1/32 scram-sha-256\n";
         fs::write(directory.join("hba.conf"), hba).unwrap();
         own_by_the_server(&directory);
@@ -49,6 +50,7 @@ impl Setting {
         let setting = Self { directory, server };
         let sql = format!(
             "CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'; CREATE ROLE bare LOGIN PASSWORD '{PASSWORD}'; \
+             CREATE ROLE encrypted LOGIN PASSWORD '{PASSWORD}'; \
              CREATE VIEW wire AS SELECT ssl, client_dn, client_addr FROM pg_stat_ssl \
              JOIN pg_stat_activity USING (pid) WHERE pid = pg_backend_pid(); \
              GRANT SELECT ON wire TO PUBLIC; SET password_encryption = md5; \

@@ -1,9 +1,14 @@
-//! Clients of every kind that log in with or without TLS.
+//! Clients of every kind that log in with or without TLS, and run the same statements then.
+//!
+//! Each says what came of it in one line, with tabs between its fields: `in`, `t` or `f` as the
+//! server's leg is encrypted or not, the names that the admitted statement gave, SQLSTATE and message
+//! of the refused one; or `out`, SQLSTATE (nothing where it was no server that said so) and message.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -15,7 +20,20 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::legs::Setting;
 use super::support;
 
-const QUERY: &str = "SELECT ssl FROM wire";
+/// Whether the server's leg is encrypted, by the server's word.
+const ENCRYPTED: &str = "SELECT ssl FROM wire";
+
+/// The guarded table of the statements, and a row of each of two organizations.
+pub(crate) const TABLE: &str = "CREATE TABLE org_notes (name text, organization_id uuid, deleted_at timestamptz); \
+     INSERT INTO org_notes VALUES ('ours', '01900000-0000-7000-8000-00000000000a'), \
+     ('theirs', '01900000-0000-7000-8000-00000000000b'); GRANT SELECT ON org_notes TO app";
+
+/// Bound to one organization.
+const ADMITTED: &str = "SELECT name FROM org_notes \
+     WHERE organization_id = '01900000-0000-7000-8000-00000000000a' AND deleted_at IS NULL";
+
+/// Not bound: it would give both rows.
+const REFUSED: &str = "SELECT name FROM org_notes WHERE deleted_at IS NULL";
 
 /// How a client is to bind its login to its TLS connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +57,52 @@ impl Binding {
 
 /// One login.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Attempt {
+pub(crate) struct Attempt<'a> {
     pub(crate) port: u16,
     pub(crate) tls: bool,
     pub(crate) binding: Binding,
+    pub(crate) password: &'a str,
+}
+
+/// What came of a login.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// There was one.
+    In {
+        /// The server's leg.
+        encrypted: bool,
+        /// What the admitted statement gave.
+        admitted: String,
+        /// What was said to the other one.
+        refused: Told,
+    },
+    /// There was none.
+    Out(Told),
+}
+
+/// Why not.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// SQLSTATE; nothing where the client itself says so. libpq keeps it for itself as long as there
+    /// is no session: `FATAL` then.
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Answer {
+    fn read(line: &str) -> Self {
+        let fields: Vec<_> = line.trim_end_matches('\n').split('\t').collect();
+        let told = |code: &str, message: &str| Told { code: code.into(), message: message.into() };
+        match fields[..] {
+            ["in", encrypted @ ("t" | "f"), admitted, code, message] => Self::In {
+                encrypted: encrypted == "t",
+                admitted: admitted.into(),
+                refused: told(code, message),
+            },
+            ["out", code, message] => Self::Out(told(code, message)),
+            _ => panic!("no answer: {line:?}"),
+        }
+    }
 }
 
 /// A client of some kind.
@@ -50,8 +110,11 @@ pub(crate) trait Client {
     fn name(&self) -> &'static str;
     /// Whether it can be told so.
     fn knows(&self, binding: Binding) -> bool;
-    /// `t` or `f`, as the server's leg is encrypted or not; or `error: ` and why there is no login.
-    fn log_in(&mut self, attempt: Attempt) -> String;
+    /// What it says in its SCRAM login where it is to prefer channel binding and has no TLS to bind
+    /// to: that it could bind and takes it that the server cannot (`y` of RFC 5802, 7), or that it
+    /// cannot (`n`).
+    fn claims_to_bind_in_clear(&self) -> bool;
+    fn log_in(&mut self, attempt: Attempt<'_>) -> Answer;
 }
 
 /// libpq, in psql.
@@ -66,17 +129,51 @@ impl Client for Libpq<'_> {
         true
     }
 
-    fn log_in(&mut self, attempt: Attempt) -> String {
-        let sslmode = if attempt.tls { "require" } else { "disable" };
-        let binding = attempt.binding.name();
-        let connection = format!("user=app sslmode={sslmode} channel_binding={binding}");
-        let answer = self.0.psql(attempt.port, &connection, QUERY);
-        answer.unwrap_or_else(|error| format!("error: {error}"))
+    /// `conn->ssl_in_use` decides (fe-auth-scram.c).
+    fn claims_to_bind_in_clear(&self) -> bool {
+        false
+    }
+
+    fn log_in(&mut self, attempt: Attempt<'_>) -> Answer {
+        let Attempt { port, tls, binding, password } = attempt;
+        let sslmode = if tls { "require" } else { "disable" };
+        let output = Command::new(self.0.server.programs().join("psql"))
+            .args([
+                "-XAtq",
+                "-v",
+                "VERBOSITY=verbose",
+                "-c",
+                ENCRYPTED,
+                "-c",
+                ADMITTED,
+                "-c",
+                REFUSED,
+            ])
+            .arg(format!(
+                "host=127.0.0.1 port={port} dbname=postgres user=app sslmode={sslmode} \
+                 channel_binding={} connect_timeout=60",
+                binding.name()
+            ))
+            .env("PGPASSWORD", password)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap().replace(['\t', '\n'], " ");
+        // No connection (psql(1), "Exit Status").
+        if output.status.code() == Some(2) {
+            let code = if said.contains("FATAL:") { "FATAL" } else { "" };
+            return Answer::read(&format!("out\t{code}\t{said}"));
+        }
+        let rows = String::from_utf8(output.stdout).unwrap();
+        let (encrypted, names) = rows.trim_end().split_once('\n').unwrap();
+        let names = names.replace('\n', ",");
+        let error = said.strip_prefix("ERROR:  ").and_then(|error| error.split_once(": "));
+        let (code, message) = error.unwrap_or(("", &said));
+        Answer::read(&format!("in\t{encrypted}\t{names}\t{code}\t{message}"))
     }
 }
 
 /// All others; what they need is installed.
-pub(crate) fn others(password: &str) -> Vec<Box<dyn Client>> {
+pub(crate) fn others() -> Vec<Box<dyn Client>> {
     let node = support::node(&support::install_node("clients/drizzle"), "login.js");
     let python = support::python(&support::install_python("clients/python"), "login.py");
     let mut java = Command::new("java");
@@ -87,17 +184,23 @@ pub(crate) fn others(password: &str) -> Vec<Box<dyn Client>> {
     java.args(["-cp", &driver, source]);
     let both = &[Binding::Disable, Binding::Prefer];
     let none = &[Binding::Disable];
-    let json = |attempt: Attempt| {
-        let Attempt { port, tls, binding } = attempt;
-        json!({ "port": port, "tls": tls, "binding": binding.name() }).to_string()
+    let json = |Attempt { port, tls, binding, password }: Attempt<'_>| {
+        json!({
+            "port": port, "tls": tls, "binding": binding.name(), "password": password,
+            "encrypted": ENCRYPTED, "admitted": ADMITTED, "refused": REFUSED,
+        })
+        .to_string()
     };
-    let words =
-        |Attempt { port, tls, binding }: Attempt| format!("{port} {tls} {}", binding.name());
+    let fields = |Attempt { port, tls, binding, password }: Attempt<'_>| {
+        let binding = binding.name();
+        format!("{port}\t{tls}\t{binding}\t{password}\t{ENCRYPTED}\t{ADMITTED}\t{REFUSED}")
+    };
     vec![
-        Box::new(Program::start("node-postgres", both, node, password, json)),
-        Box::new(Program::start("asyncpg", none, python, password, json)),
-        Box::new(Program::start("pgjdbc", none, java, password, words)),
-        Box::new(TokioPostgres { password: password.to_owned() }),
+        // With `enableChannelBinding` it says `y` whenever it was not offered (pg/lib/crypto/sasl.js).
+        Box::new(Program::start("node-postgres", both, true, node, json)),
+        Box::new(Program::start("asyncpg", none, false, python, json)),
+        Box::new(Program::start("pgjdbc", none, false, java, fields)),
+        Box::new(TokioPostgres),
     ]
 }
 
@@ -105,7 +208,8 @@ pub(crate) fn others(password: &str) -> Vec<Box<dyn Client>> {
 struct Program {
     name: &'static str,
     known: &'static [Binding],
-    line: fn(Attempt) -> String,
+    claims_to_bind_in_clear: bool,
+    line: fn(Attempt<'_>) -> String,
     child: Child,
     asks: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -115,14 +219,15 @@ impl Program {
     fn start(
         name: &'static str,
         known: &'static [Binding],
+        claims_to_bind_in_clear: bool,
         mut command: Command,
-        password: &str,
-        line: fn(Attempt) -> String,
+        line: fn(Attempt<'_>) -> String,
     ) -> Self {
-        command.env("PGPASSWORD", password).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let (asks, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Self { name, known, line, child, asks, answers: BufReader::new(answers) }
+        let answers = BufReader::new(answers);
+        Self { name, known, claims_to_bind_in_clear, line, child, asks, answers }
     }
 }
 
@@ -135,11 +240,15 @@ impl Client for Program {
         self.known.contains(&binding)
     }
 
-    fn log_in(&mut self, attempt: Attempt) -> String {
+    fn claims_to_bind_in_clear(&self) -> bool {
+        self.claims_to_bind_in_clear
+    }
+
+    fn log_in(&mut self, attempt: Attempt<'_>) -> Answer {
         writeln!(self.asks, "{}", (self.line)(attempt)).unwrap();
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
-        answer.trim().to_owned()
+        Answer::read(&answer)
     }
 }
 
@@ -150,9 +259,7 @@ impl Drop for Program {
     }
 }
 
-struct TokioPostgres {
-    password: String,
-}
+struct TokioPostgres;
 
 impl Client for TokioPostgres {
     fn name(&self) -> &'static str {
@@ -163,10 +270,15 @@ impl Client for TokioPostgres {
         true
     }
 
-    fn log_in(&mut self, attempt: Attempt) -> String {
+    /// Without TLS the stream has nothing to bind to (`ChannelBinding::none`).
+    fn claims_to_bind_in_clear(&self) -> bool {
+        false
+    }
+
+    fn log_in(&mut self, attempt: Attempt<'_>) -> Answer {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(attempt.port).user("app").dbname("postgres");
-        config.password(&self.password);
+        config.password(attempt.password).connect_timeout(Duration::from_secs(60));
         config.ssl_mode(if attempt.tls { SslMode::Require } else { SslMode::Disable });
         config.channel_binding(match attempt.binding {
             Binding::Disable => ChannelBinding::Disable,
@@ -185,16 +297,23 @@ impl Client for TokioPostgres {
             let connected = config.connect(MakeRustlsConnect::new(tls)).await;
             let (client, driver) = match connected {
                 Ok(connected) => connected,
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    return format!("error: {error} {}", cause.unwrap_or_default());
-                }
+                Err(error) => return Answer::Out(told(&error)),
             };
             tokio::spawn(driver);
-            let row = client.query_one(QUERY, &[]).await.unwrap();
-            if row.get(0) { "t" } else { "f" }.to_owned()
+            let encrypted = client.query_one(ENCRYPTED, &[]).await.unwrap().get(0);
+            let rows = client.query(ADMITTED, &[]).await.unwrap();
+            let names: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+            let refused = told(&client.query(REFUSED, &[]).await.unwrap_err());
+            Answer::In { encrypted, admitted: names.join(","), refused }
         })
     }
+}
+
+/// The driver's own text leaves out what it came from.
+fn told(error: &tokio_postgres::Error) -> Told {
+    let code = error.code().map_or_else(String::new, |code| code.code().to_owned());
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    Told { code, message: format!("{error}: {}", cause.unwrap_or_default()) }
 }
 
 /// As `sslmode=require`: encrypted, whoever it is.
