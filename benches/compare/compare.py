@@ -4,7 +4,8 @@
 Starts a throwaway PostgreSQL, a bare relay (`peers bare`), the guard and PgBouncer in session
 pooling, runs pgbench and psql through each of them in rotating order, and prints medians over the
 rounds: the ratio of each target's throughput to another's with a 95 % interval, latency, and CPU
-time per transaction. `--idle` measures memory for each idle session instead, `--churn` memory after
+time per transaction. `--tls` puts TLS on the clients' leg of guard and PgBouncer and compares these
+two. `--idle` measures memory for each idle session instead, `--churn` memory after
 sessions that came and went. docs/performance.md has what it printed last and what it means.
 
     cargo build --release && cargo build --release --example peers
@@ -209,8 +210,20 @@ class Place:
         command = [self.options.guard, "serve", "--config", file]
         self.start(name, command, port, env=environment)
 
-    def pgbouncer(self):
+    def certificate(self):
+        subprocess.run([self.options.peers, "certificate", self.directory], check=True)
+        # PgBouncer reads it as another user.
+        (self.directory / "server.key").chmod(0o644)
+
+    def pgbouncer(self, certificate=None):
         port = free_port()
+        tls = ""
+        if certificate:
+            tls = (
+                "client_tls_sslmode = require\n"
+                f"client_tls_key_file = {certificate / 'server.key'}\n"
+                f"client_tls_cert_file = {certificate / 'server.crt'}\n"
+            )
         file = self.directory / "pgbouncer.ini"
         file.write_text(
             "[databases]\n"
@@ -219,7 +232,7 @@ class Place:
             f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
             "auth_type = any\npool_mode = session\nmax_client_conn = 1000\n"
             "default_pool_size = 100\nignore_startup_parameters = extra_float_digits,options\n"
-            "server_reset_query =\nlog_connections = 0\nlog_disconnections = 0\n"
+            "server_reset_query =\nlog_connections = 0\nlog_disconnections = 0\n" + tls
         )
         file.chmod(0o644)
         command = [self.options.pgbouncer, file]
@@ -227,15 +240,15 @@ class Place:
             command = [self.options.pgbouncer, "-u", "nobody", file]
         self.start("pgbouncer", command, port)
 
-    @staticmethod
-    def environment(port):
+    def environment(self, port):
+        direct = port == self.ports["direct"]
         return dict(
             os.environ,
             PGHOST="127.0.0.1",
             PGPORT=str(port),
             PGUSER="postgres",
             PGDATABASE="postgres",
-            PGSSLMODE="disable",
+            PGSSLMODE="require" if self.options.tls and not direct else "disable",
             PGGSSENCMODE="disable",
             PGOPTIONS=f"-c app.organization_id={TENANT}",
         )
@@ -304,13 +317,17 @@ def bulk(place, target, workload):
 def compare(place):
     options = place.options
     place.postgres()
+    certificate = None
+    if options.tls:
+        place.certificate()
+        certificate = place.directory
     for name in options.targets:
         if name == "bare":
             place.bare()
         elif name == "pgbouncer":
-            place.pgbouncer()
+            place.pgbouncer(certificate)
         elif name != "direct":
-            place.guard(place.ports["direct"], name=name)
+            place.guard(place.ports["direct"], certificate, name=name)
     results = {}
     for workload in options.workloads:
         cells = [("-", 1)]
@@ -365,7 +382,7 @@ def idle(place):
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     port = free_port()
     place.start("backend", [place.options.peers, "backend", f"127.0.0.1:{port}"], port)
-    subprocess.run([place.options.peers, "certificate", place.directory], check=True)
+    place.certificate()
     results = {}
     for name, certificate in (("plain", None), ("tls", place.directory)):
         place.guard(port, certificate)
@@ -422,8 +439,9 @@ def main():
     )
     parser.add_argument("--mode", default="enforce", choices=["audit", "enforce", "rewrite"])
     parser.add_argument(
-        "--targets", type=words, default=list(TARGETS), help="guard-N is a guard of N threads"
+        "--targets", type=words, help="of " + ", ".join(TARGETS) + "; guard-N has N threads"
     )
+    parser.add_argument("--tls", action="store_true", help="clients speak TLS")
     parser.add_argument("--workloads", type=words, default=["select", "join"])
     parser.add_argument("--protocols", type=words, default=["simple", "extended", "prepared"])
     parser.add_argument(
@@ -437,6 +455,10 @@ def main():
     parser.add_argument("--churn", action="store_true")
     parser.add_argument("--json", type=pathlib.Path, help="where to write every round")
     options = parser.parse_args()
+    # A bare relay ends no TLS.
+    options.targets = options.targets or [
+        name for name in TARGETS if not options.tls or name in ("guard", "pgbouncer")
+    ]
     place = Place(options)
     with place.stack:
         if options.idle or options.churn:

@@ -1,8 +1,10 @@
 use std::cell::RefCell;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use foldhash::quality::RandomState;
 
 use super::kept::Kept;
 use crate::analyze;
@@ -101,7 +103,7 @@ impl PlanCache {
         Self {
             policies,
             telemetry,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             rewrites: mode == Mode::Rewrite,
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
