@@ -127,7 +127,8 @@ pub enum ServerStep {
 pub struct Session {
     rules: Arc<SessionRules>,
     modes: SessionModes,
-    identity: Identity,
+    /// Until the login is over.
+    identity: Option<Box<Identity>>,
     confirmed: Scope,
     predicted: Scope,
     registry: Registry,
@@ -170,7 +171,7 @@ impl Session {
             overlay: Overlay::default(),
             modes: rules.modes.clone(),
             rules,
-            identity,
+            identity: Some(Box::new(identity)),
             confirmed: scope.clone(),
             predicted: scope,
             pipeline: Pipeline::default(),
@@ -190,6 +191,12 @@ impl Session {
     #[must_use]
     pub const fn is_logged_in(&self) -> bool {
         self.logged_in
+    }
+
+    /// The first ReadyForQuery has come. What only a login is held against is not kept.
+    fn log_in(&mut self) {
+        self.logged_in = true;
+        self.identity = None;
     }
 
     /// Whether no answer is outstanding and no transaction block is open.
