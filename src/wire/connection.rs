@@ -24,7 +24,7 @@ use super::upstream::Upstream;
 use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fatal};
+use crate::session::{self, Event, Identity, Mode, Session, SessionRules, fatal};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
@@ -149,14 +149,8 @@ impl Connection {
         deadline: Instant,
     ) -> Option<Box<Ongoing>> {
         let remembered = Remembered::none(&self.telemetry);
-        let labels = self.labels(&startup);
-        let who = Who {
-            role: &labels.role,
-            database: &labels.database,
-            application_name: &labels.application_name,
-            lot: self.lot,
-        };
-        self.rules = planner.begin(who, &self.rules);
+        let labels = Arc::new(self.labels(&startup));
+        self.rules = planner.begin(&labels, self.lot, &self.rules);
         let teller = Teller { connection: self, labels, remembered };
         let this = &teller.connection;
         let mark = mark();
@@ -409,7 +403,7 @@ pub async fn refuse(stream: Socket, code: &str, message: &str) {
 /// Turns what a session has to tell into telemetry.
 struct Teller {
     connection: Connection,
-    labels: SessionLabels,
+    labels: Arc<SessionLabels>,
     remembered: Remembered,
 }
 
