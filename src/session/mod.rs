@@ -53,6 +53,7 @@ use self::copy::Copying;
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
+pub use self::pipeline::Room;
 use self::registry::{Registry, Side};
 use self::source::around_setting;
 use self::tenant::{Scope, Setting};
@@ -213,6 +214,22 @@ impl Session {
     #[must_use]
     pub fn remembered(&self) -> (usize, usize) {
         self.registry.counts()
+    }
+
+    /// Takes room for answers outstanding, if it has none.
+    pub fn borrow_room(&mut self, spare: &mut Vec<Room>) {
+        self.pipeline.borrow_room(spare);
+    }
+
+    /// Gives that room back if no answer is outstanding; at most so many are kept.
+    pub fn give_back_room(&mut self, spare: &mut Vec<Room>, most: usize) {
+        self.pipeline.give_back_room(spare, most);
+    }
+
+    /// For how many answers it has room.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.pipeline.room()
     }
 
     /// Whether the server has something to answer; it may be waiting for the rest of it.

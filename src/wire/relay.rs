@@ -19,36 +19,9 @@ use crate::telemetry::{Direction, EndedBy};
 /// Bytes read at once; a side is not read while as many wait to be written to the other.
 const BUFFER: usize = 64 << 10;
 
-/// Spare output buffers of one thread, and the largest that is kept.
-const SPARES: usize = 4;
-
 thread_local! {
     /// The one read buffer of a thread, borrowed within one poll: an idle connection has none.
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
-    /// Output buffers between polls.
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Gives an output buffer room, if it has none.
-fn borrow(buffer: &mut Vec<u8>) {
-    if buffer.capacity() == 0
-        && let Some(spare) = SPARE.with_borrow_mut(Vec::pop)
-    {
-        *buffer = spare;
-    }
-}
-
-/// Takes the room of an output buffer that is written out.
-fn give_back(buffer: &mut Vec<u8>) {
-    if !buffer.is_empty() || buffer.capacity() == 0 {
-        return;
-    }
-    let buffer = std::mem::take(buffer);
-    SPARE.with_borrow_mut(|spares| {
-        if spares.len() < SPARES && buffer.capacity() <= 4 * BUFFER {
-            spares.push(buffer);
-        }
-    });
 }
 
 /// How a session ended.
@@ -233,11 +206,9 @@ impl<'a> Relay<'a> {
 
     /// Moves bytes until both sides are busy.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
-        borrow(&mut self.conversation.to_server);
-        borrow(&mut self.conversation.to_client);
+        self.conversation.borrow_room();
         let polled = self.poll_moves(context);
-        give_back(&mut self.conversation.to_server);
-        give_back(&mut self.conversation.to_client);
+        self.conversation.give_back_room();
         polled
     }
 
