@@ -16,20 +16,18 @@ use super::login::{Login, NotLoggedIn, TOO_LONG, UNREACHED, log_in, relay_unboun
 use super::patience::{Doing, Drain, Expired, Patience, Watch};
 use super::plans::Plans;
 use super::quota::{Counted, Quota};
-use super::relay::{Ended, Relay, Terms, Witness, relay};
+use super::relay::{Ended, Relay, Terms, relay};
 use super::socket::Socket;
 use super::startup::{Built, Startup, Unwelcome};
 use super::stream::Stream;
+use super::teller::Teller;
 use super::upstream::Upstream;
-use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{self, Event, Identity, Mode, Session, SessionRules, fatal};
-use crate::sql::Span;
+use crate::session::{self, Identity, Mode, Session, SessionRules, fatal};
 use crate::telemetry::{
-    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
-    Peer, RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged,
-    StatementRewritten, Telemetry, ViolationFound,
+    ConnectionRefused, EndedBy, Peer, RefusedReason, Remembered, SessionEnded, SessionLabels,
+    Telemetry,
 };
 
 /// For handing a cancel request to the server.
@@ -400,102 +398,6 @@ pub async fn refuse(stream: Socket, code: &str, message: &str) {
     say(&mut Stream::Plain(stream), &bytes).await;
 }
 
-/// Turns what a session has to tell into telemetry.
-struct Teller {
-    connection: Connection,
-    labels: Arc<SessionLabels>,
-    remembered: Remembered,
-}
-
-impl Teller {
-    /// A startup parameter that enforce does not let through.
-    fn unwelcome(&self, unwelcome: &Unwelcome) {
-        let violation = Violation {
-            rule: Rule::SessionEscape,
-            table: unwelcome.parameter.as_deref().map(Into::into),
-            span: Span::default(),
-            detail: "a startup parameter that is not let through".into(),
-            hint: "".into(),
-        };
-        self.violation(&violation, (self.connection.rules.mode, None), None);
-    }
-
-    fn violation(
-        &self,
-        violation: &Violation,
-        (mode, exemption): (Mode, Option<&str>),
-        text: Option<&str>,
-    ) {
-        ViolationFound {
-            violation,
-            mode,
-            exemption,
-            session: &self.labels,
-            position: text.map_or(1, |text| violation.span.position(text)),
-            statement: text.unwrap_or_default(),
-        }
-        .emit(&self.connection.telemetry);
-    }
-
-    fn event(&self, event: &Event, from: Direction) {
-        let telemetry = &self.connection.telemetry;
-        match event {
-            Event::Judged { kind, outcome, decision } => {
-                StatementJudged { kind: *kind, outcome: *outcome, decision: *decision }
-                    .emit(telemetry);
-            }
-            Event::Violation { text, violation, mode, exemption } => {
-                if let Some(exemption) = exemption {
-                    ExemptionUsed { exemption }.emit(telemetry);
-                }
-                let exemption = exemption.as_ref().map(|exemption| &*exemption.name);
-                let text = text.as_ref().map(|text| text.text());
-                self.violation(violation, (*mode, exemption), text);
-            }
-            Event::Advice { text, advice } => {
-                let text = text.as_ref().map_or("", |text| text.text());
-                AdviceGiven {
-                    advice,
-                    session: &self.labels,
-                    position: advice.span.position(text),
-                    statement: text,
-                }
-                .emit(telemetry);
-            }
-            Event::Rewritten { text, injection, sent } => StatementRewritten {
-                injection,
-                sent: *sent,
-                session: &self.labels,
-                position: injection.span.position(text.text()),
-                statement: text.text(),
-            }
-            .emit(telemetry),
-            // Before a byte of the server's answer goes on: whoever acts on that answer plans
-            // under a catalogue that has seen the change.
-            Event::SchemaChanged => self.connection.policies.mark_stale(),
-            Event::Lost { reason } => {
-                FramingLost { direction: from, client: self.connection.client }.emit(telemetry);
-                tracing::warn!(client = %self.connection.client, reason, "conversation lost");
-            }
-        }
-    }
-}
-
-impl Witness for Teller {
-    fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        BytesRelayed { direction: from, bytes }.emit(&self.connection.telemetry);
-        for event in conversation.events() {
-            self.event(&event, from);
-        }
-        // A portal that comes and goes within a group is not counted twice over.
-        if from == Direction::FromServer {
-            let (statements, portals) = conversation.session().remembered();
-            self.remembered.update(statements, portals);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -509,6 +411,6 @@ mod tests {
     fn a_session_is_small() {
         let own = size(|connection, stream, planner| connection.run(stream, planner));
         let all = own + size_of::<Ongoing>();
-        assert!(all <= 4_000, "{own} and {} bytes", size_of::<Ongoing>());
+        assert!(all <= 1_450, "{own} and {} bytes", size_of::<Ongoing>());
     }
 }
