@@ -10,6 +10,15 @@ const NAMES: usize = 10_000;
 /// knows as well is never taken for the session's own: it is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay {
+    /// Most sessions know nothing beside the catalogue, and have no room for it.
+    known: Option<Box<Known>>,
+    /// Goes up with every change.
+    changes: u64,
+}
+
+/// What there is in an overlay that is not empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
     temporary: BTreeSet<Box<str>>,
     /// Temporary views, whose definitions are not kept.
     views: BTreeSet<Box<str>>,
@@ -17,8 +26,6 @@ pub struct Overlay {
     changed: BTreeSet<Box<str>>,
     /// There were more names than are kept.
     is_full: bool,
-    /// Goes up with every change.
-    changes: u64,
 }
 
 /// What a statement does to the names of relations, if it succeeds.
@@ -60,32 +67,31 @@ pub enum Overlaid {
 impl Overlay {
     /// Whether the session knows nothing beside the catalogue.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.temporary.is_empty()
-            && self.views.is_empty()
-            && self.created.is_empty()
-            && self.changed.is_empty()
-            && !self.is_full
+    pub const fn is_empty(&self) -> bool {
+        self.known.is_none()
     }
 
     /// Another number for another overlay of the same session; 0 for an empty one.
     #[must_use]
-    pub fn version(&self) -> u64 {
+    pub const fn version(&self) -> u64 {
         if self.is_empty() { 0 } else { self.changes }
     }
 
     /// What is known of a (folded) name in a schema, or without one.
     #[must_use]
     pub fn find(&self, schema: Option<&str>, name: &str) -> Overlaid {
+        let Some(known) = &self.known else {
+            return Overlaid::No;
+        };
         let own = schema.is_none_or(|schema| schema == "pg_temp" || schema.starts_with("pg_temp_"));
         let permanent = schema.is_none() || !own;
-        if self.is_full || (own && self.views.contains(name)) {
+        if known.is_full || (own && known.views.contains(name)) {
             Overlaid::Opaque
-        } else if (own && self.temporary.contains(name))
-            || (permanent && self.created.contains(name))
+        } else if (own && known.temporary.contains(name))
+            || (permanent && known.created.contains(name))
         {
             Overlaid::Made
-        } else if permanent && self.changed.contains(name) {
+        } else if permanent && known.changed.contains(name) {
             Overlaid::Changed
         } else {
             Overlaid::No
@@ -95,6 +101,41 @@ impl Overlay {
     /// Takes in what a statement does that was sent.
     pub fn apply(&mut self, change: &SchemaChange) {
         self.changes = self.changes.saturating_add(1);
+        self.known.get_or_insert_default().apply(change);
+        self.tidy();
+    }
+
+    /// The transaction has ended: what it made is in the catalogue, or nowhere.
+    pub fn end_transaction(&mut self) {
+        let Some(known) = &mut self.known else {
+            return;
+        };
+        if !known.created.is_empty() || !known.changed.is_empty() {
+            self.changes = self.changes.saturating_add(1);
+            known.created.clear();
+            known.changed.clear();
+        }
+        self.tidy();
+    }
+
+    /// Gives back the room of what is empty.
+    fn tidy(&mut self) {
+        if self.known.as_ref().is_some_and(|known| known.is_empty()) {
+            self.known = None;
+        }
+    }
+}
+
+impl Known {
+    fn is_empty(&self) -> bool {
+        self.temporary.is_empty()
+            && self.views.is_empty()
+            && self.created.is_empty()
+            && self.changed.is_empty()
+            && !self.is_full
+    }
+
+    fn apply(&mut self, change: &SchemaChange) {
         match change {
             SchemaChange::Table { name, temporary } => {
                 let names = if *temporary { &mut self.temporary } else { &mut self.created };
@@ -121,16 +162,7 @@ impl Overlay {
         }
         let kept = [&self.temporary, &self.views, &self.created, &self.changed];
         if kept.iter().map(|names| names.len()).sum::<usize>() > NAMES {
-            *self = Self { is_full: true, changes: self.changes, ..Self::default() };
-        }
-    }
-
-    /// The transaction has ended: what it made is in the catalogue, or nowhere.
-    pub fn end_transaction(&mut self) {
-        if !self.created.is_empty() || !self.changed.is_empty() {
-            self.changes = self.changes.saturating_add(1);
-            self.created.clear();
-            self.changed.clear();
+            *self = Self { is_full: true, ..Self::default() };
         }
     }
 }

@@ -202,14 +202,13 @@ impl Server {
             lot: Live::lot(),
             roles: self.roles.clone(),
             drain: self.drained.clone(),
+            held: Box::new((opened, permit, counted)),
         };
         let plans = SessionPlans::new(Arc::clone(&self.plans), self.live.clone());
-        self.workers.give(move || async move {
+        self.workers.give(move || {
             // From here on the socket belongs to the runtime of a worker.
-            if let Ok(stream) = accepted.into_socket() {
-                connection.run(stream, &plans).await;
-            }
-            drop((opened, permit, counted));
+            let stream = accepted.into_socket();
+            stream.ok().map(|stream| connection.run(stream, Box::new(plans)))
         });
     }
 
@@ -218,11 +217,12 @@ impl Server {
         let Ok(refusal) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
-        self.workers.give(move || async move {
-            if let Ok(stream) = accepted.into_socket() {
+        self.workers.give(move || {
+            let stream = accepted.into_socket().ok()?;
+            Some(async move {
                 refuse(stream, "53300", why).await;
-            }
-            drop(refusal);
+                drop(refusal);
+            })
         });
     }
 }

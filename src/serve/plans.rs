@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::analyze;
 use crate::catalog::{Policies, Published};
 use crate::policy::{Overlay, Policy};
 use crate::session::{Mode, Planned, Planner, SessionModes, SessionRules, Who};
+use crate::telemetry::SessionLabels;
 use crate::wire::Plans;
 
 /// How long a statement waits for a catalogue that knows what it names. Then the one at hand
@@ -34,9 +35,10 @@ pub(super) struct SessionPlans {
     live: Live,
     /// Audit does not wait: its messages are under way already.
     waits: AtomicBool,
-    owner: Mutex<Option<Owner>>,
-    awaited: Mutex<Option<Awaited>>,
-    own: Mutex<OwnPlans>,
+    owner: OnceLock<Owner>,
+    awaited: Mutex<Option<Box<Awaited>>>,
+    /// Most sessions have none.
+    own: Mutex<Option<Box<OwnPlans>>>,
 }
 
 /// Plans beside what the session alone knows; none of them is shared.
@@ -110,10 +112,15 @@ impl Under {
 
 /// Whose session it is.
 struct Owner {
-    role: Box<str>,
-    database: Box<str>,
-    application_name: Box<str>,
+    labels: Arc<SessionLabels>,
     lot: u8,
+}
+
+impl Owner {
+    fn who(&self) -> Who<'_> {
+        let SessionLabels { role, database, application_name, client: _ } = &*self.labels;
+        Who { role, database, application_name, lot: self.lot }
+    }
 }
 
 /// A text whose plan was not given.
@@ -154,7 +161,7 @@ impl SessionPlans {
             cache,
             live,
             waits: AtomicBool::new(true),
-            owner: Mutex::new(None),
+            owner: OnceLock::new(),
             awaited: Mutex::new(None),
             own: Mutex::default(),
         }
@@ -184,7 +191,7 @@ impl SessionPlans {
             // One made under an older policy is made again, here: there is no end to it elsewhere.
             (Err(_), Some(planned)) if self.is_new(&planned, overlay) => {
                 if !overlay.is_empty() {
-                    self.own().keep(&planned);
+                    self.own().get_or_insert_default().keep(&planned);
                 }
                 planned
             }
@@ -201,7 +208,7 @@ impl SessionPlans {
         if self.waits() { Err(Cause::Answer(number)) } else { Ok(planned) }
     }
 
-    fn own(&self) -> MutexGuard<'_, OwnPlans> {
+    fn own(&self) -> MutexGuard<'_, Option<Box<OwnPlans>>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -210,7 +217,7 @@ impl SessionPlans {
         if overlay.is_empty() {
             return self.cache.find(text).ok_or(Under::Cache);
         }
-        self.own().find(text, overlay, self.policies().current())
+        self.own().get_or_insert_default().find(text, overlay, self.policies().current())
     }
 
     /// Plans a text here and now.
@@ -218,7 +225,7 @@ impl SessionPlans {
         let planned = under.plan(text, &self.cache);
         match under {
             Under::Cache => {}
-            Under::Overlay { .. } => self.own().keep(&planned),
+            Under::Overlay { .. } => self.own().get_or_insert_default().keep(&planned),
         }
         planned
     }
@@ -278,7 +285,7 @@ impl Planner for SessionPlans {
             Ok(planned) => Some(planned),
             Err(cause) => {
                 let wait = self.wait(cause, &mut so_far);
-                *awaited = Some(Awaited { text: text.into(), wait, so_far });
+                *awaited = Some(Box::new(Awaited { text: text.into(), wait, so_far }));
                 None
             }
         }
@@ -292,9 +299,7 @@ impl Planner for SessionPlans {
         if !self.live.is_newer(generation) {
             return None;
         }
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        let Owner { role, database, application_name, lot } = owner.as_ref()?;
-        Some(self.live.modes(Who { role, database, application_name, lot: *lot }))
+        Some(self.live.modes(self.owner.get()?.who()))
     }
 
     fn is_current(&self, planned: &Planned, overlay: &Overlay) -> bool {
@@ -305,30 +310,28 @@ impl Planner for SessionPlans {
 }
 
 impl Plans for SessionPlans {
-    fn begin(&self, who: Who<'_>, rules: &SessionRules) -> Arc<SessionRules> {
-        let Who { role, database, application_name, lot } = who;
-        let owner = Owner {
-            role: role.into(),
-            database: database.into(),
-            application_name: application_name.into(),
-            lot,
-        };
-        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = Some(owner);
-        let modes = self.live.modes(who);
-        let mode = modes.session();
-        let waits = match mode {
+    fn begin(
+        &self,
+        labels: &Arc<SessionLabels>,
+        lot: u8,
+        rules: &Arc<SessionRules>,
+    ) -> Arc<SessionRules> {
+        let owner = self.owner.get_or_init(|| Owner { labels: Arc::clone(labels), lot });
+        let rules = self.live.rules(owner.who(), rules);
+        let waits = match rules.mode {
             Mode::Audit => false,
             Mode::Enforce | Mode::Rewrite => true,
         };
         self.waits.store(waits, Ordering::Relaxed);
-        Arc::new(SessionRules { mode, modes, ..rules.clone() })
+        rules
     }
 
     fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Awaited { wait, so_far, text: _ }) = awaited.as_mut() else {
+        let Some(awaited) = awaited.as_mut() else {
             return Poll::Pending;
         };
+        let Awaited { wait, so_far, text: _ } = &mut **awaited;
         let Wait::On(waiting) = wait else {
             return Poll::Pending;
         };

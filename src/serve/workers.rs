@@ -1,6 +1,5 @@
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,8 +21,8 @@ const BLOCKING_THREADS: usize = 8;
 const TOGETHER: usize = 8;
 
 /// What a worker is given: it makes the session on the worker's own thread, so that sockets are
-/// registered with the runtime that waits for them.
-type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+/// registered with the runtime that waits for them, and spawns it there. Whether there is one.
+type Job = Box<dyn FnOnce(&mut JoinSet<()>) -> bool + Send>;
 
 /// Threads with a runtime each, among which sessions are dealt out. A session stays on its thread:
 /// both its sockets wake the same one, and nothing of it crosses from core to core.
@@ -74,8 +73,8 @@ impl Workers {
     }
 
     /// Gives a session to the first worker that has room for a few more, or else to the one that has
-    /// the fewest.
-    pub(super) fn give<F>(&self, make: impl FnOnce() -> F + Send + 'static)
+    /// the fewest; `None` where there is nothing to serve after all.
+    pub(super) fn give<F>(&self, make: impl FnOnce() -> Option<F> + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -86,7 +85,10 @@ impl Workers {
         };
         worker.open.fetch_add(1, Ordering::Relaxed);
         // A worker ends only after its sender is gone.
-        let _ = worker.jobs.send(Box::new(move || Box::pin(make())));
+        let _ = worker.jobs.send(Box::new(move |sessions| {
+            let session = make();
+            session.map(|session| sessions.spawn(session)).is_some()
+        }));
     }
 
     /// Waits until all sessions have ended; those that have not in time are told by `stop` to end,
@@ -133,7 +135,9 @@ async fn work(
         tokio::select! {
             job = jobs.recv(), if more => match job {
                 Some(job) => {
-                    sessions.spawn(job());
+                    if !job(&mut sessions) {
+                        open.fetch_sub(1, Ordering::Relaxed);
+                    }
                 }
                 None => more = false,
             },
@@ -158,10 +162,12 @@ mod tests {
         let (telling, mut told) = mpsc::unbounded_channel();
         for _ in 0..2 * TOGETHER + 2 {
             let telling = telling.clone();
-            workers.give(move || async move {
-                let thread = std::thread::current();
-                telling.send(thread.name().map(str::to_owned)).unwrap();
-                std::future::pending::<()>().await;
+            workers.give(move || {
+                Some(async move {
+                    let thread = std::thread::current();
+                    telling.send(thread.name().map(str::to_owned)).unwrap();
+                    std::future::pending::<()>().await;
+                })
             });
         }
         let mut threads = Vec::new();
@@ -174,7 +180,8 @@ mod tests {
         assert_eq!(workers.open(), 2 * TOGETHER + 2);
         assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, 2 * TOGETHER + 2);
         let workers = Workers::start(1).unwrap();
-        workers.give(|| async {});
+        workers.give(|| Some(async {}));
+        workers.give(|| None::<std::future::Ready<()>>);
         assert_eq!(workers.finish(Duration::from_secs(60), || {}).await, 0);
     }
 }

@@ -53,6 +53,7 @@ use self::copy::Copying;
 use self::effects::World;
 use self::judge::Court;
 use self::pipeline::Pipeline;
+pub use self::pipeline::Room;
 use self::registry::{Registry, Side};
 use self::source::around_setting;
 use self::tenant::{Scope, Setting};
@@ -127,7 +128,8 @@ pub enum ServerStep {
 pub struct Session {
     rules: Arc<SessionRules>,
     modes: SessionModes,
-    identity: Identity,
+    /// Until the login is over.
+    identity: Option<Box<Identity>>,
     confirmed: Scope,
     predicted: Scope,
     registry: Registry,
@@ -170,7 +172,7 @@ impl Session {
             overlay: Overlay::default(),
             modes: rules.modes.clone(),
             rules,
-            identity,
+            identity: Some(Box::new(identity)),
             confirmed: scope.clone(),
             predicted: scope,
             pipeline: Pipeline::default(),
@@ -192,6 +194,12 @@ impl Session {
         self.logged_in
     }
 
+    /// The first ReadyForQuery has come. What only a login is held against is not kept.
+    fn log_in(&mut self) {
+        self.logged_in = true;
+        self.identity = None;
+    }
+
     /// Whether no answer is outstanding and no transaction block is open.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -206,6 +214,22 @@ impl Session {
     #[must_use]
     pub fn remembered(&self) -> (usize, usize) {
         self.registry.counts()
+    }
+
+    /// Takes room for answers outstanding, if it has none.
+    pub fn borrow_room(&mut self, spare: &mut Vec<Room>) {
+        self.pipeline.borrow_room(spare);
+    }
+
+    /// Gives that room back if no answer is outstanding; at most so many are kept.
+    pub fn give_back_room(&mut self, spare: &mut Vec<Room>, most: usize) {
+        self.pipeline.give_back_room(spare, most);
+    }
+
+    /// For how many answers it has room.
+    #[cfg(test)]
+    pub(crate) fn room(&self) -> usize {
+        self.pipeline.room()
     }
 
     /// Whether the server has something to answer; it may be waiting for the rest of it.

@@ -71,13 +71,13 @@ pub struct Who<'a> {
     pub lot: u8,
 }
 
-/// The modes of one session. Cheap to clone.
-#[derive(Clone, Debug)]
+/// The modes of one session. Cheap to clone, and sessions that are alike may share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionModes {
     shared: Arc<Own>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Own {
     /// Goes up with each configuration.
     generation: u64,

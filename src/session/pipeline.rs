@@ -89,11 +89,39 @@ pub(super) struct Pipeline {
     groups: usize,
 }
 
+/// Room for what is outstanding, and nothing in it.
+#[derive(Debug, Default)]
+pub struct Room {
+    entries: VecDeque<Entry>,
+}
+
 /// More answers outstanding than this and a client has to wait (or, in audit, is not followed).
 /// The server flushes its answers every 8 KiB, so it is never waiting for more messages by then.
 pub(super) const OUTSTANDING: usize = 20_000;
 
 impl Pipeline {
+    /// Takes room, if it has none.
+    pub(super) fn borrow_room(&mut self, spare: &mut Vec<Room>) {
+        if self.entries.capacity() == 0 {
+            self.entries = spare.pop().unwrap_or_default().entries;
+        }
+    }
+
+    /// Gives its room back if nothing is outstanding.
+    pub(super) fn give_back_room(&mut self, spare: &mut Vec<Room>, most: usize) {
+        if self.entries.is_empty() && self.entries.capacity() > 0 {
+            let entries = std::mem::take(&mut self.entries);
+            if spare.len() < most {
+                spare.push(Room { entries });
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.entries.capacity()
+    }
+
     pub(super) fn push(&mut self, entry: Entry) {
         if entry.ends_group() {
             self.groups = self.groups.saturating_add(1);

@@ -165,7 +165,8 @@ impl Session {
                 Some(SESSION_SETTING.to_owned())
             }
             Question::Clean => {
-                set(&self.identity.later, &mut out.to_server);
+                let later = self.identity.as_ref().map(|identity| &*identity.later);
+                set(later.unwrap_or_default(), &mut out.to_server);
                 return self.ask(Question::Set, status);
             }
             Question::Set => return self.ask_for_all(status, out),
@@ -183,7 +184,7 @@ impl Session {
             self.unreliable(&setting, out);
             return ServerStep::End;
         }
-        self.logged_in = true;
+        self.log_in();
         self.settle_predictions();
         ready(&mut out.to_client, status);
         ServerStep::Swallow
@@ -211,9 +212,12 @@ impl Session {
         let Some(value) = value else {
             return !matches!(name, SESSION_SETTING | "session_authorization" | "search_path");
         };
+        let identity = self.identity.as_ref();
         match name {
-            SESSION_SETTING => value == self.identity.mark,
-            "session_authorization" => value == cut_name(&self.identity.role),
+            SESSION_SETTING => identity.is_some_and(|identity| value == identity.mark),
+            "session_authorization" => {
+                identity.is_some_and(|identity| value == cut_name(&identity.role))
+            }
             "role" => value == "none",
             "session_replication_role" => value == "origin",
             "lo_compat_privileges" => value == "off",

@@ -170,68 +170,110 @@ const FEW: usize = 3;
 /// One name space: statements, or portals.
 #[derive(Debug)]
 struct Names<T> {
-    confirmed: HashMap<Name, Arc<T>>,
-    /// Changes sent and not answered; `None` is a removal.
-    predicted: HashMap<Name, Option<Arc<T>>>,
+    /// Nothing in a session that has named nothing yet: most of what it keeps would be for this.
+    maps: Option<Box<Maps<T>>>,
     /// Everything confirmed is predicted to be removed.
     cleared: bool,
 }
 
+#[derive(Debug)]
+struct Maps<T> {
+    confirmed: HashMap<Name, Arc<T>>,
+    /// Changes sent and not answered; `None` is a removal.
+    predicted: HashMap<Name, Option<Arc<T>>>,
+}
+
+impl<T> Default for Maps<T> {
+    fn default() -> Self {
+        Self { confirmed: HashMap::new(), predicted: HashMap::new() }
+    }
+}
+
 impl<T> Names<T> {
-    fn new() -> Self {
-        Self { confirmed: HashMap::new(), predicted: HashMap::new(), cleared: false }
+    const fn new() -> Self {
+        Self { maps: None, cleared: false }
     }
 
     fn get(&self, name: &[u8]) -> Option<&Arc<T>> {
-        match self.predicted.get(name) {
+        let maps = self.maps.as_ref()?;
+        match maps.predicted.get(name) {
             Some(change) => change.as_ref(),
             None if self.cleared => None,
-            None => self.confirmed.get(name),
+            None => maps.confirmed.get(name),
         }
     }
 
+    fn confirmed(&self, name: &[u8]) -> Option<&Arc<T>> {
+        self.maps.as_ref()?.confirmed.get(name)
+    }
+
     fn put(&mut self, side: Side, name: &[u8], value: Arc<T>) {
+        let maps = self.maps.get_or_insert_default();
         match side {
-            Side::Confirmed => drop(self.confirmed.insert(name.into(), value)),
-            Side::Predicted => drop(self.predicted.insert(name.into(), Some(value))),
+            Side::Confirmed => drop(maps.confirmed.insert(name.into(), value)),
+            Side::Predicted => drop(maps.predicted.insert(name.into(), Some(value))),
         }
     }
 
     fn remove(&mut self, side: Side, name: &[u8]) {
+        let maps = self.maps.get_or_insert_default();
         match side {
-            Side::Confirmed => drop(self.confirmed.remove(name)),
-            Side::Predicted => drop(self.predicted.insert(name.into(), None)),
+            Side::Confirmed => drop(maps.confirmed.remove(name)),
+            Side::Predicted => drop(maps.predicted.insert(name.into(), None)),
         }
     }
 
     fn clear(&mut self, side: Side) {
+        let maps = self.maps.as_mut();
         match side {
-            Side::Confirmed => self.confirmed.clear(),
+            Side::Confirmed => {
+                maps.into_iter().for_each(|maps| maps.confirmed.clear());
+            }
             Side::Predicted => {
-                self.predicted.clear();
+                maps.into_iter().for_each(|maps| maps.predicted.clear());
                 self.cleared = true;
             }
         }
     }
 
     fn forget_predictions(&mut self) {
-        // The room for a few is kept: a client that prepares needs it in every group.
-        if self.predicted.capacity() > FEW {
-            self.predicted = HashMap::new();
-        } else {
-            self.predicted.clear();
-        }
         self.cleared = false;
+        let Some(maps) = &mut self.maps else {
+            return;
+        };
+        // The room for a few is kept: a client that prepares needs it in every group.
+        if maps.predicted.capacity() > FEW {
+            maps.predicted = HashMap::new();
+        } else {
+            maps.predicted.clear();
+        }
+    }
+
+    /// The changes sent and not answered.
+    fn changes(&self) -> Changes<T> {
+        let predicted = self.maps.as_ref().map(|maps| maps.predicted.clone());
+        (predicted.unwrap_or_default(), self.cleared)
+    }
+
+    fn restore(&mut self, (predicted, cleared): Changes<T>) {
+        match &mut self.maps {
+            None if predicted.is_empty() => {}
+            maps => maps.get_or_insert_default().predicted = predicted,
+        }
+        self.cleared = cleared;
     }
 
     /// Puts a value in the place of another, wherever that stands under this name.
     fn renew(&mut self, name: &[u8], old: &Arc<T>, new: &Arc<T>) {
-        if let Some(Some(predicted)) = self.predicted.get_mut(name)
+        let Some(maps) = &mut self.maps else {
+            return;
+        };
+        if let Some(Some(predicted)) = maps.predicted.get_mut(name)
             && Arc::ptr_eq(predicted, old)
         {
             *predicted = Arc::clone(new);
         }
-        if let Some(confirmed) = self.confirmed.get_mut(name)
+        if let Some(confirmed) = maps.confirmed.get_mut(name)
             && Arc::ptr_eq(confirmed, old)
         {
             *confirmed = Arc::clone(new);
@@ -239,7 +281,9 @@ impl<T> Names<T> {
     }
 
     fn len(&self) -> usize {
-        self.confirmed.len().saturating_add(self.predicted.len())
+        self.maps
+            .as_ref()
+            .map_or(0, |maps| maps.confirmed.len().saturating_add(maps.predicted.len()))
     }
 }
 
@@ -263,7 +307,7 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) const fn new(limit: usize) -> Self {
         Self { statements: Names::new(), portals: Names::new(), limit }
     }
 
@@ -290,12 +334,12 @@ impl Registry {
 
     /// The statement that the server has now.
     pub(super) fn confirmed_statement(&self, name: &[u8]) -> Option<&Arc<Prepared>> {
-        self.statements.confirmed.get(name)
+        self.statements.confirmed(name)
     }
 
     /// The portal that the server has now.
     pub(super) fn confirmed_portal(&self, name: &[u8]) -> Option<&Arc<Portal>> {
-        self.portals.confirmed.get(name)
+        self.portals.confirmed(name)
     }
 
     pub(super) fn put_statement(&mut self, side: Side, name: &[u8], value: Arc<Prepared>) {
@@ -324,8 +368,10 @@ impl Registry {
 
     /// The transaction has ended: portals are gone, WITH HOLD cursors excepted.
     pub(super) fn end_transaction(&mut self) {
-        if !self.portals.confirmed.is_empty() {
-            self.portals.confirmed.retain(|_, portal| portal.hold);
+        if let Some(portals) = &mut self.portals.maps
+            && !portals.confirmed.is_empty()
+        {
+            portals.confirmed.retain(|_, portal| portal.hold);
         }
     }
 
@@ -338,15 +384,12 @@ impl Registry {
     /// The predicted changes, to be restored if what is being judged is refused.
     pub(super) fn predictions(&self) -> Predictions {
         let Self { statements, portals, limit: _ } = self;
-        Predictions {
-            statements: (statements.predicted.clone(), statements.cleared),
-            portals: (portals.predicted.clone(), portals.cleared),
-        }
+        Predictions { statements: statements.changes(), portals: portals.changes() }
     }
 
     pub(super) fn restore(&mut self, predictions: Predictions) {
-        (self.statements.predicted, self.statements.cleared) = predictions.statements;
-        (self.portals.predicted, self.portals.cleared) = predictions.portals;
+        self.statements.restore(predictions.statements);
+        self.portals.restore(predictions.portals);
     }
 
     /// A statement was planned anew.
@@ -356,7 +399,7 @@ impl Registry {
 
     /// The server told the types of a statement's parameters.
     pub(super) fn learn_types(&mut self, name: &[u8], types: Vec<u32>) {
-        let Some(old) = self.statements.confirmed.get(name).cloned() else {
+        let Some(old) = self.statements.confirmed(name).cloned() else {
             return;
         };
         if old.types == types {

@@ -76,7 +76,7 @@ impl Session {
             FromServer::Ready(status) if gate::refuses(self.rules.mode) => {
                 return self.ask_at_login(*status, out);
             }
-            FromServer::Ready(_) => self.logged_in = true,
+            FromServer::Ready(_) => self.log_in(),
             FromServer::Parameter { name, value } => {
                 if let Err(reason) = self.parameter(name, value)
                     && self.lose(reason, out)

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::mode::Rebinding;
 use crate::tenant::{Tenant, TenantType};
 
@@ -36,6 +38,27 @@ struct Values {
 /// (PostgreSQL documentation, SET, SAVEPOINT; `guc.c`, `AtEOXact_GUC`).
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
+    /// The two views of a session share it while it is the same in both, and write to it only what
+    /// is different.
+    values: Arc<History>,
+    block: bool,
+    /// The block has failed: COMMIT rolls back.
+    aborted: bool,
+    /// An error came since the last ReadyForQuery.
+    failed: bool,
+    /// The tenant was set in this transaction.
+    pub(super) rebound: bool,
+    /// A guarded statement ran in this transaction.
+    pub(super) touched: bool,
+    /// The server may be asked; in audit it may not.
+    asks: bool,
+    /// Something may be other than when the two views were last made the same.
+    changed: bool,
+}
+
+/// The values that the setting has, had, and will have again.
+#[derive(Clone, Debug)]
+struct History {
     startup: Setting,
     /// What a source before the setting says: then the setting does not matter.
     fixed: Option<Setting>,
@@ -47,28 +70,15 @@ pub(super) struct Scope {
     /// The values when the transaction, explicit or implicit, began.
     base: Values,
     savepoints: Vec<(Box<str>, Values)>,
-    block: bool,
-    /// The block has failed: COMMIT rolls back.
-    aborted: bool,
-    /// An error came since the last ReadyForQuery.
-    failed: bool,
-    /// The tenant was set in this transaction.
-    pub(super) rebound: bool,
-    /// A guarded statement ran in this transaction.
-    pub(super) touched: bool,
     /// The value is to be read from the server, and this one is expected.
     reread: Option<Setting>,
-    /// The server may be asked; in audit it may not.
-    asks: bool,
-    /// Something may be other than when the two views were last made the same.
-    changed: bool,
 }
 
 impl Scope {
     /// Before the first transaction. `asks` tells whether the server may be asked for the value.
     pub(super) fn new(startup: Setting, asks: bool) -> Self {
         let values = Values { current: startup.clone(), session: startup.clone() };
-        Self {
+        let history = History {
             first: startup.clone(),
             startup,
             fixed: None,
@@ -76,39 +86,58 @@ impl Scope {
             now: values.clone(),
             base: values,
             savepoints: Vec::new(),
+            reread: None,
+        };
+        Self {
+            values: Arc::new(history),
             block: false,
             aborted: false,
             failed: false,
             rebound: false,
             touched: false,
-            reread: None,
             asks,
             changed: true,
         }
     }
 
     /// With what the sources before and behind the setting say.
-    pub(super) fn between(self, (fixed, fallback): (Option<Setting>, Option<Setting>)) -> Self {
-        let first = match (&self.first, &fallback) {
-            (Setting::Unset, Some(fallback)) => fallback.clone(),
-            (first, _) => first.clone(),
-        };
-        Self { fixed, fallback, first, ..self }
+    pub(super) fn between(mut self, (fixed, fallback): (Option<Setting>, Option<Setting>)) -> Self {
+        let history = self.write();
+        if let (Setting::Unset, Some(fallback)) = (&history.first, &fallback) {
+            history.first = fallback.clone();
+        }
+        history.fixed = fixed;
+        history.fallback = fallback;
+        self
     }
 
     /// The same session, as it begins with another value of its setting.
     pub(super) fn restarted(&self, startup: Setting) -> Self {
-        Self::new(startup, self.asks).between((self.fixed.clone(), self.fallback.clone()))
+        let History { fixed, fallback, .. } = &*self.values;
+        Self::new(startup, self.asks).between((fixed.clone(), fallback.clone()))
+    }
+
+    /// What is to be changed. It is this view's own from here on.
+    fn write(&mut self) -> &mut History {
+        self.changed = true;
+        Arc::make_mut(&mut self.values)
+    }
+
+    /// Puts these values in force.
+    fn put(&mut self, now: Values) {
+        if self.values.now != now {
+            self.write().now = now;
+        }
     }
 
     /// The value of the setting.
-    pub(super) const fn current(&self) -> &Setting {
-        &self.now.current
+    pub(super) fn current(&self) -> &Setting {
+        &self.values.now.current
     }
 
     /// The session's tenant: from the first source that says anything.
     pub(super) fn tenant(&self) -> &Setting {
-        match (&self.fixed, &self.now.current, &self.fallback) {
+        match (&self.values.fixed, &self.values.now.current, &self.values.fallback) {
             (Some(fixed), _, _) => fixed,
             (None, Setting::Unset, Some(fallback)) => fallback,
             (None, current, _) => current,
@@ -116,16 +145,16 @@ impl Scope {
     }
 
     /// Whether the setting does not matter to the session's tenant.
-    pub(super) const fn is_fixed(&self) -> bool {
-        self.fixed.is_some()
+    pub(super) fn is_fixed(&self) -> bool {
+        self.values.fixed.is_some()
     }
 
-    pub(super) const fn startup(&self) -> &Setting {
-        &self.startup
+    pub(super) fn startup(&self) -> &Setting {
+        &self.values.startup
     }
 
-    pub(super) const fn first(&self) -> &Setting {
-        &self.first
+    pub(super) fn first(&self) -> &Setting {
+        &self.values.first
     }
 
     /// Whether the session is in a transaction block, failed or not.
@@ -155,23 +184,23 @@ impl Scope {
     }
 
     pub(super) fn set(&mut self, local: bool, value: Setting) {
-        self.changed = true;
         let unsure = value == Setting::Unsure && !self.asks;
         let value = if unsure { Setting::Unknown } else { value };
-        if self.first == Setting::Unset && value != Setting::Unsure {
-            self.first = value.clone();
-        }
         self.rebound = true;
-        if !local {
-            self.now.session = value.clone();
+        let history = self.write();
+        if history.first == Setting::Unset && value != Setting::Unsure {
+            history.first = value.clone();
         }
-        self.now.current = value;
+        if !local {
+            history.now.session = value.clone();
+        }
+        history.now.current = value;
     }
 
     pub(super) fn reset(&mut self) {
         self.changed = true;
-        let value = self.startup.clone();
-        self.now = Values { current: value.clone(), session: value };
+        let value = self.values.startup.clone();
+        self.put(Values { current: value.clone(), session: value });
     }
 
     /// A routine ran that may have changed the setting.
@@ -179,28 +208,28 @@ impl Scope {
         if !self.asks {
             return;
         }
-        self.changed = true;
-        if self.now.current != Setting::Unsure {
-            self.reread.get_or_insert(self.now.current.clone());
+        let history = self.write();
+        if history.now.current != Setting::Unsure {
+            history.reread.get_or_insert(history.now.current.clone());
         }
-        self.now = Values { current: Setting::Unsure, session: Setting::Unsure };
+        history.now = Values { current: Setting::Unsure, session: Setting::Unsure };
     }
 
     /// A routine has set this value, and whether for the transaction alone is not known.
     pub(super) fn set_by_routine(&mut self, value: Setting) {
-        self.changed = true;
         if !self.asks {
             self.set(self.block, value);
             return;
         }
         self.set(true, value.clone());
-        self.now.session = Setting::Unsure;
-        self.reread = Some(value);
+        let history = self.write();
+        history.now.session = Setting::Unsure;
+        history.reread = Some(value);
     }
 
     /// Whether the server has to be asked for the value.
     pub(super) fn is_unsure(&self) -> bool {
-        self.reread.is_some() || self.now.current == Setting::Unsure
+        self.values.reread.is_some() || self.values.now.current == Setting::Unsure
     }
 
     /// The server has told the value in force. Whether `rebinding` allows what it is.
@@ -210,26 +239,27 @@ impl Scope {
         status: super::Status,
         rebinding: Rebinding,
     ) -> bool {
-        self.changed = true;
-        let expected = self.reread.take();
-        self.now.current = value.clone();
+        let (fixed, touched) = (self.is_fixed(), self.touched);
+        let history = self.write();
+        let expected = history.reread.take();
+        history.now.current = value.clone();
         if status == super::Status::Idle {
-            self.now.session = value.clone();
-            self.base = self.now.clone();
+            history.now.session = value.clone();
+            history.base = history.now.clone();
         }
         match rebinding {
-            _ if self.is_fixed() => true,
+            _ if fixed => true,
             Rebinding::Free => true,
             Rebinding::Never => {
-                if self.first == Setting::Unset {
-                    self.first = value.clone();
+                if history.first == Setting::Unset {
+                    history.first = value.clone();
                 }
-                self.first == *value
+                history.first == *value
             }
             // Between transactions there is only the value that the session began with.
-            Rebinding::Transaction if status == super::Status::Idle => *value == self.startup,
+            Rebinding::Transaction if status == super::Status::Idle => *value == history.startup,
             Rebinding::Transaction => {
-                !self.touched || expected.is_none_or(|expected| expected == *value)
+                !touched || expected.is_none_or(|expected| expected == *value)
             }
         }
     }
@@ -238,20 +268,24 @@ impl Scope {
         if self.aborted {
             self.rollback(chain);
         } else {
-            self.now.current = self.now.session.clone();
+            let session = self.values.now.session.clone();
+            self.put(Values { current: session.clone(), session });
             self.end(chain);
         }
     }
 
     pub(super) fn rollback(&mut self, chain: bool) {
-        self.now = self.base.clone();
+        self.put(self.values.base.clone());
         self.end(chain);
     }
 
     fn end(&mut self, chain: bool) {
         self.changed = true;
-        self.base = self.now.clone();
-        self.savepoints.clear();
+        if self.values.base != self.values.now || !self.values.savepoints.is_empty() {
+            let history = self.write();
+            history.base = history.now.clone();
+            history.savepoints = Vec::new();
+        }
         self.block = chain;
         self.aborted = false;
         self.rebound = false;
@@ -259,28 +293,34 @@ impl Scope {
     }
 
     pub(super) fn savepoint(&mut self, name: &str) {
-        self.changed = true;
-        self.savepoints.push((name.into(), self.now.clone()));
+        let history = self.write();
+        history.savepoints.push((name.into(), history.now.clone()));
     }
 
     pub(super) fn release(&mut self, name: &str) {
         self.changed = true;
-        if let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) {
-            self.savepoints.truncate(at);
+        if let Some(at) = self.savepoint_of(name) {
+            self.write().savepoints.truncate(at);
         }
     }
 
     pub(super) fn rollback_to(&mut self, name: &str) {
-        self.changed = true;
-        let Some(at) = self.savepoints.iter().rposition(|(own, _)| **own == *name) else {
-            self.now = Values { current: Setting::Unknown, session: Setting::Unknown };
+        let at = self.savepoint_of(name);
+        let history = self.write();
+        let Some(at) = at else {
+            history.now = Values { current: Setting::Unknown, session: Setting::Unknown };
             return;
         };
-        self.savepoints.truncate(at.saturating_add(1));
-        if let Some((_, values)) = self.savepoints.last() {
-            self.now = values.clone();
+        history.savepoints.truncate(at.saturating_add(1));
+        if let Some((_, values)) = history.savepoints.last() {
+            history.now = values.clone();
         }
         self.aborted = false;
+    }
+
+    /// The last savepoint of a name.
+    fn savepoint_of(&self, name: &str) -> Option<usize> {
+        self.values.savepoints.iter().rposition(|(own, _)| **own == *name)
     }
 
     /// The server reported an error.
@@ -311,8 +351,8 @@ impl Scope {
             super::Status::Failed => {
                 self.block = true;
                 self.aborted = true;
-                let values = self.savepoints.last().map_or(&self.base, |(_, values)| values);
-                self.now = values.clone();
+                let History { savepoints, base, .. } = &*self.values;
+                self.put(savepoints.last().map_or(base, |(_, values)| values).clone());
             }
         }
         self.failed = false;

@@ -1,3 +1,6 @@
+use std::any::Any;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,23 +13,21 @@ use super::certificate;
 use super::conversation::Conversation;
 use super::greet::{Encryption, Greeting, Ungreeted, farewell, greet, say};
 use super::login::{Login, NotLoggedIn, TOO_LONG, UNREACHED, log_in, relay_unbound};
-use super::patience::{Doing, Drain, Expired, Patience};
+use super::patience::{Doing, Drain, Expired, Patience, Watch};
 use super::plans::Plans;
-use super::quota::Quota;
-use super::relay::{Ended, Terms, Witness, relay};
+use super::quota::{Counted, Quota};
+use super::relay::{Ended, Relay, Terms, relay};
 use super::socket::Socket;
 use super::startup::{Built, Startup, Unwelcome};
 use super::stream::Stream;
+use super::teller::Teller;
 use super::upstream::Upstream;
-use crate::analyze::{Rule, Violation};
 use crate::catalog::Policies;
 use crate::config::Config;
-use crate::session::{self, Event, Identity, Mode, Session, SessionRules, Who, fatal};
-use crate::sql::Span;
+use crate::session::{self, Identity, Mode, Session, SessionRules, fatal};
 use crate::telemetry::{
-    AdviceGiven, BytesRelayed, ConnectionRefused, Direction, EndedBy, ExemptionUsed, FramingLost,
-    Peer, RefusedReason, Remembered, SessionEnded, SessionLabels, StatementJudged,
-    StatementRewritten, Telemetry, ViolationFound,
+    ConnectionRefused, EndedBy, Peer, RefusedReason, Remembered, SessionEnded, SessionLabels,
+    Telemetry,
 };
 
 /// For handing a cancel request to the server.
@@ -57,19 +58,47 @@ pub struct Connection {
     pub roles: Quota<Box<str>>,
     /// Whether sessions are to end.
     pub drain: watch::Receiver<Drain>,
+    /// What counts the connection for as long as it is there.
+    pub held: Box<dyn Any + Send + Sync>,
+}
+
+/// A session whose login is the relay's business, or over. All that it keeps while it says nothing
+/// is here, once: a future has room for whatever is moved into it, before and after.
+struct Ongoing {
+    client: Stream,
+    server: Stream,
+    conversation: Conversation,
+    planner: Box<dyn Plans + Send>,
+    teller: Teller,
+    _counted: Counted<Box<str>>,
+    login_deadline: Instant,
 }
 
 impl Connection {
     /// Serves the client until its session ends.
-    pub async fn run(mut self, stream: Socket, planner: &dyn Plans) {
+    pub fn run(
+        self,
+        stream: Socket,
+        planner: Box<dyn Plans + Send>,
+    ) -> impl Future<Output = ()> + Send {
+        // What is done once, here and in the end, has a place of its own, which is given back.
+        let beginning = Box::pin(self.begin(stream, planner));
+        async move {
+            let Some(mut ongoing) = beginning.await else { return };
+            let ended = ongoing.relay().await;
+            Box::pin(ongoing.end(ended)).await;
+        }
+    }
+
+    /// Everything up to the relay; `None` if there is to be no session.
+    async fn begin(self, stream: Socket, planner: Box<dyn Plans + Send>) -> Option<Box<Ongoing>> {
         let deadline = Instant::now()
             .checked_add(self.config.limits.login_timeout)
             .unwrap_or_else(Instant::now);
         let limit = self.config.limits.startup_bytes;
         let greeted = {
-            // It holds the socket, so that a client is counted before its connection closes. What is
-            // done once, here and below, has a place of its own: a session keeps none for it.
-            let mut greeting = Box::pin(greet(stream, self.encryption.as_ref(), limit));
+            // It holds the socket, so that a client is counted before its connection closes.
+            let mut greeting = pin!(greet(stream, self.encryption.as_ref(), limit));
             let greeted = timeout_at(deadline, &mut greeting).await;
             if greeted.is_err() {
                 self.refused(RefusedReason::LoginTimeout);
@@ -80,10 +109,10 @@ impl Connection {
             Err(_) => {}
             Ok(Ok(Greeting::Gone)) => {}
             Ok(Ok(Greeting::Cancel(client, request))) => {
-                let _ = timeout_at(deadline, Box::pin(self.cancel(client, &request))).await;
+                let _ = timeout_at(deadline, self.cancel(client, &request)).await;
             }
             Ok(Ok(Greeting::Startup(client, startup))) => {
-                self.start(client, startup, planner, deadline).await;
+                return self.start(client, startup, planner, deadline).await;
             }
             Ok(Err(Ungreeted::Protocol)) => self.refused(RefusedReason::Protocol),
             Ok(Err(Ungreeted::Tls)) => self.refused(RefusedReason::Tls),
@@ -92,6 +121,7 @@ impl Connection {
                 tracing::debug!(client = %self.client, %error, "lost before its startup packet");
             }
         }
+        None
     }
 
     fn refused(&self, reason: RefusedReason) {
@@ -110,44 +140,42 @@ impl Connection {
     }
 
     async fn start(
-        &mut self,
+        mut self,
         mut client: Stream,
         startup: Startup,
-        planner: &dyn Plans,
+        planner: Box<dyn Plans + Send>,
         deadline: Instant,
-    ) {
+    ) -> Option<Box<Ongoing>> {
         let remembered = Remembered::none(&self.telemetry);
-        let labels = self.labels(&startup);
-        let who = Who {
-            role: &labels.role,
-            database: &labels.database,
-            application_name: &labels.application_name,
-            lot: self.lot,
-        };
-        self.rules = planner.begin(who, &self.rules);
-        let this = &*self;
-        let mut witness = Teller { connection: this, labels, remembered };
+        let labels = Arc::new(self.labels(&startup));
+        self.rules = planner.begin(&labels, self.lot, &self.rules);
+        let teller = Teller { connection: self, labels, remembered };
+        let this = &teller.connection;
         let mark = mark();
-        let Built { packet, later } = match this.packet(&startup, &witness, &mark) {
+        let Built { packet, later } = match this.packet(&startup, &teller, &mark) {
             Ok(built) => built,
-            Err(words) => return Box::pin(say(&mut client, &words)).await,
-        };
-        let role: Box<str> = startup.parameter("user").unwrap_or_default().into();
-        let Some(_counted) = this.roles.take(&role) else {
-            let why = "orgguard: too many connections for this role";
-            let reason = RefusedReason::LimitOfRole;
-            return Box::pin(this.turn_away(&mut client, reason, "53300", why)).await;
-        };
-        let mut server = match Box::pin(this.connect(&packet, deadline)).await {
-            Ok(server) => server,
-            Err(reason) => {
-                return Box::pin(this.turn_away(&mut client, reason, "08006", UNREACHED)).await;
+            Err(words) => {
+                say(&mut client, &words).await;
+                return None;
             }
         };
-        let log_in = Box::pin(this.log_in(&mut client, &mut server, &role));
-        let logged_in = timeout_at(deadline, log_in).await;
+        let role: Box<str> = startup.parameter("user").unwrap_or_default().into();
+        let Some(counted) = this.roles.take(&role) else {
+            let why = "orgguard: too many connections for this role";
+            this.turn_away(&mut client, RefusedReason::LimitOfRole, "53300", why).await;
+            return None;
+        };
+        let mut server = match this.connect(&packet, deadline).await {
+            Ok(server) => server,
+            Err(reason) => {
+                this.turn_away(&mut client, reason, "08006", UNREACHED).await;
+                return None;
+            }
+        };
+        let logged_in = timeout_at(deadline, this.log_in(&mut client, &mut server, &role)).await;
         if let Some(reason) = logged_in.map_or(Some(NotLoggedIn::Late), Result::err) {
-            return Box::pin(this.not_logged_in(&mut client, &role, reason)).await;
+            this.not_logged_in(&mut client, &role, reason).await;
+            return None;
         }
         let tenant = this.rules.tenant.setting.as_deref();
         let setting = tenant.and_then(|setting| startup.setting(setting));
@@ -155,65 +183,17 @@ impl Connection {
         let certificate = client.certificate().map(certificate::names).unwrap_or_default();
         let known = session::Client { role: &role, database: startup.database(), certificate };
         let (mode, limit) = (this.rules.mode, this.config.limits.message_bytes);
-        // Its own place too: else each of the futures that hand it on has room for it.
-        let conversation = Box::new(Conversation::new(
-            Session::new(Arc::clone(&this.rules), identity, &known),
-            mode,
-            limit,
-        ));
-        drop((packet, startup));
-        this.converse(client, server, conversation, planner, &mut witness, deadline).await;
-    }
-
-    /// Relays until the session ends, and says why where that is not plain.
-    async fn converse(
-        &self,
-        mut client: Stream,
-        mut server: Stream,
-        mut conversation: Box<Conversation>,
-        planner: &dyn Plans,
-        witness: &mut Teller<'_>,
-        login_deadline: Instant,
-    ) {
-        let limits = &self.config.limits;
-        let terms = Terms {
-            login_deadline,
-            patience: Patience { idle: limits.idle_timeout, statement: limits.statement_timeout },
-            drain: self.drain.clone(),
-        };
-        let ended =
-            relay(&mut client, &mut server, &mut conversation, planner, witness, terms).await;
-        match ended {
-            Ok(Ended::Closed(by)) => {
-                self.ended(by);
-                drop(server);
-                Box::pin(farewell(&mut client)).await;
-            }
-            Ok(Ended::Expired(expired)) => {
-                self.ended(EndedBy::Guard);
-                drop(server);
-                if expired == Expired::Statement {
-                    Box::pin(self.cancel_statement(conversation.key())).await;
-                }
-                Box::pin(say(&mut client, &conversation.to_client)).await;
-            }
-            Ok(Ended::Stopped) => {
-                self.ended(EndedBy::Guard);
-                drop(server);
-                if conversation.doing() == Doing::Statement {
-                    Box::pin(self.cancel_statement(conversation.key())).await;
-                }
-                Box::pin(say(&mut client, &conversation.to_client)).await;
-            }
-            Ok(Ended::LoginTimeout) => {
-                let reason = RefusedReason::LoginTimeout;
-                Box::pin(self.turn_away(&mut client, reason, "08006", TOO_LONG)).await;
-            }
-            Err(error) => {
-                self.ended(EndedBy::Client);
-                tracing::debug!(client = %self.client, %error, "session lost");
-            }
-        }
+        let session = Session::new(Arc::clone(&this.rules), identity, &known);
+        let conversation = Conversation::new(session, mode, limit);
+        Some(Box::new(Ongoing {
+            client,
+            server,
+            conversation,
+            planner,
+            teller,
+            _counted: counted,
+            login_deadline: deadline,
+        }))
     }
 
     /// Tells a client why there is no session.
@@ -225,12 +205,7 @@ impl Connection {
     }
 
     /// The packet for the server, or what the client is told instead.
-    fn packet(
-        &self,
-        startup: &Startup,
-        witness: &Teller<'_>,
-        mark: &str,
-    ) -> Result<Built, Vec<u8>> {
+    fn packet(&self, startup: &Startup, witness: &Teller, mark: &str) -> Result<Built, Vec<u8>> {
         let as_it_came = || Built { packet: startup.raw.clone(), later: Vec::new() };
         match (self.admit(startup, mark), self.rules.mode) {
             (Ok(_), Mode::Audit) => Ok(as_it_came()),
@@ -349,6 +324,64 @@ impl Connection {
     }
 }
 
+impl Ongoing {
+    /// Relays until the session ends.
+    async fn relay(&mut self) -> std::io::Result<Ended> {
+        let connection = &self.teller.connection;
+        let limits = &connection.config.limits;
+        let patience = Patience { idle: limits.idle_timeout, statement: limits.statement_timeout };
+        let mut terms = Terms {
+            login_deadline: self.login_deadline,
+            watch: Watch::new(patience, Instant::now()),
+            drain: connection.drain.clone(),
+        };
+        let mut sides = Relay::new(
+            (&mut self.client, &mut self.server),
+            &mut self.conversation,
+            &*self.planner,
+            &mut self.teller,
+        );
+        relay(&mut sides, &mut terms).await
+    }
+
+    /// Says why the session has ended, where that is not plain.
+    async fn end(self: Box<Self>, ended: std::io::Result<Ended>) {
+        let Self { mut client, server, conversation, teller, .. } = *self;
+        let this = &teller.connection;
+        match ended {
+            Ok(Ended::Closed(by)) => {
+                this.ended(by);
+                drop(server);
+                farewell(&mut client).await;
+            }
+            Ok(Ended::Expired(expired)) => {
+                this.ended(EndedBy::Guard);
+                drop(server);
+                if expired == Expired::Statement {
+                    this.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
+            }
+            Ok(Ended::Stopped) => {
+                this.ended(EndedBy::Guard);
+                drop(server);
+                if conversation.doing() == Doing::Statement {
+                    this.cancel_statement(conversation.key()).await;
+                }
+                say(&mut client, &conversation.to_client).await;
+            }
+            Ok(Ended::LoginTimeout) => {
+                let reason = RefusedReason::LoginTimeout;
+                this.turn_away(&mut client, reason, "08006", TOO_LONG).await;
+            }
+            Err(error) => {
+                this.ended(EndedBy::Client);
+                tracing::debug!(client = %this.client, %error, "session lost");
+            }
+        }
+    }
+}
+
 /// A text that no other session of this process has, nor one of another process at this time. It is
 /// no secret.
 fn mark() -> String {
@@ -365,115 +398,19 @@ pub async fn refuse(stream: Socket, code: &str, message: &str) {
     say(&mut Stream::Plain(stream), &bytes).await;
 }
 
-/// Turns what a session has to tell into telemetry.
-struct Teller<'a> {
-    connection: &'a Connection,
-    labels: SessionLabels,
-    remembered: Remembered,
-}
-
-impl Teller<'_> {
-    /// A startup parameter that enforce does not let through.
-    fn unwelcome(&self, unwelcome: &Unwelcome) {
-        let violation = Violation {
-            rule: Rule::SessionEscape,
-            table: unwelcome.parameter.as_deref().map(Into::into),
-            span: Span::default(),
-            detail: "a startup parameter that is not let through".into(),
-            hint: "".into(),
-        };
-        self.violation(&violation, (self.connection.rules.mode, None), None);
-    }
-
-    fn violation(
-        &self,
-        violation: &Violation,
-        (mode, exemption): (Mode, Option<&str>),
-        text: Option<&str>,
-    ) {
-        ViolationFound {
-            violation,
-            mode,
-            exemption,
-            session: &self.labels,
-            position: text.map_or(1, |text| violation.span.position(text)),
-            statement: text.unwrap_or_default(),
-        }
-        .emit(&self.connection.telemetry);
-    }
-
-    fn event(&self, event: &Event, from: Direction) {
-        let telemetry = &self.connection.telemetry;
-        match event {
-            Event::Judged { kind, outcome, decision } => {
-                StatementJudged { kind: *kind, outcome: *outcome, decision: *decision }
-                    .emit(telemetry);
-            }
-            Event::Violation { text, violation, mode, exemption } => {
-                if let Some(exemption) = exemption {
-                    ExemptionUsed { exemption }.emit(telemetry);
-                }
-                let exemption = exemption.as_ref().map(|exemption| &*exemption.name);
-                let text = text.as_ref().map(|text| text.text());
-                self.violation(violation, (*mode, exemption), text);
-            }
-            Event::Advice { text, advice } => {
-                let text = text.as_ref().map_or("", |text| text.text());
-                AdviceGiven {
-                    advice,
-                    session: &self.labels,
-                    position: advice.span.position(text),
-                    statement: text,
-                }
-                .emit(telemetry);
-            }
-            Event::Rewritten { text, injection, sent } => StatementRewritten {
-                injection,
-                sent: *sent,
-                session: &self.labels,
-                position: injection.span.position(text.text()),
-                statement: text.text(),
-            }
-            .emit(telemetry),
-            // Before a byte of the server's answer goes on: whoever acts on that answer plans
-            // under a catalogue that has seen the change.
-            Event::SchemaChanged => self.connection.policies.mark_stale(),
-            Event::Lost { reason } => {
-                FramingLost { direction: from, client: self.connection.client }.emit(telemetry);
-                tracing::warn!(client = %self.connection.client, reason, "conversation lost");
-            }
-        }
-    }
-}
-
-impl Witness for Teller<'_> {
-    fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        BytesRelayed { direction: from, bytes }.emit(&self.connection.telemetry);
-        for event in conversation.events() {
-            self.event(&event, from);
-        }
-        // A portal that comes and goes within a group is not counted twice over.
-        if from == Direction::FromServer {
-            let (statements, portals) = conversation.session().remembered();
-            self.remembered.update(statements, portals);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn size<F>(_: impl FnOnce(Connection, Socket, &'static dyn Plans) -> F) -> usize {
+    fn size<F>(_: impl FnOnce(Connection, Socket, Box<dyn Plans + Send>) -> F) -> usize {
         size_of::<F>()
     }
 
     /// docs/performance.md tells what a session that says nothing costs; most of it is this.
     #[test]
     fn a_session_is_small() {
-        let own = size(|connection, stream, plans| connection.run(stream, plans));
-        let all = own + size_of::<Conversation>();
-        assert!(all <= 4_000, "{own} and {} bytes", size_of::<Conversation>());
+        let own = size(|connection, stream, planner| connection.run(stream, planner));
+        let all = own + size_of::<Ongoing>();
+        assert!(all <= 1_450, "{own} and {} bytes", size_of::<Ongoing>());
     }
 }

@@ -23,6 +23,7 @@ mod scram;
 mod socket;
 mod startup;
 mod stream;
+mod teller;
 mod upstream;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::future::{pending, poll_fn};
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::bell::Bell;
 use super::conversation::Conversation;
-use super::patience::{Drain, Expired, Patience, Watch};
+use super::patience::{Drain, Expired, Watch};
 use super::plans::Plans;
 use super::stream::Stream;
 use crate::telemetry::{Direction, EndedBy};
@@ -19,36 +19,9 @@ use crate::telemetry::{Direction, EndedBy};
 /// Bytes read at once; a side is not read while as many wait to be written to the other.
 const BUFFER: usize = 64 << 10;
 
-/// Spare output buffers of one thread, and the largest that is kept.
-const SPARES: usize = 4;
-
 thread_local! {
     /// The one read buffer of a thread, borrowed within one poll: an idle connection has none.
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
-    /// Output buffers between polls.
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Gives an output buffer room, if it has none.
-fn borrow(buffer: &mut Vec<u8>) {
-    if buffer.capacity() == 0
-        && let Some(spare) = SPARE.with_borrow_mut(Vec::pop)
-    {
-        *buffer = spare;
-    }
-}
-
-/// Takes the room of an output buffer that is written out.
-fn give_back(buffer: &mut Vec<u8>) {
-    if !buffer.is_empty() || buffer.capacity() == 0 {
-        return;
-    }
-    let buffer = std::mem::take(buffer);
-    SPARE.with_borrow_mut(|spares| {
-        if spares.len() < SPARES && buffer.capacity() <= 4 * BUFFER {
-            spares.push(buffer);
-        }
-    });
 }
 
 /// How a session ended.
@@ -70,10 +43,13 @@ pub(super) trait Witness {
     fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation);
 }
 
-/// The two sockets of a session and what is unwritten.
-struct Relay<'a> {
+/// The two sides of a session, and what is unwritten.
+pub(super) struct Relay<'a> {
     client: &'a mut Stream,
     server: &'a mut Stream,
+    conversation: &'a mut Conversation,
+    planner: &'a dyn Plans,
+    witness: &'a mut (dyn Witness + Send),
     server_sent: usize,
     client_sent: usize,
     client_unflushed: bool,
@@ -98,46 +74,24 @@ enum Progress {
 pub(super) struct Terms {
     /// The first ReadyForQuery is to come before it.
     pub(super) login_deadline: Instant,
-    pub(super) patience: Patience,
+    pub(super) watch: Watch,
     /// Whether sessions are to end.
     pub(super) drain: watch::Receiver<Drain>,
 }
 
-/// Relays until a side ends.
-pub(super) async fn relay(
-    client: &mut Stream,
-    server: &mut Stream,
-    conversation: &mut Conversation,
-    planner: &dyn Plans,
-    witness: &mut (dyn Witness + Send),
-    terms: Terms,
-) -> io::Result<Ended> {
-    let Terms { login_deadline, patience, mut drain } = terms;
-    let mut watch = Watch::new(patience, Instant::now());
-    let mut look_at = watch.next(Instant::now());
-    let mut relay = Relay {
-        client,
-        server,
-        server_sent: 0,
-        client_sent: 0,
-        client_unflushed: false,
-        server_unflushed: false,
-        client_ended: false,
-        server_ended: false,
-        server_deaf: false,
-        server_shut: false,
-        told_login: false,
-        draining: *drain.borrow_and_update() != Drain::No,
-        moved: 0,
-    };
+/// Relays until a side ends. It is given no more than two references: whatever moves into a future
+/// has its place there twice.
+pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Result<Ended> {
+    relay.draining = *terms.drain.borrow_and_update() != Drain::No;
+    let mut look_at = terms.watch.next(Instant::now());
     let bell = Bell::rung();
     let chime = Waker::from(Arc::clone(&bell));
     let mut task: Option<Waker> = None;
     loop {
-        let deadline = (!relay.told_login).then_some(login_deadline);
-        let mut sign = pin!(sign(deadline, look_at, &mut drain));
+        let deadline = (!relay.told_login).then_some(terms.login_deadline);
+        let mut sign = pin!(sign(timer(deadline, look_at), &mut terms.drain));
         let next = poll_fn(|context| {
-            if let Poll::Ready(progress) = relay.poll(context, conversation, planner, witness) {
+            if let Poll::Ready(progress) = relay.poll(context) {
                 return Poll::Ready(Next::Progress(progress));
             }
             if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
@@ -152,14 +106,17 @@ pub(super) async fn relay(
         match next.await {
             Next::Progress(progress) => match progress? {
                 Progress::LoggedIn => {}
-                Progress::Ended => return Ok(Ended::Closed(relay.ended_by(conversation))),
+                Progress::Ended => return Ok(Ended::Closed(relay.ended_by())),
             },
-            Next::Sign(Sign::Late) => return Ok(Ended::LoginTimeout),
-            Next::Sign(Sign::Look) => {
+            Next::Sign(Sign::Time) => {
                 let now = Instant::now();
+                if deadline.is_some_and(|deadline| deadline <= now) {
+                    return Ok(Ended::LoginTimeout);
+                }
+                let conversation = &mut *relay.conversation;
                 let groups = conversation.session().groups();
-                let expired = watch.look(now, conversation.doing(), relay.moved, groups);
-                look_at = watch.next(now);
+                let expired = terms.watch.look(now, conversation.doing(), relay.moved, groups);
+                look_at = terms.watch.next(now);
                 if let Some(expired) = expired {
                     conversation.expire(expired);
                     return Ok(Ended::Expired(expired));
@@ -168,7 +125,7 @@ pub(super) async fn relay(
             Next::Sign(Sign::Drain(drain)) => {
                 relay.draining = drain != Drain::No;
                 if drain == Drain::Now {
-                    conversation.stop();
+                    relay.conversation.stop();
                     return Ok(Ended::Stopped);
                 }
             }
@@ -186,94 +143,104 @@ enum Next {
 
 /// What is waited for beside the bytes of both sides.
 enum Sign {
-    /// The login takes too long.
-    Late,
-    /// The session is to be looked at.
-    Look,
+    /// The login takes too long, or the session is to be looked at.
+    Time,
     /// How sessions are to end now.
     Drain(Drain),
 }
 
-async fn sign(
-    deadline: Option<Instant>,
-    look_at: Option<Instant>,
-    drain: &mut watch::Receiver<Drain>,
-) -> Sign {
-    let at = |time: Option<Instant>| async move {
-        match time {
-            // Most sessions have no limit that needs one.
-            Some(time) => Box::pin(sleep_until(time)).await,
-            None => pending().await,
-        }
+/// Wakes at the first of these times. Most sessions have no limit that needs one.
+fn timer(deadline: Option<Instant>, look_at: Option<Instant>) -> Option<Pin<Box<Sleep>>> {
+    let first = deadline.into_iter().chain(look_at).min();
+    first.map(|time| Box::pin(sleep_until(time)))
+}
+
+async fn sign(mut timer: Option<Pin<Box<Sleep>>>, drain: &mut watch::Receiver<Drain>) -> Sign {
+    let changed = {
+        let mut changed = pin!(drain.changed());
+        poll_fn(|context| {
+            if let Some(timer) = &mut timer
+                && timer.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(None);
+            }
+            changed.as_mut().poll(context).map(Some)
+        })
+        .await
     };
-    tokio::select! {
-        () = at(deadline) => Sign::Late,
-        () = at(look_at) => Sign::Look,
-        changed = drain.changed() => {
-            Sign::Drain(changed.map_or(Drain::Now, |()| *drain.borrow_and_update()))
-        }
+    match changed {
+        None => Sign::Time,
+        // Nobody is left to tell.
+        Some(Err(_)) => Sign::Drain(Drain::Now),
+        Some(Ok(())) => Sign::Drain(*drain.borrow_and_update()),
     }
 }
 
-impl Relay<'_> {
+impl<'a> Relay<'a> {
+    /// Between two sides that have said nothing yet.
+    pub(super) fn new(
+        (client, server): (&'a mut Stream, &'a mut Stream),
+        conversation: &'a mut Conversation,
+        planner: &'a dyn Plans,
+        witness: &'a mut (dyn Witness + Send),
+    ) -> Self {
+        Self {
+            client,
+            server,
+            conversation,
+            planner,
+            witness,
+            server_sent: 0,
+            client_sent: 0,
+            client_unflushed: false,
+            server_unflushed: false,
+            client_ended: false,
+            server_ended: false,
+            server_deaf: false,
+            server_shut: false,
+            told_login: false,
+            draining: false,
+            moved: 0,
+        }
+    }
+
     /// Moves bytes until both sides are busy.
-    fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        conversation: &mut Conversation,
-        planner: &dyn Plans,
-        witness: &mut (dyn Witness + Send),
-    ) -> Poll<io::Result<Progress>> {
-        borrow(&mut conversation.to_server);
-        borrow(&mut conversation.to_client);
-        let polled = self.poll_moves(context, conversation, planner, witness);
-        give_back(&mut conversation.to_server);
-        give_back(&mut conversation.to_client);
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
+        self.conversation.borrow_room();
+        let polled = self.poll_moves(context);
+        self.conversation.give_back_room();
         polled
     }
 
-    fn poll_moves(
-        &mut self,
-        context: &mut Context<'_>,
-        conversation: &mut Conversation,
-        planner: &dyn Plans,
-        witness: &mut (dyn Witness + Send),
-    ) -> Poll<io::Result<Progress>> {
+    fn poll_moves(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
         loop {
-            if self.draining && !conversation.is_ending() {
-                conversation.end_if_idle();
+            if self.draining && !self.conversation.is_ending() {
+                self.conversation.end_if_idle();
             }
-            let written = [
-                self.write_server(context, conversation),
-                self.write_client(context, conversation)?,
-            ];
-            if self.is_over(conversation) {
+            let written = [self.write_server(context), self.write_client(context)?];
+            if self.is_over() {
                 return Poll::Ready(Ok(Progress::Ended));
             }
-            if conversation.session().is_logged_in() && !self.told_login {
+            if self.conversation.session().is_logged_in() && !self.told_login {
                 self.told_login = true;
                 return Poll::Ready(Ok(Progress::LoggedIn));
             }
-            let read = [
-                retry(context, conversation, planner, witness),
-                self.read_client(context, conversation, planner, witness),
-                self.read_server(context, conversation, planner, witness)?,
-            ];
-            self.shut_server(context, conversation);
+            let read = [self.retry(context), self.read_client(context), self.read_server(context)?];
+            self.shut_server(context);
             if !written.iter().chain(&read).any(|moved| *moved) {
                 return Poll::Pending;
             }
         }
     }
 
-    const fn is_over(&self, conversation: &Conversation) -> bool {
-        (self.server_ended || conversation.is_ending())
-            && conversation.to_client.is_empty()
+    const fn is_over(&self) -> bool {
+        (self.server_ended || self.conversation.is_ending())
+            && self.conversation.to_client.is_empty()
             && !self.client_unflushed
     }
 
-    const fn ended_by(&self, conversation: &Conversation) -> EndedBy {
-        if self.client_ended || conversation.is_terminated() {
+    const fn ended_by(&self) -> EndedBy {
+        if self.client_ended || self.conversation.is_terminated() {
             EndedBy::Client
         } else if self.server_ended {
             EndedBy::Upstream
@@ -283,15 +250,16 @@ impl Relay<'_> {
     }
 
     /// Whether anything was written.
-    fn write_server(&mut self, context: &mut Context<'_>, conversation: &mut Conversation) -> bool {
-        let out = &mut conversation.to_server;
+    fn write_server(&mut self, context: &mut Context<'_>) -> bool {
+        let out = std::mem::take(&mut self.conversation.to_server);
         let rest = out.get(self.server_sent..).unwrap_or_default();
         let written = self.give_server(context, rest);
+        self.conversation.to_server = out;
         self.server_sent = self.server_sent.saturating_add(written);
-        if self.server_sent < out.len() {
+        if self.server_sent < self.conversation.to_server.len() {
             return written > 0;
         }
-        out.clear();
+        self.conversation.to_server.clear();
         self.server_sent = 0;
         if self.server_unflushed
             && let Poll::Ready(flushed) = Pin::new(&mut *self.server).poll_flush(context)
@@ -322,19 +290,17 @@ impl Relay<'_> {
     }
 
     /// Whether anything was written.
-    fn write_client(
-        &mut self,
-        context: &mut Context<'_>,
-        conversation: &mut Conversation,
-    ) -> io::Result<bool> {
-        let out = &mut conversation.to_client;
+    fn write_client(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        let out = std::mem::take(&mut self.conversation.to_client);
         let rest = out.get(self.client_sent..).unwrap_or_default();
-        let written = self.give_client(context, rest)?;
+        let written = self.give_client(context, rest);
+        self.conversation.to_client = out;
+        let written = written?;
         self.client_sent = self.client_sent.saturating_add(written);
-        if self.client_sent < out.len() {
+        if self.client_sent < self.conversation.to_client.len() {
             return Ok(written > 0);
         }
-        out.clear();
+        self.conversation.to_client.clear();
         self.client_sent = 0;
         if self.client_unflushed
             && let Poll::Ready(flushed) = Pin::new(&mut *self.client).poll_flush(context)
@@ -361,17 +327,11 @@ impl Relay<'_> {
         Ok(sent)
     }
 
-    fn read_client(
-        &mut self,
-        context: &mut Context<'_>,
-        conversation: &mut Conversation,
-        planner: &dyn Plans,
-        witness: &mut (dyn Witness + Send),
-    ) -> bool {
+    fn read_client(&mut self, context: &mut Context<'_>) -> bool {
         if self.client_ended
-            || conversation.stops_client()
-            || conversation.is_ending()
-            || conversation.to_server.len() >= BUFFER
+            || self.conversation.stops_client()
+            || self.conversation.is_ending()
+            || self.conversation.to_server.len() >= BUFFER
         {
             return false;
         }
@@ -379,11 +339,11 @@ impl Relay<'_> {
             match poll_read(Pin::new(&mut *self.client), context, buffer) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
                     self.moved = self.moved.wrapping_add(1);
-                    let direct = conversation.client_direct(bytes, planner);
-                    witness.took(Direction::FromClient, bytes.len(), conversation);
+                    let direct = self.conversation.client_direct(bytes, self.planner);
+                    self.witness.took(Direction::FromClient, bytes.len(), self.conversation);
                     let direct = bytes.get(..direct).unwrap_or_default();
                     let sent = self.give_server(context, direct);
-                    keep_rest(direct, sent, &mut conversation.to_server);
+                    keep_rest(direct, sent, &mut self.conversation.to_server);
                     true
                 }
                 Poll::Ready(_) => {
@@ -395,17 +355,11 @@ impl Relay<'_> {
         })
     }
 
-    fn read_server(
-        &mut self,
-        context: &mut Context<'_>,
-        conversation: &mut Conversation,
-        planner: &dyn Plans,
-        witness: &mut (dyn Witness + Send),
-    ) -> io::Result<bool> {
+    fn read_server(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
         if self.server_ended
-            || conversation.stops_server()
-            || conversation.is_ending()
-            || conversation.to_client.len() >= BUFFER
+            || self.conversation.stops_server()
+            || self.conversation.is_ending()
+            || self.conversation.to_client.len() >= BUFFER
         {
             return Ok(false);
         }
@@ -413,17 +367,17 @@ impl Relay<'_> {
             Ok(match poll_read(Pin::new(&mut *self.server), context, buffer) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
                     self.moved = self.moved.wrapping_add(1);
-                    let direct = conversation.server_direct(bytes, planner);
-                    witness.took(Direction::FromServer, bytes.len(), conversation);
+                    let direct = self.conversation.server_direct(bytes, self.planner);
+                    self.witness.took(Direction::FromServer, bytes.len(), self.conversation);
                     let direct = bytes.get(..direct).unwrap_or_default();
                     let sent = self.give_client(context, direct)?;
-                    keep_rest(direct, sent, &mut conversation.to_client);
+                    keep_rest(direct, sent, &mut self.conversation.to_client);
                     true
                 }
                 Poll::Ready(_) => {
                     self.server_ended = true;
                     if !self.client_ended {
-                        conversation.server_closed();
+                        self.conversation.server_closed();
                     }
                     true
                 }
@@ -433,36 +387,31 @@ impl Relay<'_> {
     }
 
     /// Tells the server that the client has left, once it has everything the client sent.
-    fn shut_server(&mut self, context: &mut Context<'_>, conversation: &Conversation) {
+    fn shut_server(&mut self, context: &mut Context<'_>) {
         if self.client_ended
             && !self.server_shut
-            && !conversation.is_waiting()
-            && conversation.to_server.is_empty()
+            && !self.conversation.is_waiting()
+            && self.conversation.to_server.is_empty()
             && !self.server_unflushed
         {
             self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
         }
+    }
+
+    /// Offers a message again whose plan was waited for; whether it did.
+    fn retry(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.conversation.is_waiting() || self.planner.poll_plan(context).is_pending() {
+            return false;
+        }
+        self.conversation.retry(self.planner);
+        self.witness.took(Direction::FromClient, 0, self.conversation);
+        true
     }
 }
 
 /// Keeps what a side has not taken of bytes before which nothing waits for it.
 fn keep_rest(bytes: &[u8], sent: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(bytes.get(sent..).unwrap_or_default());
-}
-
-/// Offers a message again whose plan was waited for; whether it did.
-fn retry(
-    context: &mut Context<'_>,
-    conversation: &mut Conversation,
-    planner: &dyn Plans,
-    witness: &mut (dyn Witness + Send),
-) -> bool {
-    if !conversation.is_waiting() || planner.poll_plan(context).is_pending() {
-        return false;
-    }
-    conversation.retry(planner);
-    witness.took(Direction::FromClient, 0, conversation);
-    true
 }
 
 fn poll_read<'a, S: AsyncRead>(

@@ -73,6 +73,10 @@ pub(super) struct Script {
 }
 
 impl Script {
+    pub(super) const fn conversation(&mut self) -> &mut Conversation {
+        &mut self.conversation
+    }
+
     pub(super) fn new(mode: Mode) -> Self {
         Self::with(mode, |_| {})
     }

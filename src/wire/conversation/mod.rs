@@ -1,5 +1,6 @@
 mod chunk;
 mod server;
+mod spare;
 
 use self::chunk::Chunk;
 use super::decode;
@@ -48,7 +49,7 @@ pub(super) struct Conversation {
     /// The last message of the server was an error.
     erred: bool,
     /// BackendKeyData's body, with which a statement is cancelled.
-    key: Vec<u8>,
+    key: Box<[u8]>,
 }
 
 /// Bytes of either side that audit remembers while a plan is waited for, beside a whole message.
@@ -78,7 +79,7 @@ impl Conversation {
             ending: false,
             terminated: false,
             erred: false,
-            key: Vec::new(),
+            key: Box::default(),
         }
     }
 

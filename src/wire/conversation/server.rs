@@ -219,7 +219,7 @@ impl Conversation {
         };
         self.erred = kind == b'E';
         if kind == b'K' && !self.session.is_logged_in() {
-            self.key = body.to_vec();
+            self.key = body.into();
         }
         let now = total.min(bytes.len());
         self.server_rest = total.saturating_sub(now);

@@ -1,0 +1,105 @@
+//! Room of a thread that the sessions it serves take turns with: one that has nothing to say, and
+//! nothing outstanding, has none.
+
+use std::cell::RefCell;
+
+use super::Conversation;
+use crate::session::{Event, Room};
+
+/// Spare output buffers, and the largest that is kept.
+const BUFFERS: usize = 4;
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Spare room for answers outstanding: every session that waits for one has some.
+const ROOMS: usize = 64;
+
+/// The most events whose room is kept.
+const EVENTS: usize = 64;
+
+#[derive(Default)]
+struct Spare {
+    buffers: Vec<Vec<u8>>,
+    events: Vec<Event>,
+    rooms: Vec<Room>,
+}
+
+thread_local! {
+    /// What there is between polls.
+    static SPARE: RefCell<Spare> = RefCell::default();
+}
+
+impl Conversation {
+    /// Takes room where it has none. It is to be given back before anything is waited for.
+    pub(in super::super) fn borrow_room(&mut self) {
+        SPARE.with_borrow_mut(|spare| {
+            for buffer in [&mut self.to_server, &mut self.to_client] {
+                if buffer.capacity() == 0 {
+                    *buffer = spare.buffers.pop().unwrap_or_default();
+                }
+            }
+            if self.output.events.capacity() == 0 {
+                self.output.events = std::mem::take(&mut spare.events);
+            }
+            self.session.borrow_room(&mut spare.rooms);
+        });
+    }
+
+    /// Gives back the room of what is empty.
+    pub(in super::super) fn give_back_room(&mut self) {
+        SPARE.with_borrow_mut(|spare| {
+            for buffer in [&mut self.to_server, &mut self.to_client] {
+                if buffer.is_empty() && buffer.capacity() > 0 {
+                    let buffer = std::mem::take(buffer);
+                    if spare.buffers.len() < BUFFERS && buffer.capacity() <= BUFFER_BYTES {
+                        spare.buffers.push(buffer);
+                    }
+                }
+            }
+            if self.output.events.is_empty() {
+                let events = std::mem::take(&mut self.output.events);
+                if events.capacity() <= EVENTS {
+                    spare.events = events;
+                }
+            }
+            // The guard's own words are few.
+            if self.output.to_client.is_empty() {
+                self.output.to_client = Vec::new();
+            }
+            self.session.give_back_room(&mut spare.rooms, ROOMS);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::script::{self, Script};
+    use super::*;
+    use crate::session::Mode;
+
+    /// Bytes that it has room for, beside its own size.
+    fn room(conversation: &Conversation) -> usize {
+        let Conversation { client_held, server_held, server_later, output, .. } = conversation;
+        let held = [client_held, server_held, server_later, &output.to_client, &output.to_server];
+        let out = [&conversation.to_server, &conversation.to_client];
+        let bytes: usize = held.into_iter().chain(out).map(Vec::capacity).sum();
+        bytes + output.events.capacity() + conversation.session.room()
+    }
+
+    #[test]
+    fn a_session_that_says_nothing_has_no_room() {
+        let mut script = Script::new(Mode::Enforce);
+        let conversation = script.conversation();
+        conversation.give_back_room();
+        assert_eq!(room(conversation), 0);
+        conversation.borrow_room();
+        script.client(&[script::query("SELECT 1"), script::query("SELECT name FROM org_products")]);
+        script.conversation().give_back_room();
+        assert_ne!(room(script.conversation()), 0);
+        script.conversation().borrow_room();
+        script.server(&[script::complete("SELECT 1"), script::ready('I')]);
+        let conversation = script.conversation();
+        conversation.events().for_each(drop);
+        conversation.give_back_room();
+        assert_eq!(room(conversation), 0);
+    }
+}
