@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::arguments::Arguments;
 use super::build::{Built, build};
@@ -84,6 +84,8 @@ pub struct StatementPlan {
     pub(super) schema_change: Option<SchemaChange>,
     pub(super) may_set_tenant: bool,
     pub(super) copy: Option<Arc<CopyPlan>>,
+    /// The verdict before anything is bound, which every Parse of the text asks for.
+    pub(super) unbound: OnceLock<Verdict>,
 }
 
 /// What a statement owes and how that may be proved: all that planning finds out at length. Texts of
@@ -200,6 +202,7 @@ impl StatementPlan {
             schema_change,
             may_set_tenant,
             copy,
+            unbound: _,
         } = self;
         let session = (effect, unknown_relation, schema_change, may_set_tenant, copy);
         format!("{:?}", (kind, span, tenant_type, self.whole(), session))
@@ -239,6 +242,15 @@ impl StatementPlan {
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
+        match (tenant, arguments) {
+            (SessionTenant::Any, Arguments::Unknown) => {
+                self.unbound.get_or_init(|| self.compare(tenant, arguments)).clone()
+            }
+            (_, _) => self.compare(tenant, arguments),
+        }
+    }
+
+    fn compare(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
         let Owed { graph, violations, advice, provable, shortcut: _ } = &*self.owed;
         let mut verdict = Verdict { violations: violations.clone(), advice: advice.clone() };
         if !graph.obligations.is_empty() {
@@ -352,6 +364,7 @@ pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> Stateme
         schema_change: None,
         may_set_tenant: false,
         copy: None,
+        unbound: OnceLock::new(),
     }
 }
 
@@ -426,6 +439,7 @@ pub(super) fn plan_statement(
         schema_change: None,
         may_set_tenant,
         copy: copy.map(Arc::new),
+        unbound: OnceLock::new(),
     }
 }
 

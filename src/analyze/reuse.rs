@@ -2,7 +2,7 @@
 //! its value in that text, and every place moves with the literals before it. What comes out is
 //! what planning the other text would give.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::effect::Effect;
 use super::graph::{Graph, Named, Obligation, Operand, Reference};
@@ -140,6 +140,7 @@ impl Passage {
             schema_change: _,
             may_set_tenant,
             copy: _,
+            unbound: _,
         } = plan;
         let operands = owed.graph.operands.iter();
         let operands = operands.map(|it| operand(it, *tenant_type, (text, &self.to)));
@@ -155,6 +156,7 @@ impl Passage {
             schema_change: None,
             may_set_tenant: *may_set_tenant,
             copy: None,
+            unbound: OnceLock::new(),
         })
     }
 
