@@ -16,10 +16,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Threads of each worker for what takes long: plans of long texts, names that are looked up.
 const BLOCKING_THREADS: usize = 8;
 
-/// So many sessions share a thread before another one gets any: a thread that serves a few wakes up
-/// once for several of them, where two would each wake up for their own.
-const TOGETHER: usize = 8;
-
 /// What a worker is given: it makes the session on the worker's own thread, so that sockets are
 /// registered with the runtime that waits for them, and spawns it there. Whether there is one.
 type Job = Box<dyn FnOnce(&mut JoinSet<()>) -> bool + Send>;
@@ -79,8 +75,7 @@ impl Workers {
         F: Future<Output = ()> + Send + 'static,
     {
         let open = |worker: &&Worker| worker.open.load(Ordering::Relaxed);
-        let few = self.workers.iter().find(|worker| open(worker) < TOGETHER);
-        let Some(worker) = few.or_else(|| self.workers.iter().min_by_key(open)) else {
+        let Some(worker) = self.workers.iter().min_by_key(open) else {
             return;
         };
         worker.open.fetch_add(1, Ordering::Relaxed);
@@ -158,9 +153,10 @@ mod tests {
 
     #[tokio::test]
     async fn sessions_are_dealt_out_waited_for_and_ended_in_the_end() {
+        const SESSIONS: usize = 6;
         let workers = Workers::start(2).unwrap();
         let (telling, mut told) = mpsc::unbounded_channel();
-        for _ in 0..2 * TOGETHER + 2 {
+        for _ in 0..SESSIONS {
             let telling = telling.clone();
             workers.give(move || {
                 Some(async move {
@@ -171,14 +167,13 @@ mod tests {
             });
         }
         let mut threads = Vec::new();
-        while threads.len() < 2 * TOGETHER + 2 {
+        while threads.len() < SESSIONS {
             threads.push(told.recv().await.unwrap().unwrap());
         }
-        // The first few together, the next on the other, and then one on each.
         let on_first = threads.iter().filter(|name| *name == "orgguard-0").count();
-        assert_eq!(on_first, TOGETHER + 1);
-        assert_eq!(workers.open(), 2 * TOGETHER + 2);
-        assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, 2 * TOGETHER + 2);
+        assert_eq!(on_first, SESSIONS / 2);
+        assert_eq!(workers.open(), SESSIONS);
+        assert_eq!(workers.finish(Duration::from_millis(10), || {}).await, SESSIONS);
         let workers = Workers::start(1).unwrap();
         workers.give(|| Some(async {}));
         workers.give(|| None::<std::future::Ready<()>>);

@@ -1,6 +1,7 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use foldhash::HashMap;
 
 use super::planned::Planned;
 use super::tenant::Setting;
@@ -185,7 +186,7 @@ struct Maps<T> {
 
 impl<T> Default for Maps<T> {
     fn default() -> Self {
-        Self { confirmed: HashMap::new(), predicted: HashMap::new() }
+        Self { confirmed: HashMap::default(), predicted: HashMap::default() }
     }
 }
 
@@ -243,7 +244,7 @@ impl<T> Names<T> {
         };
         // The room for a few is kept: a client that prepares needs it in every group.
         if maps.predicted.capacity() > FEW {
-            maps.predicted = HashMap::new();
+            maps.predicted = HashMap::default();
         } else {
             maps.predicted.clear();
         }
