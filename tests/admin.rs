@@ -13,7 +13,8 @@ use orgguard::serve::{Admin, Credentials, Live, Readiness, Stage};
 use orgguard::session::{Decision, Mode};
 use orgguard::sql::Span;
 use orgguard::telemetry::{
-    ConnectionOpened, Peer, SessionLabels, StatementJudged, Telemetry, ViolationFound,
+    ConnectionOpened, Peer, SessionLabels, StatementJudged, StatementText, Telemetry,
+    ViolationFound,
 };
 use tokio::net::TcpListener;
 
@@ -235,8 +236,7 @@ fn events_are_counted_with_bounded_labels() {
             mode: Mode::Enforce,
             exemption: None,
             session: &session,
-            position: 1,
-            statement,
+            text: &StatementText::new(statement, None),
         };
         event.emit(&telemetry);
     };

@@ -13,6 +13,8 @@ mod guard;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::Duration;
 
 use guard::{Client, Guard, field, message, startup, unkinded};
 
@@ -234,6 +236,36 @@ fn statements_before_login_wait_for_it() {
     assert_eq!(client.until(b'Z'), ["R", "Z I"]);
     assert_eq!(client.until(b'Z'), ["E 42501", "Z I"]);
     assert!(!server.has(b"org_products"));
+}
+
+/// One thread serves both sessions. It has taken all of a text whose plan takes long, and is free for
+/// the other one before there is an answer.
+#[test]
+fn a_text_that_takes_long_to_plan_keeps_nobody_waiting() {
+    const BYTES: &str = "orgguard_bytes_total{direction=\"from_client\"}";
+    let server = FakeServer::start();
+    let text = Guard::text("enforce", &server.address.to_string(), "");
+    let guard = Guard::start_text(&format!("threads = 1\n{text}"));
+    let [mut slow, mut other] = [(); 2].map(|()| {
+        let mut client = guard.connect();
+        client.send(&startup(&[("user", "a")]));
+        client.until(b'Z');
+        client
+    });
+    let query =
+        message(b'Q', &[&b"SELECT id FROM org_products; ".repeat(20_000)[..], b"\0"].concat());
+    let wanted = guard.metric(BYTES) + query.len() as u64;
+    slow.send(&query);
+    for _ in 0..60_000 {
+        if guard.metric(BYTES) >= wanted {
+            break;
+        }
+        sleep(Duration::from_millis(1));
+    }
+    assert_eq!(guard.metric(BYTES), wanted);
+    assert_eq!(other.query("SELECT 1"), ["C SELECT 0", "Z I"]);
+    assert!(!slow.has_more(), "it was planned before anybody else was served");
+    assert_eq!(slow.until(b'Z'), ["E 42501", "Z I"]);
 }
 
 #[test]

@@ -54,3 +54,15 @@ pub enum Event {
         reason: &'static str,
     },
 }
+
+impl Event {
+    /// The text that it speaks of.
+    #[must_use]
+    pub const fn text(&self) -> Option<&Arc<Planned>> {
+        match self {
+            Self::Violation { text, .. } | Self::Advice { text, .. } => text.as_ref(),
+            Self::Rewritten { text, .. } => Some(text),
+            Self::Judged { .. } | Self::SchemaChanged | Self::Lost { .. } => None,
+        }
+    }
+}

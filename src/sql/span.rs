@@ -12,6 +12,8 @@ impl Span {
     #[must_use]
     pub fn position(self, text: &str) -> usize {
         let end = usize::try_from(self.start).unwrap_or(usize::MAX).min(text.len());
-        text.char_indices().take_while(|(at, _)| *at < end).count().saturating_add(1)
+        let before = text.as_bytes().get(..end).unwrap_or_default();
+        // Every character has one byte that continues none.
+        before.iter().filter(|byte| **byte & 0xc0 != 0x80).count().saturating_add(1)
     }
 }

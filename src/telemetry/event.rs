@@ -3,9 +3,9 @@ use std::time::{Duration, SystemTime};
 use prometheus::IntGauge;
 
 use super::metrics::Telemetry;
-use super::normal::normalize;
 use super::pace::Turn;
 use super::peer::Peer;
+use super::text::StatementText;
 use crate::analyze::{Advice, Kind, Outcome, Plan, StatementPlan, Violation};
 use crate::rewrite::Injection;
 use crate::session::{Decision, Mode};
@@ -52,41 +52,38 @@ pub struct ViolationFound<'a> {
     pub exemption: Option<&'a str>,
     /// The session.
     pub session: &'a SessionLabels,
-    /// Where in the statement: 1-based, in characters.
-    pub position: usize,
-    /// The whole text. Its literals are removed here, before anything is logged.
-    pub statement: &'a str,
+    /// The whole text. Its literals are removed before anything is logged.
+    pub text: &'a StatementText<'a>,
 }
 
 impl ViolationFound<'_> {
     /// Counts it, notes it in the ledger unless it is exempt, and logs it unless the same statement was logged a moment
     /// ago.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let Violation { rule, table, span: _, detail: _, hint: _ } = self.violation;
+        let Violation { rule, table, span, detail: _, hint: _ } = self.violation;
         let table = table.as_deref();
         telemetry.count_violation(rule.name(), table, self.mode);
-        let normal = normalize(self.statement);
         if self.exemption.is_none() {
             let who = (self.session, self.mode);
-            telemetry.ledger().note(&normal, self.violation, self.position, who, SystemTime::now());
+            telemetry.ledger().note(self.text, self.violation, who, SystemTime::now());
         }
         let key = [rule.name(), table.unwrap_or_default()];
-        let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
+        let Turn::Log { suppressed } = telemetry.pace().turn(self.text.fingerprint(), &key) else {
             return;
         };
         tracing::warn!(
             target: "orgguard::violation",
             rule = rule.name(),
             table = table.unwrap_or_default(),
-            position = self.position,
+            position = self.text.position(*span),
             mode = self.mode.name(),
             exemption = self.exemption.unwrap_or_default(),
             role = &*self.session.role,
             database = &*self.session.database,
             application_name = &*self.session.application_name,
             client = %self.session.client,
-            statement = &*normal.text,
-            fingerprint = format_args!("{:016x}", normal.fingerprint),
+            statement = &*self.text.normal().text,
+            fingerprint = format_args!("{:016x}", self.text.fingerprint()),
             suppressed,
             "violation"
         );
@@ -100,20 +97,17 @@ pub struct AdviceGiven<'a> {
     pub advice: &'a Advice,
     /// The session.
     pub session: &'a SessionLabels,
-    /// Where in the statement: 1-based, in characters.
-    pub position: usize,
-    /// The whole text. Its literals are removed here, before anything is logged.
-    pub statement: &'a str,
+    /// The whole text. Its literals are removed before anything is logged.
+    pub text: &'a StatementText<'a>,
 }
 
 impl AdviceGiven<'_> {
     /// Counts it, and logs it unless the same statement was logged a moment ago.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let Advice { rule, table, span: _, detail } = self.advice;
+        let Advice { rule, table, span, detail } = self.advice;
         telemetry.count_advice(rule.name());
-        let normal = normalize(self.statement);
         let key = ["advice", rule.name(), table];
-        let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
+        let Turn::Log { suppressed } = telemetry.pace().turn(self.text.fingerprint(), &key) else {
             return;
         };
         tracing::info!(
@@ -121,13 +115,13 @@ impl AdviceGiven<'_> {
             rule = rule.name(),
             table = &**table,
             detail = &**detail,
-            position = self.position,
+            position = self.text.position(*span),
             role = &*self.session.role,
             database = &*self.session.database,
             application_name = &*self.session.application_name,
             client = %self.session.client,
-            statement = &*normal.text,
-            fingerprint = format_args!("{:016x}", normal.fingerprint),
+            statement = &*self.text.normal().text,
+            fingerprint = format_args!("{:016x}", self.text.fingerprint()),
             suppressed,
             "advice"
         );
@@ -143,20 +137,17 @@ pub struct StatementRewritten<'a> {
     pub sent: bool,
     /// The session.
     pub session: &'a SessionLabels,
-    /// Where in the statement the table stands: 1-based, in characters.
-    pub position: usize,
-    /// The client's whole text. Its literals are removed here, before anything is logged.
-    pub statement: &'a str,
+    /// The client's whole text. Its literals are removed before anything is logged.
+    pub text: &'a StatementText<'a>,
 }
 
 impl StatementRewritten<'_> {
     /// Counts it, and logs it unless the same statement was logged a moment ago.
     pub fn emit(&self, telemetry: &Telemetry) {
-        let Injection { rule, table, span: _ } = self.injection;
+        let Injection { rule, table, span } = self.injection;
         telemetry.count_rewrite(rule.name(), table, self.sent);
-        let normal = normalize(self.statement);
         let key = ["rewrite", rule.name(), table];
-        let Turn::Log { suppressed } = telemetry.pace().turn(normal.fingerprint, &key) else {
+        let Turn::Log { suppressed } = telemetry.pace().turn(self.text.fingerprint(), &key) else {
             return;
         };
         tracing::info!(
@@ -164,13 +155,13 @@ impl StatementRewritten<'_> {
             rule = rule.name(),
             table = &**table,
             sent = self.sent,
-            position = self.position,
+            position = self.text.position(*span),
             role = &*self.session.role,
             database = &*self.session.database,
             application_name = &*self.session.application_name,
             client = %self.session.client,
-            statement = &*normal.text,
-            fingerprint = format_args!("{:016x}", normal.fingerprint),
+            statement = &*self.text.normal().text,
+            fingerprint = format_args!("{:016x}", self.text.fingerprint()),
             suppressed,
             "rewrite"
         );

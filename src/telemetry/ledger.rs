@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use super::account::{Account, Broken, Judged, Shape, Summary, TableSeen, rfc3339};
 use super::event::SessionLabels;
-use super::normal::Normal;
+use super::text::StatementText;
 use crate::analyze::Violation;
 use crate::session::Mode;
 
@@ -70,18 +70,22 @@ impl Ledger {
     /// Notes a violation of a statement that was to run.
     pub(super) fn note(
         &self,
-        normal: &Normal,
+        text: &StatementText<'_>,
         violation: &Violation,
-        position: usize,
         (session, mode): (&SessionLabels, Mode),
         now: SystemTime,
     ) {
+        let fingerprint = text.fingerprint();
+        if !self.state().shapes.contains_key(&fingerprint) {
+            // Not under the lock.
+            text.normal();
+        }
         let mut state = self.state();
-        if state.shapes.len() >= SHAPES && !state.shapes.contains_key(&normal.fingerprint) {
+        if state.shapes.len() >= SHAPES && !state.shapes.contains_key(&fingerprint) {
             state.forget();
         }
-        let entry = state.shapes.entry(normal.fingerprint).or_insert_with(|| Entry {
-            statement: normal.text.clone(),
+        let entry = state.shapes.entry(fingerprint).or_insert_with(|| Entry {
+            statement: text.normal().text.clone(),
             count: 0,
             first: now,
             last: now,
@@ -100,7 +104,7 @@ impl Ledger {
         ] {
             remember(senders, sender);
         }
-        entry.note(violation, position);
+        entry.note(violation, text);
     }
 
     /// Notes that a text on these guarded tables was read.
@@ -187,20 +191,19 @@ impl State {
 }
 
 impl Entry {
-    fn note(&mut self, violation: &Violation, position: usize) {
-        let Violation { rule, table, span: _, detail, hint } = violation;
+    fn note(&mut self, violation: &Violation, text: &StatementText<'_>) {
+        let Violation { rule, table, span, detail, hint } = violation;
         let same =
             |it: &Broken| *it.rule == *rule.name() && it.table.as_deref() == table.as_deref();
         if let Some(known) = self.violations.iter_mut().find(|it| same(it)) {
             known.count = known.count.saturating_add(1);
-            known.position = position;
             self.count = self.count.max(known.count);
         } else if self.violations.len() < VIOLATIONS {
             self.violations.push(Broken {
                 rule: rule.name().to_owned(),
                 table: table.as_deref().map(str::to_owned),
                 count: 1,
-                position,
+                position: text.position(*span),
                 detail: detail.to_string(),
                 hint: hint.to_string(),
             });
@@ -263,7 +266,6 @@ mod tests {
     use super::*;
     use crate::analyze::Rule;
     use crate::sql::Span;
-    use crate::telemetry::normalize;
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
@@ -284,7 +286,7 @@ mod tests {
             client: crate::telemetry::Peer::Local,
         };
         let who = (&session, Mode::Audit);
-        ledger.note(&normalize(sql), &violation, 15, who, at(seconds));
+        ledger.note(&StatementText::new(sql, None), &violation, who, at(seconds));
     }
 
     fn account(ledger: &Ledger) -> Account {

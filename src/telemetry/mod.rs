@@ -16,6 +16,7 @@ mod pace;
 mod peer;
 mod sum;
 mod tally;
+mod text;
 
 pub use account::{Account, Broken, Judged, NoAccount, Shape, Summary, TableSeen, rfc3339};
 pub use catalog::{CatalogAbsent, CatalogRead, CatalogUnread};
@@ -36,3 +37,4 @@ pub use metrics::Telemetry;
 pub use normal::{Normal, normalize};
 pub use peer::Peer;
 pub use sum::{Readiness, Report, Share};
+pub use text::StatementText;

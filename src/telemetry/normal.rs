@@ -6,11 +6,14 @@ const TEXT_BYTES: usize = 4_096;
 /// What stands for a part that was left out because it could not be told from a literal.
 const DROPPED: &str = "…";
 
+/// So much of a statement is shown and kept; its fingerprint is of all of it.
+const SHOWN_BYTES: usize = 8 << 10;
+
 /// A statement without its literals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Normal {
     /// The text: literals are `?`, lists of literals one `?`, comments are gone, and what cannot
-    /// be told from a literal ends the text with `…`.
+    /// be told from a literal ends the text with `…`, as 8 KiB do.
     pub text: String,
     /// The same for statements of one shape; stable over versions.
     pub fingerprint: u64,
@@ -28,8 +31,13 @@ pub fn normalize(statement: &str) -> Normal {
         scanner.space();
         scanner.out.push_str(DROPPED);
     }
-    let text = scanner.out.trim_end().to_owned();
+    let mut text = scanner.out.trim_end().to_owned();
     let fingerprint = fnv1a(FNV_OFFSET, text.to_ascii_lowercase().as_bytes());
+    if text.len() > SHOWN_BYTES {
+        text.truncate(text.floor_char_boundary(SHOWN_BYTES));
+        text.push_str(DROPPED);
+        text.shrink_to_fit();
+    }
     Normal { text, fingerprint }
 }
 

@@ -5,11 +5,11 @@ use super::conversation::Conversation;
 use super::relay::Witness;
 use super::startup::Unwelcome;
 use crate::analyze::{Rule, Violation};
-use crate::session::{Event, Mode};
+use crate::session::{Event, Mode, Planned};
 use crate::sql::Span;
 use crate::telemetry::{
     AdviceGiven, BytesRelayed, Direction, ExemptionUsed, FramingLost, Remembered, SessionLabels,
-    StatementJudged, StatementRewritten, ViolationFound,
+    StatementJudged, StatementRewritten, StatementText, ViolationFound,
 };
 
 /// Turns what a session has to tell into telemetry.
@@ -29,59 +29,58 @@ impl Teller {
             detail: "a startup parameter that is not let through".into(),
             hint: "".into(),
         };
-        self.violation(&violation, (self.connection.rules.mode, None), None);
+        let none = StatementText::new("", None);
+        self.violation(&violation, (self.connection.rules.mode, None), &none);
     }
 
     fn violation(
         &self,
         violation: &Violation,
         (mode, exemption): (Mode, Option<&str>),
-        text: Option<&str>,
+        text: &StatementText<'_>,
     ) {
-        ViolationFound {
-            violation,
-            mode,
-            exemption,
-            session: &self.labels,
-            position: text.map_or(1, |text| violation.span.position(text)),
-            statement: text.unwrap_or_default(),
-        }
-        .emit(&self.connection.telemetry);
+        let session = &*self.labels;
+        ViolationFound { violation, mode, exemption, session, text }
+            .emit(&self.connection.telemetry);
     }
 
-    fn event(&self, event: &Event, from: Direction) {
+    fn events(&self, events: &[Event], from: Direction) {
+        let none = StatementText::new("", None);
+        let mut told: Option<(&Arc<Planned>, StatementText<'_>)> = None;
+        for event in events {
+            let text = match (event.text(), &mut told) {
+                (None, _) => &none,
+                (Some(text), Some((same, told))) if Arc::ptr_eq(same, text) => &*told,
+                (Some(text), told) => {
+                    let new = StatementText::new(text.text(), text.fingerprint());
+                    &told.insert((text, new)).1
+                }
+            };
+            self.event(event, text, from);
+        }
+    }
+
+    fn event(&self, event: &Event, text: &StatementText<'_>, from: Direction) {
         let telemetry = &self.connection.telemetry;
+        let session = &*self.labels;
         match event {
             Event::Judged { kind, outcome, decision } => {
                 StatementJudged { kind: *kind, outcome: *outcome, decision: *decision }
                     .emit(telemetry);
             }
-            Event::Violation { text, violation, mode, exemption } => {
+            Event::Violation { text: _, violation, mode, exemption } => {
                 if let Some(exemption) = exemption {
                     ExemptionUsed { exemption }.emit(telemetry);
                 }
                 let exemption = exemption.as_ref().map(|exemption| &*exemption.name);
-                let text = text.as_ref().map(|text| text.text());
                 self.violation(violation, (*mode, exemption), text);
             }
-            Event::Advice { text, advice } => {
-                let text = text.as_ref().map_or("", |text| text.text());
-                AdviceGiven {
-                    advice,
-                    session: &self.labels,
-                    position: advice.span.position(text),
-                    statement: text,
-                }
-                .emit(telemetry);
+            Event::Advice { text: _, advice } => {
+                AdviceGiven { advice, session, text }.emit(telemetry);
             }
-            Event::Rewritten { text, injection, sent } => StatementRewritten {
-                injection,
-                sent: *sent,
-                session: &self.labels,
-                position: injection.span.position(text.text()),
-                statement: text.text(),
+            Event::Rewritten { text: _, injection, sent } => {
+                StatementRewritten { injection, sent: *sent, session, text }.emit(telemetry);
             }
-            .emit(telemetry),
             // Before a byte of the server's answer goes on: whoever acts on that answer plans
             // under a catalogue that has seen the change.
             Event::SchemaChanged => self.connection.policies.mark_stale(),
@@ -97,9 +96,10 @@ impl Witness for Teller {
     fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         BytesRelayed { direction: from, bytes }.emit(&self.connection.telemetry);
-        for event in conversation.events() {
-            self.event(&event, from);
-        }
+        let mut events = conversation.take_events();
+        self.events(&events, from);
+        events.clear();
+        conversation.give_back_events(events);
         // A portal that comes and goes within a group is not counted twice over.
         if from == Direction::FromServer {
             let (statements, portals) = conversation.session().remembered();

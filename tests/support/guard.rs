@@ -139,6 +139,14 @@ impl Client {
         byte[0]
     }
 
+    /// Whether there is anything to read already.
+    pub(crate) fn has_more(&self) -> bool {
+        self.stream.set_nonblocking(true).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).unwrap();
+        peeked.is_ok()
+    }
+
     /// The next message: kind and body.
     #[track_caller]
     pub(crate) fn message(&mut self) -> (u8, Vec<u8>) {

@@ -125,6 +125,15 @@ impl Conversation {
         self.output.events.drain(..)
     }
 
+    /// The same; the room is to be given back.
+    pub(super) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.output.events)
+    }
+
+    pub(super) fn give_back_events(&mut self, room: Vec<Event>) {
+        self.output.events = room;
+    }
+
     /// Ends the session if nothing is going on in it; whether it ends.
     pub(super) fn end_if_idle(&mut self) -> bool {
         let quiet = self.session.is_idle()
