@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::event::Event;
@@ -19,9 +20,9 @@ pub(super) fn tell(
     out: &mut Output,
 ) {
     out.events.push(Event::Judged { kind, outcome: verdict.outcome(), decision });
-    for (at, violation) in verdict.violations.iter().enumerate() {
-        let earlier = verdict.violations.iter().take(at);
-        if earlier.into_iter().any(|it| it.rule == violation.rule && it.table == violation.table) {
+    let mut told = BTreeSet::new();
+    for violation in &verdict.violations {
+        if !told.insert((violation.rule, violation.table.as_deref())) {
             continue;
         }
         let fingerprint = text.and_then(|text| text.fingerprint());
