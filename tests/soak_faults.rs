@@ -284,6 +284,9 @@ impl Soak {
             sink.send(Bytes::from(format!("{copied}\n"))).await?;
         }
         sink.finish().await?;
+        // The driver comes back at CommandComplete; the transaction is over with ReadyForQuery
+        // (documentation, 55.2.3), which the next answer comes behind.
+        client.batch_execute("SELECT 1").await?;
         self.kept(copied, 20, "copies kept");
         Ok(())
     }
