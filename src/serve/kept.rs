@@ -18,6 +18,9 @@ pub(super) struct Kept {
     young: HashMap<u64, Vec<Arc<Planned>>>,
     old: HashMap<u64, Vec<Arc<Planned>>>,
     young_bytes: usize,
+    /// Those of the young ones that others share, by their addresses: each is counted once, and is
+    /// there for as long as it is counted.
+    bases: HashMap<usize, Arc<Planned>>,
     /// Bytes in one of the two.
     limit: usize,
     /// The generation of the policy under which all of them were planned.
@@ -27,7 +30,7 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn new(limit: usize) -> Self {
         let (young, old) = (HashMap::new(), HashMap::new());
-        Self { young, old, young_bytes: 0, limit, policy: 0 }
+        Self { young, old, young_bytes: 0, bases: HashMap::new(), limit, policy: 0 }
     }
 
     /// Forgets what was planned under an older policy.
@@ -65,16 +68,24 @@ impl Kept {
         if planned.generation() < self.policy {
             return;
         }
-        let bytes = planned.bytes().saturating_add(ENTRY_BYTES);
-        if bytes > self.limit {
+        let own = planned.bytes().saturating_add(ENTRY_BYTES);
+        let base = planned.base().map(|base| (Arc::as_ptr(base).addr(), base));
+        let shared = base.map_or(0, |(_, base)| base.bytes().saturating_add(ENTRY_BYTES));
+        if own.saturating_add(shared) > self.limit {
             return;
         }
-        let filled = self.young_bytes.saturating_add(bytes);
+        let counted = base.is_some_and(|(at, _)| self.bases.contains_key(&at));
+        let more = if counted { own } else { own.saturating_add(shared) };
+        let filled = self.young_bytes.saturating_add(more);
         if filled > self.limit {
             self.old = std::mem::take(&mut self.young);
-            self.young_bytes = bytes;
+            self.bases = HashMap::new();
+            self.young_bytes = own.saturating_add(shared);
         } else {
             self.young_bytes = filled;
+        }
+        if let Some((at, base)) = base {
+            self.bases.insert(at, Arc::clone(base));
         }
         let same = self.young.entry(key).or_default();
         if same.iter().any(|own| own.text() == planned.text()) {
@@ -136,6 +147,33 @@ mod tests {
             assert!(kept.young.len() + kept.old.len() <= 6);
         }
         assert!(get(&mut kept, "b").is_none());
+    }
+
+    /// What shares a plan is small, and what it shares is counted all the same.
+    #[test]
+    fn a_plan_that_is_shared_is_counted_once_for_all_who_share_it() {
+        let config = standard(&Overrides::default()).unwrap();
+        let base = |number: usize| {
+            let text = format!("SELECT {}b{number} FROM notes WHERE id = 1", "a, ".repeat(300));
+            let plan = analyze::plan(&text, &config.policy);
+            Arc::new(Planned::new(text.into(), plan, 0))
+        };
+        let other = |base: &Arc<Planned>, id: usize| {
+            let text = base.text().replace("id = 1", &format!("id = {id}"));
+            Arc::new(base.reused(&text, &crate::sql::Shape::of(&text).unwrap()).unwrap())
+        };
+        let first = base(0);
+        let one = ENTRY_BYTES + first.bytes();
+        let mut kept = Kept::new(20 * one);
+        for id in 2..5 {
+            kept.insert(id as u64, other(&first, id));
+        }
+        let three = 3 * (ENTRY_BYTES + other(&first, 2).bytes());
+        assert_eq!(kept.young_bytes, one + three);
+        for number in 1..200 {
+            kept.insert(1_000 + number as u64, other(&base(number), 2));
+        }
+        assert!(kept.bases.len() <= 20 && kept.young.len() + kept.old.len() <= 40);
     }
 
     #[test]

@@ -15,13 +15,15 @@ pub struct Planned {
     overlay: u64,
     fingerprint: Option<u64>,
     rewrite: Option<Rewrite>,
+    /// Whose plan this is too, if it was made of another text of the shape.
+    base: Option<Arc<Self>>,
 }
 
 impl Planned {
     /// Joins a text and the plan made of it under the policy of a generation.
     #[must_use]
     pub const fn new(text: Box<str>, plan: Plan, generation: u64) -> Self {
-        Self { text, plan, generation, overlay: 0, fingerprint: None, rewrite: None }
+        Self { text, plan, generation, overlay: 0, fingerprint: None, rewrite: None, base: None }
     }
 
     /// The same, planned beside what a session knows on its own, of this version.
@@ -58,13 +60,21 @@ impl Planned {
 
     /// The same for another text of this shape; `None` if the plan does not hold for it.
     #[must_use]
-    pub fn reused(&self, text: &str, shape: &Shape) -> Option<Self> {
+    pub fn reused(self: &Arc<Self>, text: &str, shape: &Shape) -> Option<Self> {
         let plan = self.plan.reused(&self.text, text, shape)?;
-        let Self { text: _, plan: _, generation, overlay, fingerprint, rewrite: _ } = *self;
-        Some(Self { text: text.into(), plan, generation, overlay, fingerprint, rewrite: None })
+        let Self { text: _, plan: _, generation, overlay, fingerprint, rewrite: _, base: _ } =
+            **self;
+        let (text, base) = (text.into(), Some(Arc::clone(self)));
+        Some(Self { text, plan, generation, overlay, fingerprint, rewrite: None, base })
     }
 
-    /// About how much memory it takes.
+    /// The text whose plan it shares, and which is there for as long as this is.
+    #[must_use]
+    pub const fn base(&self) -> Option<&Arc<Self>> {
+        self.base.as_ref()
+    }
+
+    /// About how much memory it takes, beside its base.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.text.len().saturating_add(self.plan.bytes())
