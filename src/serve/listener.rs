@@ -94,7 +94,8 @@ pub async fn serve_live(
         None => CatalogAbsent.emit(),
     }
     let threads = config.threads;
-    let workers = Workers::start(threads).map_err(NotServed::Threads)?;
+    let workers = Workers::start(threads, &telemetry).map_err(NotServed::Threads)?;
+    keeper.spawn(workers.balance());
     let server = Server {
         rules: Arc::new(SessionRules {
             mode: config.mode,
@@ -222,6 +223,7 @@ impl Server {
             Some(async move {
                 refuse(stream, "53300", why).await;
                 drop(refusal);
+                None
             })
         });
     }

@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod balance;
 mod cache;
 mod credentials;
 mod kept;
@@ -10,6 +11,7 @@ mod live;
 mod plans;
 mod reload;
 mod roll;
+mod scheduling;
 mod sockets;
 mod state;
 mod status;

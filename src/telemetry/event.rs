@@ -406,6 +406,17 @@ impl SessionEnded {
     }
 }
 
+/// A session goes on on another thread.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionMoved;
+
+impl SessionMoved {
+    /// Counts it.
+    pub fn emit(self, telemetry: &Telemetry) {
+        telemetry.handles().session_moves.inc();
+    }
+}
+
 /// An audited session cannot be followed any more: its bytes pass, nothing is judged.
 #[derive(Clone, Copy, Debug)]
 pub struct FramingLost {

@@ -78,6 +78,7 @@ pub(super) struct Handles {
     pub(super) bytes_from_client: Tally,
     pub(super) bytes_from_server: Tally,
     pub(super) framing_lost: IntCounter,
+    pub(super) session_moves: IntCounter,
     pub(super) plan_cache_hits: Tally,
     pub(super) plan_cache_shape_hits: Tally,
     pub(super) plan_cache_misses: IntCounter,
@@ -416,6 +417,10 @@ impl Handles {
             framing_lost: counter(Opts::new(
                 "orgguard_framing_lost_total",
                 "Audited sessions that became a blind relay.",
+            ))?,
+            session_moves: counter(Opts::new(
+                "orgguard_session_moves_total",
+                "Times that a session went on on another thread.",
             ))?,
             plan_cache_hits: Tally::new(counter(Opts::new(
                 "orgguard_plan_cache_hits_total",

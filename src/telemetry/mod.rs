@@ -27,8 +27,8 @@ pub use config::{
 pub use event::{
     AdviceGiven, BytesRelayed, Cached, ConnectionOpened, ConnectionRefused, Direction, EndedBy,
     FramingLost, MessageUnjudged, OpenConnection, PlanCached, RefusedReason, Remembered,
-    SessionEnded, SessionLabels, StatementJudged, StatementRewritten, TextPlanned, UnjudgedReason,
-    ViolationFound,
+    SessionEnded, SessionLabels, SessionMoved, StatementJudged, StatementRewritten, TextPlanned,
+    UnjudgedReason, ViolationFound,
 };
 pub use history::{Sample, Totals, keep_history};
 pub use keep::{keep_ledger, take_up, write_ledger};

@@ -1,4 +1,5 @@
 use std::any::Any;
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -71,23 +72,37 @@ struct Ongoing {
     planner: Box<dyn Plans + Send>,
     teller: Teller,
     _counted: Counted<Box<str>>,
-    login_deadline: Instant,
+    terms: Terms,
+}
+
+/// A session that has left its thread, and goes on wherever it is resumed.
+pub struct Parted(Box<Ongoing>);
+
+impl fmt::Debug for Parted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parted").finish_non_exhaustive()
+    }
+}
+
+impl Parted {
+    /// Goes on with the session on the current thread, until it ends or leaves that too.
+    pub async fn resume(mut self) -> Option<Self> {
+        self.0.client.come_along();
+        self.0.server.come_along();
+        self.0.serve().await
+    }
 }
 
 impl Connection {
-    /// Serves the client until its session ends.
+    /// Serves the client until its session ends, or is to go on on another thread.
     pub fn run(
         self,
         stream: Socket,
         planner: Box<dyn Plans + Send>,
-    ) -> impl Future<Output = ()> + Send {
+    ) -> impl Future<Output = Option<Parted>> + Send {
         // What is done once, here and in the end, has a place of its own, which is given back.
         let beginning = Box::pin(self.begin(stream, planner));
-        async move {
-            let Some(mut ongoing) = beginning.await else { return };
-            let ended = ongoing.relay().await;
-            Box::pin(ongoing.end(ended)).await;
-        }
+        async move { beginning.await?.serve().await }
     }
 
     /// Everything up to the relay; `None` if there is to be no session.
@@ -185,6 +200,13 @@ impl Connection {
         let (mode, limit) = (this.rules.mode, this.config.limits.message_bytes);
         let session = Session::new(Arc::clone(&this.rules), identity, &known);
         let conversation = Conversation::new(session, mode, limit);
+        let limits = &this.config.limits;
+        let patience = Patience { idle: limits.idle_timeout, statement: limits.statement_timeout };
+        let terms = Terms {
+            login_deadline: deadline,
+            watch: Watch::new(patience, Instant::now()),
+            drain: this.drain.clone(),
+        };
         Some(Box::new(Ongoing {
             client,
             server,
@@ -192,7 +214,7 @@ impl Connection {
             planner,
             teller,
             _counted: counted,
-            login_deadline: deadline,
+            terms,
         }))
     }
 
@@ -325,23 +347,23 @@ impl Connection {
 }
 
 impl Ongoing {
-    /// Relays until the session ends.
-    async fn relay(&mut self) -> std::io::Result<Ended> {
-        let connection = &self.teller.connection;
-        let limits = &connection.config.limits;
-        let patience = Patience { idle: limits.idle_timeout, statement: limits.statement_timeout };
-        let mut terms = Terms {
-            login_deadline: self.login_deadline,
-            watch: Watch::new(patience, Instant::now()),
-            drain: connection.drain.clone(),
+    async fn serve(mut self: Box<Self>) -> Option<Parted> {
+        let Some(ended) = self.relay().await.transpose() else {
+            return Some(Parted(self));
         };
+        Box::pin(self.end(ended)).await;
+        None
+    }
+
+    /// Relays until the session ends or parts.
+    async fn relay(&mut self) -> std::io::Result<Option<Ended>> {
         let mut sides = Relay::new(
             (&mut self.client, &mut self.server),
             &mut self.conversation,
             &*self.planner,
             &mut self.teller,
         );
-        relay(&mut sides, &mut terms).await
+        relay(&mut sides, &mut self.terms).await
     }
 
     /// Says why the session has ended, where that is not plain.
@@ -411,6 +433,6 @@ mod tests {
     fn a_session_is_small() {
         let own = size(|connection, stream, planner| connection.run(stream, planner));
         let all = own + size_of::<Ongoing>();
-        assert!(all <= 1_450, "{own} and {} bytes", size_of::<Ongoing>());
+        assert!(all <= 1_480, "{own} and {} bytes", size_of::<Ongoing>());
     }
 }

@@ -118,7 +118,7 @@ pub(super) async fn greet(
             }
             (CANCEL, other) => return Ok(Greeting::Cancel(other, packet)),
             (_, Stream::Plain(plain))
-                if plain.may_be_encrypted() && encryption.is_some_and(|it| it.required) =>
+                if plain.is_tcp() && encryption.is_some_and(|it| it.required) =>
             {
                 let mut bytes = Vec::new();
                 fatal(&mut bytes, "28000", "orgguard: TLS is required", None);
@@ -177,7 +177,7 @@ async fn answer_ssl(
     if plain.has_more().await {
         return Err(tell(Stream::Plain(plain), UNENCRYPTED).await);
     }
-    let Some(encryption) = encryption.filter(|_| plain.may_be_encrypted()) else {
+    let Some(encryption) = encryption.filter(|_| plain.is_tcp()) else {
         plain.write_all(b"N").await?;
         return Ok(Stream::Plain(plain));
     };

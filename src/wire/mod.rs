@@ -12,6 +12,8 @@ mod greet;
 mod login;
 mod lookup;
 mod options;
+mod pace;
+mod parting;
 mod patience;
 mod plans;
 mod probe;
@@ -37,11 +39,12 @@ mod scripts;
 #[cfg(test)]
 mod tenant_scripts;
 
-pub use connection::{Connection, refuse};
+pub use connection::{Connection, Parted, refuse};
 pub use exchange::{Exchange, startup_packet};
 pub use greet::Encryption;
 pub use login::{Known, Login, NoRandom, Roll};
 pub use lookup::Lookup;
+pub use parting::{Share, call};
 pub use patience::Drain;
 pub use plans::Plans;
 pub use quota::{Counted, Quota};

@@ -5,12 +5,14 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::bell::Bell;
 use super::conversation::Conversation;
+use super::pace::Pace;
+use super::parting::Answered;
 use super::patience::{Drain, Expired, Watch};
 use super::plans::Plans;
 use super::stream::Stream;
@@ -54,6 +56,11 @@ pub(super) struct Relay<'a> {
     client_sent: usize,
     client_unflushed: bool,
     server_unflushed: bool,
+    /// The last read of a side had nothing: bytes that come wake the task.
+    client_awaited: bool,
+    server_awaited: bool,
+    client_pace: Pace,
+    server_pace: Pace,
     client_ended: bool,
     server_ended: bool,
     /// Writing to the server failed; its last words are still read.
@@ -63,11 +70,13 @@ pub(super) struct Relay<'a> {
     draining: bool,
     /// How often bytes were taken from either side.
     moved: u64,
+    calls: Answered,
 }
 
 enum Progress {
     LoggedIn,
     Ended,
+    Parted,
 }
 
 /// What ends a session beside its two sides.
@@ -79,9 +88,9 @@ pub(super) struct Terms {
     pub(super) drain: watch::Receiver<Drain>,
 }
 
-/// Relays until a side ends. It is given no more than two references: whatever moves into a future
+/// Relays until a side ends; `None` once the session is to go on on another thread. It is given no more than two references: whatever moves into a future
 /// has its place there twice.
-pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Result<Ended> {
+pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Result<Option<Ended>> {
     relay.draining = *terms.drain.borrow_and_update() != Drain::No;
     let mut look_at = terms.watch.next(Instant::now());
     let bell = Bell::rung();
@@ -91,12 +100,13 @@ pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Resul
         let deadline = (!relay.told_login).then_some(terms.login_deadline);
         let mut sign = pin!(sign(timer(deadline, look_at), &mut terms.drain));
         let next = poll_fn(|context| {
-            if let Poll::Ready(progress) = relay.poll(context) {
-                return Poll::Ready(Next::Progress(progress));
-            }
             if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
                 task = Some(context.waker().clone());
                 bell.wakes(context.waker());
+                relay.await_anew();
+            }
+            if let Poll::Ready(progress) = relay.poll(context) {
+                return Poll::Ready(Next::Progress(progress));
             }
             if bell.has_rung() {
                 return sign.as_mut().poll(&mut Context::from_waker(&chime)).map(Next::Sign);
@@ -106,12 +116,13 @@ pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Resul
         match next.await {
             Next::Progress(progress) => match progress? {
                 Progress::LoggedIn => {}
-                Progress::Ended => return Ok(Ended::Closed(relay.ended_by())),
+                Progress::Ended => return Ok(Some(Ended::Closed(relay.ended_by()))),
+                Progress::Parted => return Ok(None),
             },
             Next::Sign(Sign::Time) => {
                 let now = Instant::now();
                 if deadline.is_some_and(|deadline| deadline <= now) {
-                    return Ok(Ended::LoginTimeout);
+                    return Ok(Some(Ended::LoginTimeout));
                 }
                 let conversation = &mut *relay.conversation;
                 let groups = conversation.session().groups();
@@ -119,14 +130,14 @@ pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Resul
                 look_at = terms.watch.next(now);
                 if let Some(expired) = expired {
                     conversation.expire(expired);
-                    return Ok(Ended::Expired(expired));
+                    return Ok(Some(Ended::Expired(expired)));
                 }
             }
             Next::Sign(Sign::Drain(drain)) => {
                 relay.draining = drain != Drain::No;
                 if drain == Drain::Now {
                     relay.conversation.stop();
-                    return Ok(Ended::Stopped);
+                    return Ok(Some(Ended::Stopped));
                 }
             }
         }
@@ -194,6 +205,10 @@ impl<'a> Relay<'a> {
             client_sent: 0,
             client_unflushed: false,
             server_unflushed: false,
+            client_awaited: false,
+            server_awaited: false,
+            client_pace: Pace::default(),
+            server_pace: Pace::default(),
             client_ended: false,
             server_ended: false,
             server_deaf: false,
@@ -201,18 +216,29 @@ impl<'a> Relay<'a> {
             told_login: false,
             draining: false,
             moved: 0,
+            calls: Answered::here(),
         }
     }
 
     /// Moves bytes until both sides are busy.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
         self.conversation.borrow_room();
-        let polled = self.poll_moves(context);
+        let polled = READ.with_borrow_mut(|buffer| self.poll_moves(context, buffer));
         self.conversation.give_back_room();
         polled
     }
 
-    fn poll_moves(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
+    /// Whatever was awaited would wake another task.
+    const fn await_anew(&mut self) {
+        self.client_awaited = false;
+        self.server_awaited = false;
+    }
+
+    fn poll_moves(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<Progress>> {
         loop {
             if self.draining && !self.conversation.is_ending() {
                 self.conversation.end_if_idle();
@@ -225,12 +251,35 @@ impl<'a> Relay<'a> {
                 self.told_login = true;
                 return Poll::Ready(Ok(Progress::LoggedIn));
             }
-            let read = [self.retry(context), self.read_client(context), self.read_server(context)?];
+            let read = [
+                self.retry(context),
+                self.read_client(context, buffer),
+                self.read_server(context, buffer)?,
+            ];
             self.shut_server(context);
             if !written.iter().chain(&read).any(|moved| *moved) {
+                if self.may_part() && self.calls.is_to_leave() {
+                    return Poll::Ready(Ok(Progress::Parted));
+                }
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Whether all there is to the session is what it keeps: whoever goes on with it has no more
+    /// to know.
+    const fn may_part(&self) -> bool {
+        self.told_login
+            && !self.draining
+            && !self.client_ended
+            && !self.server_ended
+            && !self.server_deaf
+            && !self.client_unflushed
+            && !self.server_unflushed
+            && !self.conversation.is_waiting()
+            && !self.conversation.is_ending()
+            && self.conversation.to_client.is_empty()
+            && self.conversation.to_server.is_empty()
     }
 
     const fn is_over(&self) -> bool {
@@ -251,6 +300,9 @@ impl<'a> Relay<'a> {
 
     /// Whether anything was written.
     fn write_server(&mut self, context: &mut Context<'_>) -> bool {
+        if self.conversation.to_server.is_empty() && !self.server_unflushed {
+            return false;
+        }
         let out = std::mem::take(&mut self.conversation.to_server);
         let rest = out.get(self.server_sent..).unwrap_or_default();
         let written = self.give_server(context, rest);
@@ -280,7 +332,7 @@ impl<'a> Relay<'a> {
             match Pin::new(&mut *self.server).poll_write(context, rest) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     sent = sent.saturating_add(count);
-                    self.server_unflushed = true;
+                    self.server_unflushed = self.server.keeps_back();
                 }
                 Poll::Ready(_) => self.server_deaf = true,
                 Poll::Pending => break,
@@ -291,6 +343,9 @@ impl<'a> Relay<'a> {
 
     /// Whether anything was written.
     fn write_client(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+        if self.conversation.to_client.is_empty() && !self.client_unflushed {
+            return Ok(false);
+        }
         let out = std::mem::take(&mut self.conversation.to_client);
         let rest = out.get(self.client_sent..).unwrap_or_default();
         let written = self.give_client(context, rest);
@@ -319,7 +374,7 @@ impl<'a> Relay<'a> {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
                     sent = sent.saturating_add(written?);
-                    self.client_unflushed = true;
+                    self.client_unflushed = self.client.keeps_back();
                 }
                 Poll::Pending => break,
             }
@@ -327,63 +382,65 @@ impl<'a> Relay<'a> {
         Ok(sent)
     }
 
-    fn read_client(&mut self, context: &mut Context<'_>) -> bool {
+    /// Whether anything was read.
+    fn read_client(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> bool {
         if self.client_ended
+            || (self.client_awaited && self.client.is_quiet())
             || self.conversation.stops_client()
             || self.conversation.is_ending()
             || self.conversation.to_server.len() >= BUFFER
+            || self.client_pace.poll_time(context).is_pending()
         {
             return false;
         }
-        READ.with_borrow_mut(|buffer| {
-            match poll_read(Pin::new(&mut *self.client), context, buffer) {
-                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                    self.moved = self.moved.wrapping_add(1);
-                    let direct = self.conversation.client_direct(bytes, self.planner);
-                    self.witness.took(Direction::FromClient, bytes.len(), self.conversation);
-                    let direct = bytes.get(..direct).unwrap_or_default();
-                    let sent = self.give_server(context, direct);
-                    keep_rest(direct, sent, &mut self.conversation.to_server);
-                    true
-                }
-                Poll::Ready(_) => {
-                    self.client_ended = true;
-                    true
-                }
-                Poll::Pending => false,
+        let read = poll_read(self.client, &mut self.client_pace, context, buffer);
+        self.client_awaited = read.is_pending();
+        match read {
+            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                self.moved = self.moved.wrapping_add(1);
+                let direct = self.conversation.client_direct(bytes, self.planner);
+                self.witness.took(Direction::FromClient, bytes.len(), self.conversation);
+                let direct = bytes.get(..direct).unwrap_or_default();
+                let sent = self.give_server(context, direct);
+                keep_rest(direct, sent, &mut self.conversation.to_server);
             }
-        })
+            Poll::Ready(_) => self.client_ended = true,
+            Poll::Pending => return false,
+        }
+        true
     }
 
-    fn read_server(&mut self, context: &mut Context<'_>) -> io::Result<bool> {
+    /// Whether anything was read.
+    fn read_server(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<bool> {
         if self.server_ended
+            || (self.server_awaited && self.server.is_quiet())
             || self.conversation.stops_server()
             || self.conversation.is_ending()
             || self.conversation.to_client.len() >= BUFFER
+            || self.server_pace.poll_time(context).is_pending()
         {
             return Ok(false);
         }
-        READ.with_borrow_mut(|buffer| {
-            Ok(match poll_read(Pin::new(&mut *self.server), context, buffer) {
-                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                    self.moved = self.moved.wrapping_add(1);
-                    let direct = self.conversation.server_direct(bytes, self.planner);
-                    self.witness.took(Direction::FromServer, bytes.len(), self.conversation);
-                    let direct = bytes.get(..direct).unwrap_or_default();
-                    let sent = self.give_client(context, direct)?;
-                    keep_rest(direct, sent, &mut self.conversation.to_client);
-                    true
+        let read = poll_read(self.server, &mut self.server_pace, context, buffer);
+        self.server_awaited = read.is_pending();
+        match read {
+            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                self.moved = self.moved.wrapping_add(1);
+                let direct = self.conversation.server_direct(bytes, self.planner);
+                self.witness.took(Direction::FromServer, bytes.len(), self.conversation);
+                let direct = bytes.get(..direct).unwrap_or_default();
+                let sent = self.give_client(context, direct)?;
+                keep_rest(direct, sent, &mut self.conversation.to_client);
+            }
+            Poll::Ready(_) => {
+                self.server_ended = true;
+                if !self.client_ended {
+                    self.conversation.server_closed();
                 }
-                Poll::Ready(_) => {
-                    self.server_ended = true;
-                    if !self.client_ended {
-                        self.conversation.server_closed();
-                    }
-                    true
-                }
-                Poll::Pending => false,
-            })
-        })
+            }
+            Poll::Pending => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Tells the server that the client has left, once it has everything the client sent.
@@ -414,13 +471,20 @@ fn keep_rest(bytes: &[u8], sent: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(bytes.get(sent..).unwrap_or_default());
 }
 
-fn poll_read<'a, S: AsyncRead>(
-    stream: Pin<&mut S>,
+/// Reads what there is, as far as there is room.
+fn poll_read<'a>(
+    stream: &mut Stream,
+    pace: &mut Pace,
     context: &mut Context<'_>,
     buffer: &'a mut [u8],
 ) -> Poll<io::Result<&'a [u8]>> {
     let mut space = ReadBuf::new(buffer);
-    ready!(stream.poll_read(context, &mut space))?;
-    let filled = space.filled().len();
+    ready!(Pin::new(&mut *stream).poll_read(context, &mut space))?;
+    let (filled, is_full) = (space.filled().len(), space.remaining() == 0);
+    if is_full {
+        pace.filled(filled);
+    } else if stream.has_room() {
+        pace.drained(filled);
+    }
     Poll::Ready(Ok(buffer.get(..filled).unwrap_or_default()))
 }

@@ -1,12 +1,15 @@
 use std::future::poll_fn;
 use std::io;
+use std::net;
+use std::os::fd::AsFd as _;
+use std::os::unix;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// Silence on a connection before its peer is asked whether it is still there.
@@ -50,6 +53,29 @@ impl Socket {
         Ok(Self::Unix(UnixStream::connect(path).await?))
     }
 
+    /// The same connection, waited for by the runtime of the current thread.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(stream) => {
+                let own = net::TcpStream::from(stream.as_fd().try_clone_to_owned()?);
+                Self::Tcp(TcpStream::from_std(own)?)
+            }
+            Self::Unix(stream) => {
+                let own = unix::net::UnixStream::from(stream.as_fd().try_clone_to_owned()?);
+                Self::Unix(UnixStream::from_std(own)?)
+            }
+        })
+    }
+
+    /// Whether the runtime knows of nothing to be read: neither bytes nor the end.
+    pub(super) fn is_quiet(&self) -> bool {
+        let ready = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || Ok(())),
+        };
+        ready.is_err()
+    }
+
     /// Whether more bytes are there already. Of a Unix socket this is never asked in earnest: it
     /// has no TLS here, so nothing sent in clear can pass for encrypted.
     pub(super) async fn has_more(&self) -> bool {
@@ -87,8 +113,8 @@ impl Socket {
         }
     }
 
-    /// Whether TLS may be spoken over it; PostgreSQL has none on Unix sockets (documentation, 19.9).
-    pub(super) const fn may_be_encrypted(&self) -> bool {
+    /// Whether it is TCP. Only there may TLS be spoken (documentation of PostgreSQL, 19.9).
+    pub(super) const fn is_tcp(&self) -> bool {
         match self {
             Self::Tcp(_) => true,
             Self::Unix(_) => false,

@@ -26,6 +26,40 @@ impl Stream {
         }
     }
 
+    /// Makes the current thread's runtime the one that waits for it; where that cannot be, the one
+    /// before goes on to.
+    pub(super) fn come_along(&mut self) {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.get_mut().0,
+        };
+        if let Ok(here) = socket.again() {
+            *socket = here;
+        }
+    }
+
+    /// Whether what is written may wait for a flush.
+    pub(super) const fn keeps_back(&self) -> bool {
+        self.is_encrypted()
+    }
+
+    /// Whether nothing can have come since a read that had nothing; no system call is made for it.
+    pub(super) fn is_quiet(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_quiet(),
+            Self::Tls(_) => false,
+        }
+    }
+
+    /// Whether much can come while nobody reads: a Unix socket holds little, and a read of TLS does
+    /// not tell whether that was all.
+    pub(super) const fn has_room(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_tcp(),
+            Self::Tls(_) => false,
+        }
+    }
+
     /// The certificate that the peer has shown, which the handshake has verified.
     pub(super) fn certificate(&self) -> Option<&CertificateDer<'static>> {
         match self {
