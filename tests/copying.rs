@@ -274,6 +274,27 @@ fn large_copies_stream() {
 
 /// Data of any form, made of what means something to COPY: whatever the guard lets through, the
 /// server reads as it did.
+/// A side that sends much is read now and then.
+#[test]
+fn what_is_much_comes_back_whole() {
+    let scene = Scene::new("enforce", "judge");
+    let rows = "SELECT g, repeat('x', g % 200) FROM generate_series(1, 40000) g";
+    for sql in [rows, &format!("COPY ({rows}) TO STDOUT")] {
+        let (mut session, mut direct) = (scene.session(), scene.direct());
+        for client in [&mut session, &mut direct] {
+            client.send(&query(&format!("{sql}; SELECT 'and on'")));
+        }
+        for number in 0.. {
+            let message = session.message();
+            assert!(message == direct.message(), "message {number} of {sql}");
+            if message.0 == b'Z' {
+                assert!(number > 40_000);
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn whatever_passes_holds_no_foreign_row() {
     let scene = Scene::new("enforce", "judge");

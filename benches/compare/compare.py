@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measures the guard beside a bare relay and PgBouncer, all in front of one PostgreSQL.
 
-Starts a throwaway PostgreSQL, a bare relay (`peers bare`), the guard and PgBouncer in session
-pooling, runs pgbench and psql through each of them in rotating order, and prints medians over the
-rounds: the ratio of each target's throughput to another's with a 95 % interval, latency, and CPU
-time per transaction. `--tls` puts TLS on the clients' leg of guard and PgBouncer and compares these
+Starts a throwaway PostgreSQL, then for each round a bare relay (`peers bare`), the guard and
+PgBouncer in session pooling in rotating order, each anew and warmed up: on which core the kernel
+puts a process is decided at its start, and is not to pass for its speed. Runs pgbench and psql
+through each of them, and prints medians over the rounds: the ratio of each target's throughput to
+another's with a 95 % interval, latency, and CPU time per transaction. `--tls` puts TLS on the clients' leg of guard and PgBouncer and compares these
 two. `--idle` measures memory for each idle session instead, `--churn` memory after
 sessions that came and went. docs/performance.md has what it printed last and what it means.
 
@@ -34,6 +35,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TENANT = "00000000-0000-0000-0000-000000000007"
 TARGETS = ("direct", "bare", "guard", "pgbouncer")
+# Transactions before those that are measured: most of the thousand texts have come then.
+WARM = 4000
 BULK = ("bulk-select", "copy-out", "copy-in")
 
 JOIN = """SELECT o.id, o.qty, p.name, p.price FROM org_orders o
@@ -176,10 +179,25 @@ class Place:
         if done.returncode:
             sys.exit(done.stderr)
 
+    @contextlib.contextmanager
+    def target(self, name, certificate):
+        """A target of this name, for one round."""
+        if name == "direct":
+            yield
+            return
+        if name == "bare":
+            process = self.bare()
+        elif name == "pgbouncer":
+            process = self.pgbouncer(certificate)
+        else:
+            process = self.guard(self.ports["direct"], certificate, name=name)
+        yield
+        self.stop(process)
+
     def bare(self):
         port = free_port()
         upstream = f"127.0.0.1:{self.ports['direct']}"
-        self.start("bare", [self.options.peers, "bare", f"127.0.0.1:{port}", upstream], port)
+        return self.start("bare", [self.options.peers, "bare", f"127.0.0.1:{port}", upstream], port)
 
     def guard(self, upstream, certificate=None, name="guard"):
         port = free_port()
@@ -208,7 +226,7 @@ class Place:
         file.write_text("\n".join(lines) + "\n")
         environment = dict(os.environ, RUST_LOG="error")
         command = [self.options.guard, "serve", "--config", file]
-        self.start(name, command, port, env=environment)
+        return self.start(name, command, port, env=environment)
 
     def certificate(self):
         subprocess.run([self.options.peers, "certificate", self.directory], check=True)
@@ -238,7 +256,7 @@ class Place:
         command = [self.options.pgbouncer, file]
         if os.getuid() == 0:
             command = [self.options.pgbouncer, "-u", "nobody", file]
-        self.start("pgbouncer", command, port)
+        return self.start("pgbouncer", command, port)
 
     def environment(self, port):
         direct = port == self.ports["direct"]
@@ -262,13 +280,14 @@ def pgbench(place, target, workload, protocol, clients):
     logs = pathlib.Path(tempfile.mkdtemp(dir=place.directory))
     command = [
         options.pg_bin / "pgbench", "-n", "-T", str(options.duration), "-c", str(clients),
-        "-j", str(min(clients, 2)), "-M", protocol, "-f", script, "-l",
-        "--log-prefix", str(logs / "l"),
+        "-j", str(min(clients, 2)), "-M", protocol, "-f", script,
     ]  # fmt: skip
+    environment = place.environment(place.ports[target])
+    warm = [*command[:2], "-t", str(WARM // clients), *command[4:]]
+    subprocess.run(warm, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     before = cpu_seconds(place.pids[target])
-    done = subprocess.run(
-        command, env=place.environment(place.ports[target]), capture_output=True, text=True
-    )
+    command += ["-l", "--log-prefix", str(logs / "l")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     used = cpu_seconds(place.pids[target]) - before
     tps = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
     count = re.search(r"transactions actually processed: (\d+)", done.stdout)
@@ -321,13 +340,6 @@ def compare(place):
     if options.tls:
         place.certificate()
         certificate = place.directory
-    for name in options.targets:
-        if name == "bare":
-            place.bare()
-        elif name == "pgbouncer":
-            place.pgbouncer(certificate)
-        elif name != "direct":
-            place.guard(place.ports["direct"], certificate, name=name)
     results = {}
     for workload in options.workloads:
         cells = [("-", 1)]
@@ -339,11 +351,12 @@ def compare(place):
                 turn = number % len(options.targets)
                 row = {}
                 for target in options.targets[turn:] + options.targets[:turn]:
-                    row[target] = (
-                        bulk(place, target, workload)
-                        if workload in BULK
-                        else pgbench(place, target, workload, protocol, clients)
-                    )
+                    with place.target(target, certificate):
+                        row[target] = (
+                            bulk(place, target, workload)
+                            if workload in BULK
+                            else pgbench(place, target, workload, protocol, clients)
+                        )
                 rounds.append(row)
             results[f"{workload} {protocol} c={clients}"] = rounds
             draw(f"{workload} {protocol} c={clients}", rounds, options.targets)

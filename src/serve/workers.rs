@@ -123,6 +123,9 @@ impl Workers {
     pub(super) fn balance(&self) -> impl Future<Output = ()> + Send + use<> {
         let workers = Arc::clone(&self.workers);
         async move {
+            if workers.len() < 2 {
+                return;
+            }
             let mut looks = interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let (mut last, mut before) = (looks.tick().await, None::<Vec<Duration>>);
@@ -150,11 +153,11 @@ impl Workers {
 
     /// Waits until all sessions have ended; those that have not in time are told by `stop` to end,
     /// and are ended if they do not. How many those were.
-    pub(super) async fn finish(self, patience: Duration, stop: impl FnOnce()) -> usize {
+    pub(super) async fn finish(mut self, patience: Duration, stop: impl FnOnce()) -> usize {
         for number in 0..self.workers.len() {
             tell(&self.workers, number, Order::Close);
         }
-        let mut ended = self.ended;
+        let mut ended = std::mem::take(&mut self.ended);
         let all = async {
             for ended in &mut ended {
                 // A worker that is gone without a word has ended too.
@@ -165,7 +168,7 @@ impl Workers {
         if timeout(patience, &mut all).await.is_ok() {
             return 0;
         }
-        let left = self.workers.iter().map(|worker| worker.open.load(Ordering::Relaxed)).sum();
+        let left = self.open();
         stop();
         if timeout(LAST_WORDS, &mut all).await.is_err() {
             self.end.send_replace(true);
