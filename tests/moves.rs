@@ -45,12 +45,12 @@ impl Conversation {
         )
         .unwrap();
         it.said.push_str("WHERE organization_id = $1 AND deleted_at IS NULL;\n");
-        for number in 0..20 {
+        for number in 0..30 {
             it.say(client * 1_000 + number);
             it.said.push_str("SELECT pg_sleep(0.02);\n");
             it.told.push('\n');
         }
-        for number in 20..220 {
+        for number in 30..230 {
             it.say(client * 1_000 + number);
         }
         it
@@ -92,7 +92,7 @@ fn a_session_goes_on_on_another_thread_with_all_that_it_has() {
     let port = guard.address().port();
     let moves = |guard: &Guard| guard.metric("orgguard_session_moves_total");
     let mut rounds = 0;
-    while moves(&guard) < 20 {
+    while moves(&guard) < 10 {
         assert!(rounds < ROUNDS, "{} moves", moves(&guard));
         rounds += 1;
         let clients: Vec<_> = ["disable", "require", "disable", "require"]

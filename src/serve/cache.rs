@@ -17,7 +17,7 @@ use crate::telemetry::{Cached, PlanCached, Telemetry, TextPlanned, normalize};
 const SHARDS: usize = 16;
 
 /// Texts served by their shape that a thread remembers to know one again.
-const LATELY: usize = 512;
+const LATELY: usize = 4096;
 
 /// The plans of texts, shared by all sessions. The whole text is the key, or all of it but the
 /// literals that its plan names as operands; what was planned under an older policy is forgotten.

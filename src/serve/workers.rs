@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::balance::{Transfer, transfer};
+use super::balance::{Balance, Transfer};
 use super::scheduling::{RunTime, wait_for_a_turn};
 use crate::analyze;
 use crate::telemetry::{SessionMoved, Telemetry};
@@ -129,6 +129,7 @@ impl Workers {
             let mut looks = interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let (mut last, mut before) = (looks.tick().await, None::<Vec<Duration>>);
+            let mut balance = Balance::default();
             let mut called = None;
             loop {
                 let now = looks.tick().await;
@@ -137,7 +138,7 @@ impl Workers {
                     ran.iter().flatten().zip(before.iter().flatten()).map(|(ran, before)| {
                         ran.saturating_sub(*before).div_duration_f32(now.duration_since(last))
                     });
-                let transfer = transfer(&shares.collect::<Vec<_>>());
+                let transfer = balance.look(shares.collect());
                 (last, before) = (now, ran);
                 let from = transfer.as_ref().map(|transfer| transfer.from);
                 if let Some(called) = called.filter(|called| Some(*called) != from) {
