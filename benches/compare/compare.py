@@ -5,9 +5,9 @@ Starts a throwaway PostgreSQL, then for each round a bare relay (`peers bare`), 
 PgBouncer in session pooling in rotating order, each anew and warmed up: on which core the kernel
 puts a process is decided at its start, and is not to pass for its speed. Runs pgbench and psql
 through each of them, and prints medians over the rounds: the ratio of each target's throughput to
-another's with a 95 % interval, latency, and CPU time per transaction. `--tls` puts TLS on the clients' leg of guard and PgBouncer and compares these
-two. `--idle` measures memory for each idle session instead, `--churn` memory after
-sessions that came and went. docs/performance.md has what it printed last and what it means.
+another's with a 95 % interval, latency, and CPU time per transaction. `--tls` puts TLS on the
+clients' leg of guard and PgBouncer and compares these two. `--idle` measures memory for each idle
+session instead, `--churn` memory after sessions that came and went. docs/performance.md has what it printed last and what it means.
 
     cargo build --release && cargo build --release --example peers
     python3 benches/compare/compare.py --rounds 9 --json target/compare.json

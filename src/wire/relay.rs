@@ -91,7 +91,11 @@ pub(super) struct Terms {
 /// Relays until a side ends; `None` once the session is to go on on another thread. It is given no more than two references: whatever moves into a future
 /// has its place there twice.
 pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Result<Option<Ended>> {
-    relay.draining = *terms.drain.borrow_and_update() != Drain::No;
+    // Told while the session was on its way here, if it was.
+    let drain = *terms.drain.borrow_and_update();
+    if relay.stops(drain) {
+        return Ok(Some(Ended::Stopped));
+    }
     let mut look_at = terms.watch.next(Instant::now());
     let bell = Bell::rung();
     let chime = Waker::from(Arc::clone(&bell));
@@ -134,9 +138,7 @@ pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Resul
                 }
             }
             Next::Sign(Sign::Drain(drain)) => {
-                relay.draining = drain != Drain::No;
-                if drain == Drain::Now {
-                    relay.conversation.stop();
+                if relay.stops(drain) {
                     return Ok(Some(Ended::Stopped));
                 }
             }
@@ -218,6 +220,15 @@ impl<'a> Relay<'a> {
             moved: 0,
             calls: Answered::here(),
         }
+    }
+
+    /// Takes note of how sessions are to end; whether this one ends here.
+    fn stops(&mut self, drain: Drain) -> bool {
+        self.draining = drain != Drain::No;
+        if drain == Drain::Now {
+            self.conversation.stop();
+        }
+        drain == Drain::Now
     }
 
     /// Moves bytes until both sides are busy.

@@ -27,7 +27,7 @@ impl Stream {
     }
 
     /// Makes the current thread's runtime the one that waits for it; where that cannot be, the one
-    /// before goes on to.
+    /// before goes on waiting.
     pub(super) fn come_along(&mut self) {
         let socket = match self {
             Self::Plain(socket) => socket,
