@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::bell::Bell;
 use super::conversation::Conversation;
 use super::pace::Pace;
 use super::parting::Answered;
-use super::patience::{Drain, Expired, Watch};
+use super::patience::{Drain, Expired, Sign, Watch, sign, timer};
 use super::plans::Plans;
 use super::stream::Stream;
 use crate::telemetry::{Direction, EndedBy};
@@ -152,41 +152,6 @@ pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Resul
 enum Next {
     Progress(io::Result<Progress>),
     Sign(Sign),
-}
-
-/// What is waited for beside the bytes of both sides.
-enum Sign {
-    /// The login takes too long, or the session is to be looked at.
-    Time,
-    /// How sessions are to end now.
-    Drain(Drain),
-}
-
-/// Wakes at the first of these times. Most sessions have no limit that needs one.
-fn timer(deadline: Option<Instant>, look_at: Option<Instant>) -> Option<Pin<Box<Sleep>>> {
-    let first = deadline.into_iter().chain(look_at).min();
-    first.map(|time| Box::pin(sleep_until(time)))
-}
-
-async fn sign(mut timer: Option<Pin<Box<Sleep>>>, drain: &mut watch::Receiver<Drain>) -> Sign {
-    let changed = {
-        let mut changed = pin!(drain.changed());
-        poll_fn(|context| {
-            if let Some(timer) = &mut timer
-                && timer.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(None);
-            }
-            changed.as_mut().poll(context).map(Some)
-        })
-        .await
-    };
-    match changed {
-        None => Sign::Time,
-        // Nobody is left to tell.
-        Some(Err(_)) => Sign::Drain(Drain::Now),
-        Some(Ok(())) => Sign::Drain(*drain.borrow_and_update()),
-    }
 }
 
 impl<'a> Relay<'a> {
