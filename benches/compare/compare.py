@@ -130,7 +130,11 @@ class Place:
 
     def start(self, name, command, port, **more):
         log = open(self.directory / f"{name}.log", "wb")
-        process = subprocess.Popen(command, stdout=log, stderr=log, **more)
+        # Each in a session of its own, as a service is: the kernel gives sessions their share of
+        # time (autogroup, sched(7)), and the one of pgbench is not theirs.
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, **more
+        )
         self.stack.callback(self.stop, process)
         wait_for(port)
         self.ports[name], self.pids[name] = port, process.pid
@@ -480,4 +484,5 @@ def main():
             compare(place)
 
 
-main()
+if __name__ == "__main__":
+    main()
