@@ -1,5 +1,7 @@
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
+
 use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::copy::CopyPlan;
@@ -27,7 +29,8 @@ use crate::tenant::{Tenant, TenantType};
 /// of kind [`Kind::NotUnderstood`] that never holds.
 #[derive(Debug)]
 pub struct Plan {
-    pub(super) statements: Vec<StatementPlan>,
+    /// Hardly ever more than one, which is where the plan is.
+    pub(super) statements: SmallVec<[StatementPlan; 1]>,
     pub(super) comment: Comment,
     pub(super) disagreement: Option<Disagreement>,
     /// For which other texts it can be used, if for any.
@@ -239,6 +242,16 @@ impl StatementPlan {
         self.may_set_tenant
     }
 
+    /// Whether running it changes nothing that a session keeps, be it known or not: neither its
+    /// tenant nor names, transaction or schema, and no COPY data follows.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        matches!(self.effect, Effect::None)
+            && !self.may_set_tenant
+            && self.schema_change.is_none()
+            && self.copy.is_none()
+    }
+
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
@@ -252,7 +265,9 @@ impl StatementPlan {
 
     fn compare(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
         let Owed { graph, violations, advice, provable, shortcut: _ } = &*self.owed;
-        let mut verdict = Verdict { violations: violations.clone(), advice: advice.clone() };
+        let mut verdict = Verdict::default();
+        verdict.violations.extend_from_slice(violations);
+        verdict.advice.extend_from_slice(advice);
         if !graph.obligations.is_empty() {
             let of = (graph, self.operands());
             let judge = || judge::judge(of, provable, self.tenant_type, tenant, arguments);
@@ -318,7 +333,7 @@ pub fn plan(text: &str, policy: &Policy) -> Plan {
     let key = policy.tenant_comment.as_deref();
     let comment = key.map_or(Comment::None, |key| sql::comment(text, key));
     let reuse = slots.zip(readings).and_then(|(it, count)| Reuse::of(&it, count, &statements));
-    Plan { statements, comment, disagreement, reuse }
+    Plan { statements: statements.into_iter().collect(), comment, disagreement, reuse }
 }
 
 /// A later statement of a text sees what an earlier one has made.

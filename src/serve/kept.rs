@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
+use smallvec::SmallVec;
 
 use crate::session::Planned;
 
@@ -10,13 +11,16 @@ const ENTRY_BYTES: usize = 128;
 /// Plans under one key: texts of one shape that differ in literals on which their plans depend.
 const SAME_KEY: usize = 8;
 
+/// Plans under one key; hardly ever more than one.
+type Candidates = SmallVec<[Arc<Planned>; 1]>;
+
 /// Plans by a hash of their text, or of its shape. A hash finds candidates; what is wanted of them
 /// is compared in full by whoever asks.
 ///
 /// Two generations: what is used moves to the young one; when that is full, the old one goes.
 pub(super) struct Kept {
-    young: HashMap<u64, Vec<Arc<Planned>>>,
-    old: HashMap<u64, Vec<Arc<Planned>>>,
+    young: HashMap<u64, Candidates>,
+    old: HashMap<u64, Candidates>,
     young_bytes: usize,
     /// Those of the young ones that others share, by their addresses: each is counted once, and is
     /// there for as long as it is counted.
@@ -59,7 +63,7 @@ impl Kept {
 
     /// All candidates, to be looked through elsewhere.
     pub(super) fn candidates(&self, key: u64) -> Vec<Arc<Planned>> {
-        let of = |level: &HashMap<u64, Vec<Arc<Planned>>>| level.get(&key).cloned();
+        let of = |level: &HashMap<u64, Candidates>| level.get(&key).cloned();
         [of(&self.young), of(&self.old)].into_iter().flatten().flatten().collect()
     }
 

@@ -323,7 +323,7 @@ impl Session {
         };
         let bound = plan.and_then(|plan| bound_value(plan.effect(), arguments));
         let tenant = self.predicted.tenant().clone();
-        let bound = Arc::new(Portal::new(prepared.statement.clone(), tenant, bound, false));
+        let bound = Arc::new(Portal::new(prepared, tenant, bound, false));
         let portal = name(portal);
         self.registry.put_portal(Side::Predicted, portal, Arc::clone(&bound));
         self.pipeline.push(Entry::Bind(portal.into(), Some(bound)));
@@ -349,7 +349,7 @@ impl Session {
         };
         let Judgement { mut verdict, missing } = self.court().judge_execute(&portal);
         verdict.violations.extend(overtaken);
-        let text = text_of(&portal.statement);
+        let text = text_of(portal.statement());
         match self.decide(text.map(|it| &**it), std::iter::once(&verdict), missing) {
             Ruling::Forward(permit) => {
                 // Its effect happens at its first Execute only.
@@ -358,21 +358,25 @@ impl Session {
                         |entry| matches!(entry, Entry::Execute(Some(it)) if Arc::ptr_eq(it, &portal)),
                     );
                 if !again {
-                    self.world(Side::Predicted).ran(&portal.statement, portal.bound.as_ref(), None);
-                } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
+                    self.world(Side::Predicted).ran(
+                        portal.statement(),
+                        portal.bound.as_ref(),
+                        None,
+                    );
+                } else if portal.statement().plan().is_some_and(StatementPlan::may_set_tenant) {
                     self.predicted.doubt();
                 }
                 if !again {
-                    let plan = portal.statement.plan();
+                    let plan = portal.statement().plan();
                     self.apply_schema(plan.and_then(|plan| plan.schema_change()));
                 }
                 self.group_ran = true;
-                self.begin_copy(&portal.statement);
+                self.begin_copy(portal.statement());
                 self.pipeline.push(Entry::Execute(Some(portal)));
                 ClientStep::Forward(permit)
             }
             Ruling::Refuse => {
-                if let Some(plan) = portal.statement.plan() {
+                if let Some(plan) = portal.statement().plan() {
                     tell(plan.kind(), &verdict, text, (&self.modes, Decision::Refuse), out);
                 }
                 self.refuse_extended(refusal(&verdict, text.map(|it| &**it), missing), out)
@@ -413,6 +417,7 @@ impl Session {
     }
 
     /// Refuses a message of the extended protocol: what follows is skipped to Sync.
+    #[cold]
     fn refuse_extended(&mut self, refusal: Refusal, out: &mut Output) -> ClientStep {
         self.skipping = true;
         if self.predicted.in_block() || self.group_ran {

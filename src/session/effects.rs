@@ -125,7 +125,9 @@ impl World<'_> {
             Effect::Deallocate(None) => self.registry.clear_statements(self.side),
             Effect::Declare { name, hold } => {
                 let tenant = self.scope.tenant().clone();
-                let portal = Portal::new(reference.clone(), tenant, None, *hold);
+                let own =
+                    Prepared { statement: reference.clone(), types: Vec::new(), injected: None };
+                let portal = Portal::new(Arc::new(own), tenant, None, *hold);
                 // Its query has no effect of its own.
                 portal.finish();
                 self.registry.put_portal(self.side, name.as_bytes(), Arc::new(portal));
@@ -171,7 +173,7 @@ impl World<'_> {
                 .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::may_set_tenant)),
             Effect::Fetch(name) => self
                 .portal(name.as_bytes())
-                .is_some_and(|it| it.statement.plan().is_some_and(StatementPlan::may_set_tenant)),
+                .is_some_and(|it| it.statement().plan().is_some_and(StatementPlan::may_set_tenant)),
             Effect::Prepare { .. } => false,
             Effect::None
             | Effect::Begin

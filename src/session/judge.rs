@@ -88,7 +88,7 @@ impl Court<'_> {
     /// Judges again what may have changed since a portal was bound.
     pub(super) fn judge_execute(&self, portal: &Portal) -> Judgement {
         let mut judgement = Judgement::default();
-        let Some(statement) = portal.statement.plan() else {
+        let Some(statement) = portal.statement().plan() else {
             return judgement;
         };
         self.judge_setting(statement, &mut judgement);
@@ -138,7 +138,7 @@ impl Court<'_> {
                 None => judgement.missing = Some(Missing::Portal),
                 Some(portal) => {
                     if portal.tenant != *self.scope.tenant()
-                        && portal.statement.plan().is_some_and(StatementPlan::is_guarded)
+                        && portal.statement().plan().is_some_and(StatementPlan::is_guarded)
                     {
                         judgement.verdict.violations.push(stale(span));
                     }

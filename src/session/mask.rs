@@ -46,7 +46,7 @@ impl Session {
                 sent.planned().plan().statements().iter().any(plan_shows)
             }
             Some(Entry::Bind(_, Some(portal)) | Entry::Execute(Some(portal))) => {
-                portal.statement.plan().is_none_or(plan_shows)
+                portal.statement().plan().is_none_or(plan_shows)
             }
             // No row is read there.
             Some(

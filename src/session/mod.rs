@@ -22,6 +22,7 @@ mod mask;
 mod message;
 mod mode;
 mod modes;
+mod names;
 mod pipeline;
 mod planned;
 mod query;
@@ -216,6 +217,18 @@ impl Session {
         self.registry.counts()
     }
 
+    /// Whether anything that was sent is still to be answered.
+    #[must_use]
+    pub fn has_outstanding(&self) -> bool {
+        !self.pipeline.is_empty()
+    }
+
+    /// Whether it has room for answers outstanding.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pipeline.has_room()
+    }
+
     /// Takes room for answers outstanding, if it has none.
     pub fn borrow_room(&mut self, spare: &mut Vec<Room>) {
         self.pipeline.borrow_room(spare);
@@ -293,6 +306,7 @@ impl Session {
 
     /// The conversation cannot be followed: audit relays blindly from here, other modes end the
     /// session. Whether it ends.
+    #[cold]
     pub fn lose(&mut self, reason: &'static str, out: &mut Output) -> bool {
         if self.lost {
             return false;

@@ -57,7 +57,7 @@ impl Entry {
         let statement = match self {
             Self::Query(sent, _) => return sent.replacement().map(|it| &**it),
             Self::Parse(_, prepared) => &prepared.statement,
-            Self::Bind(_, Some(portal)) | Self::Execute(Some(portal)) => &portal.statement,
+            Self::Bind(_, Some(portal)) | Self::Execute(Some(portal)) => portal.statement(),
             Self::Bind(_, None)
             | Self::Execute(None)
             | Self::DescribeStatement(_)
@@ -100,6 +100,11 @@ pub struct Room {
 pub(super) const OUTSTANDING: usize = 20_000;
 
 impl Pipeline {
+    /// Whether it has room.
+    pub(super) fn has_room(&self) -> bool {
+        self.entries.capacity() > 0
+    }
+
     /// Takes room, if it has none.
     pub(super) fn borrow_room(&mut self, spare: &mut Vec<Room>) {
         if self.entries.capacity() == 0 {

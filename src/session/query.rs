@@ -8,7 +8,7 @@ use super::copy::not_alone;
 use super::gate::{self, Ruling};
 use super::judge::Missing;
 use super::message::Status;
-use super::mode::Mode;
+use super::mode::{Mode, Rebinding};
 use super::pipeline::Entry;
 use super::planned::{Planned, Planner};
 use super::refusal::{FAILING_QUERY, Refusal, ready};
@@ -16,7 +16,7 @@ use super::registry::{Sent, Side, StatementRef};
 use super::replace::{Replaced, query_message};
 use super::report::{refusal, tell, tell_replaced};
 use super::{ClientStep, Output, Session};
-use crate::analyze::{Arguments, Kind, Verdict};
+use crate::analyze::{Arguments, Kind, StatementPlan, Verdict};
 use crate::tenant::Tenant;
 
 /// The verdicts on a simple query string.
@@ -118,15 +118,24 @@ impl Session {
 
     /// A string is on its way: what happens if its statements succeed.
     fn sent_query(&mut self, sent: Sent) {
-        for at in 0..sent.planned().plan().statements().len() {
-            self.predict(&sent, at);
+        let statements = sent.planned().plan().statements();
+        if !statements.iter().all(|statement| self.is_unmoved_by(statement)) {
+            for at in 0..statements.len() {
+                self.predict(&sent, at);
+            }
+            for statement in statements {
+                self.apply_schema(statement.schema_change());
+            }
+            self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
         }
-        for statement in sent.planned().plan().statements() {
-            self.apply_schema(statement.schema_change());
-        }
-        self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
         self.predicted.assume_ready();
         self.pipeline.push(Entry::Query(sent, 0));
+    }
+
+    /// Whether nothing of what the session keeps is other once it has run. Most statements are such.
+    pub(super) fn is_unmoved_by(&self, statement: &StatementPlan) -> bool {
+        // There the first guarded statement fixes the tenant.
+        self.rules.tenant.rebinding != Rebinding::Transaction && statement.is_plain()
     }
 
     fn predict(&mut self, sent: &Sent, at: usize) {
@@ -135,6 +144,7 @@ impl Session {
     }
 
     /// Refuses a message that the server would have answered up to ReadyForQuery.
+    #[cold]
     pub(super) fn refuse_query(&mut self, refusal: Refusal, out: &mut Output) -> ClientStep {
         if self.pipeline.is_empty() && !self.predicted.in_block() && !self.group_ran {
             refusal.error_response(&mut out.to_client);

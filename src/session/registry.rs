@@ -1,8 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use foldhash::HashMap;
-
+use super::names::Named;
 use super::planned::Planned;
 use super::tenant::Setting;
 use crate::analyze::{Effect, NewValue, StatementPlan};
@@ -124,7 +123,9 @@ pub(super) struct Prepared {
 /// A portal or cursor.
 #[derive(Debug)]
 pub(super) struct Portal {
-    pub(super) statement: StatementRef,
+    /// What it was made of. The session's own: what many sessions share is not written to, not even
+    /// to count who has it.
+    prepared: Arc<Prepared>,
     /// The tenant under which it was settled.
     pub(super) tenant: Setting,
     /// The value bound to the parameter that its SET of the tenant names.
@@ -137,12 +138,17 @@ pub(super) struct Portal {
 
 impl Portal {
     pub(super) const fn new(
-        statement: StatementRef,
+        prepared: Arc<Prepared>,
         tenant: Setting,
         bound: Option<NewValue>,
         hold: bool,
     ) -> Self {
-        Self { statement, tenant, bound, hold, done: AtomicBool::new(false) }
+        Self { prepared, tenant, bound, hold, done: AtomicBool::new(false) }
+    }
+
+    /// The statement that it runs.
+    pub(super) fn statement(&self) -> &StatementRef {
+        &self.prepared.statement
     }
 
     /// Whether its effect has happened.
@@ -179,14 +185,14 @@ struct Names<T> {
 
 #[derive(Debug)]
 struct Maps<T> {
-    confirmed: HashMap<Name, Arc<T>>,
+    confirmed: Named<Arc<T>>,
     /// Changes sent and not answered; `None` is a removal.
-    predicted: HashMap<Name, Option<Arc<T>>>,
+    predicted: Named<Option<Arc<T>>>,
 }
 
 impl<T> Default for Maps<T> {
     fn default() -> Self {
-        Self { confirmed: HashMap::default(), predicted: HashMap::default() }
+        Self { confirmed: Named::default(), predicted: Named::default() }
     }
 }
 
@@ -211,16 +217,16 @@ impl<T> Names<T> {
     fn put(&mut self, side: Side, name: &[u8], value: Arc<T>) {
         let maps = self.maps.get_or_insert_default();
         match side {
-            Side::Confirmed => drop(maps.confirmed.insert(name.into(), value)),
-            Side::Predicted => drop(maps.predicted.insert(name.into(), Some(value))),
+            Side::Confirmed => maps.confirmed.insert(name, value),
+            Side::Predicted => maps.predicted.insert(name, Some(value)),
         }
     }
 
     fn remove(&mut self, side: Side, name: &[u8]) {
         let maps = self.maps.get_or_insert_default();
         match side {
-            Side::Confirmed => drop(maps.confirmed.remove(name)),
-            Side::Predicted => drop(maps.predicted.insert(name.into(), None)),
+            Side::Confirmed => maps.confirmed.remove(name),
+            Side::Predicted => maps.predicted.insert(name, None),
         }
     }
 
@@ -228,10 +234,10 @@ impl<T> Names<T> {
         let maps = self.maps.as_mut();
         match side {
             Side::Confirmed => {
-                maps.into_iter().for_each(|maps| maps.confirmed.clear());
+                maps.into_iter().for_each(|maps| maps.confirmed.clear(FEW));
             }
             Side::Predicted => {
-                maps.into_iter().for_each(|maps| maps.predicted.clear());
+                maps.into_iter().for_each(|maps| maps.predicted.clear(FEW));
                 self.cleared = true;
             }
         }
@@ -239,14 +245,9 @@ impl<T> Names<T> {
 
     fn forget_predictions(&mut self) {
         self.cleared = false;
-        let Some(maps) = &mut self.maps else {
-            return;
-        };
-        // The room for a few is kept: a client that prepares needs it in every group.
-        if maps.predicted.capacity() > FEW {
-            maps.predicted = HashMap::default();
-        } else {
-            maps.predicted.clear();
+        if let Some(maps) = &mut self.maps {
+            // The room for a few is kept: a client that prepares needs it in every group.
+            maps.predicted.clear(FEW);
         }
     }
 
@@ -289,7 +290,7 @@ impl<T> Names<T> {
 }
 
 /// Changes sent and not answered, of one name space, and whether everything is removed.
-type Changes<T> = (HashMap<Name, Option<Arc<T>>>, bool);
+type Changes<T> = (Named<Option<Arc<T>>>, bool);
 
 /// What is predicted of both name spaces.
 #[derive(Debug)]
@@ -369,10 +370,8 @@ impl Registry {
 
     /// The transaction has ended: portals are gone, WITH HOLD cursors excepted.
     pub(super) fn end_transaction(&mut self) {
-        if let Some(portals) = &mut self.portals.maps
-            && !portals.confirmed.is_empty()
-        {
-            portals.confirmed.retain(|_, portal| portal.hold);
+        if let Some(portals) = &mut self.portals.maps {
+            portals.confirmed.retain(|portal| portal.hold);
         }
     }
 

@@ -65,12 +65,12 @@ impl Session {
         portal: &Portal,
         planner: &dyn Planner,
     ) -> Option<Option<Violation>> {
-        let planned = portal.statement.planned();
+        let planned = portal.statement().planned();
         if planner.is_current(planned, &self.overlay) {
             return Some(None);
         }
-        let renewed = portal.statement.renewed(planner.plan(planned.text(), &self.overlay)?);
-        Some(self.reconsider(portal.statement.plan(), renewed.plan()))
+        let renewed = portal.statement().renewed(planner.plan(planned.text(), &self.overlay)?);
+        Some(self.reconsider(portal.statement().plan(), renewed.plan()))
     }
 
     /// The same of the cursor that FETCH or MOVE names.
@@ -83,13 +83,13 @@ impl Session {
             return None;
         };
         let portal = self.registry.portal(name.as_bytes())?;
-        let planned = portal.statement.planned();
+        let planned = portal.statement().planned();
         if planner.is_current(planned, &self.overlay) {
             return None;
         }
         let planned = planner.plan_now(planned.text(), &self.overlay);
-        let renewed = portal.statement.renewed(planned);
-        self.reconsider(portal.statement.plan(), renewed.plan())
+        let renewed = portal.statement().renewed(planned);
+        self.reconsider(portal.statement().plan(), renewed.plan())
     }
 
     /// The values that were bound are not kept: a plan that says the same as the one that was

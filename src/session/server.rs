@@ -197,7 +197,7 @@ impl Session {
         let ran = if let Entry::Query(sent, done) = head {
             StatementRef::Nth(sent.clone(), *done)
         } else if let Entry::Execute(Some(portal)) = head {
-            portal.statement.clone()
+            portal.statement().clone()
         } else {
             return None;
         };
@@ -218,41 +218,45 @@ impl Session {
     }
 
     fn complete(&mut self, tag: &[u8]) -> Result<(), &'static str> {
-        let reference = match self.pipeline.head_mut() {
+        let (sent, at) = match self.pipeline.head_mut() {
             Some(Entry::Query(sent, done)) => {
                 let at = *done;
                 *done = done.saturating_add(1);
-                StatementRef::Nth(sent.clone(), at)
+                (sent, at)
             }
             Some(Entry::Execute(_)) => {
                 if let Some(Entry::Execute(Some(portal))) = self.pipeline.pop() {
-                    self.touch_schema(&portal.statement, tag);
+                    self.touch_schema(portal.statement().plan().map(StatementPlan::kind), tag);
                     self.executed(&portal, Some(tag));
                 }
                 return Ok(());
             }
             _ => return Err("CommandComplete out of turn"),
         };
-        if reference.plan().is_none() && gate::refuses(self.modes.whole()) {
+        let reference = StatementRef::Nth(sent.clone(), at);
+        let plan = reference.plan();
+        if plan.is_none() && gate::refuses(self.modes.whole()) {
             // The server found another statement in the string than the guard has judged.
             return Err("the server ran more statements than were judged");
         }
-        self.touch_schema(&reference, tag);
-        self.world(Side::Confirmed).ran(&reference, None, Some(tag));
+        self.touch_schema(plan.map(StatementPlan::kind), tag);
+        if !plan.is_some_and(|plan| self.is_unmoved_by(plan)) {
+            self.world(Side::Confirmed).ran(&reference, None, Some(tag));
+        }
         Ok(())
     }
 
-    fn touch_schema(&mut self, reference: &StatementRef, tag: &[u8]) {
+    fn touch_schema(&mut self, kind: Option<Kind>, tag: &[u8]) {
         // In audit the server may have found a statement more than the guard.
-        let kind = reference.plan().map_or(Kind::NotUnderstood, StatementPlan::kind);
+        let kind = kind.unwrap_or(Kind::NotUnderstood);
         self.schema_touched = self.schema_touched || schema::is_touched(kind, tag);
     }
 
     fn executed(&mut self, portal: &Arc<Portal>, tag: Option<&[u8]>) {
         let again = portal.finish();
         if !again {
-            self.world(Side::Confirmed).ran(&portal.statement, portal.bound.as_ref(), tag);
-        } else if portal.statement.plan().is_some_and(StatementPlan::may_set_tenant) {
+            self.world(Side::Confirmed).ran(portal.statement(), portal.bound.as_ref(), tag);
+        } else if portal.statement().plan().is_some_and(StatementPlan::may_set_tenant) {
             // Each further part of its rows calls the routine again.
             self.confirmed.doubt();
         }
@@ -395,7 +399,7 @@ impl Session {
                 Entry::Execute(Some(portal)) => {
                     if !portal.is_done() {
                         let bound = portal.bound.as_ref();
-                        self.world(Side::Predicted).ran(&portal.statement, bound, None);
+                        self.world(Side::Predicted).ran(portal.statement(), bound, None);
                     }
                 }
                 Entry::Query(sent, done) => {
