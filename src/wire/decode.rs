@@ -10,47 +10,57 @@ pub(super) type Malformed = &'static str;
 
 const MALFORMED: Malformed = "malformed message";
 
-/// Decodes a client's message.
+/// Decodes a client's message. Each is made where it ends: they are large, and not moved about.
 pub(super) fn client(kind: u8, body: &[u8]) -> Result<FromClient<'_>, Malformed> {
     let mut body = Body(body);
-    let message = match kind {
-        b'Q' => FromClient::Query(body.text()?),
+    match kind {
+        b'Q' => {
+            let text = body.text()?;
+            body.end()?;
+            Ok(FromClient::Query(text))
+        }
         b'P' => {
             let name = body.text()?;
             let text = body.text()?;
-            let count = body.u16()?;
-            let mut types = Vec::with_capacity(usize::from(count).min(body.0.len() / 4));
-            for _ in 0..count {
-                types.push(body.u32()?);
-            }
-            FromClient::Parse { name, text, types }
+            let types = body.types()?;
+            body.end()?;
+            Ok(FromClient::Parse { name, text, types })
         }
-        b'B' => bind(&mut body)?,
-        b'D' => FromClient::Describe(body.target()?, body.text()?),
-        b'C' => FromClient::Close(body.target()?, body.text()?),
+        b'B' => bind(body),
+        b'D' => {
+            let (target, name) = (body.target()?, body.text()?);
+            body.end()?;
+            Ok(FromClient::Describe(target, name))
+        }
+        b'C' => {
+            let (target, name) = (body.target()?, body.text()?);
+            body.end()?;
+            Ok(FromClient::Close(target, name))
+        }
         b'E' => {
             let portal = body.text()?;
             body.u32()?;
-            FromClient::Execute(portal)
+            body.end()?;
+            Ok(FromClient::Execute(portal))
         }
-        b'H' => FromClient::Flush,
-        b'S' => FromClient::Sync,
-        b'c' => FromClient::CopyDone,
-        b'X' => FromClient::Terminate,
-        b'F' => return Ok(FromClient::FunctionCall),
-        b'd' => return Ok(FromClient::CopyData),
-        b'p' => return Ok(FromClient::Password),
         b'f' => {
             body.text()?;
-            FromClient::CopyFail
+            body.end()?;
+            Ok(FromClient::CopyFail)
         }
-        _ => return Err("unknown message of the client"),
-    };
-    if body.0.is_empty() { Ok(message) } else { Err("bytes after the end of a message") }
+        b'H' => body.end().map(|()| FromClient::Flush),
+        b'S' => body.end().map(|()| FromClient::Sync),
+        b'c' => body.end().map(|()| FromClient::CopyDone),
+        b'X' => body.end().map(|()| FromClient::Terminate),
+        b'F' => Ok(FromClient::FunctionCall),
+        b'd' => Ok(FromClient::CopyData),
+        b'p' => Ok(FromClient::Password),
+        _ => Err("unknown message of the client"),
+    }
 }
 
 /// Formats: none (all text), one for all, or one for each value. Counts are unsigned.
-fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
+fn bind(mut body: Body<'_>) -> Result<FromClient<'_>, Malformed> {
     let portal = body.text()?;
     let statement = body.text()?;
     let format_count = body.u16()?;
@@ -88,6 +98,7 @@ fn bind<'a>(body: &mut Body<'a>) -> Result<FromClient<'a>, Malformed> {
     };
     let result_count = body.u16()?;
     body.take(usize::from(result_count).saturating_mul(2))?;
+    body.end()?;
     Ok(FromClient::Bind { portal, statement, values, raw })
 }
 
@@ -103,8 +114,9 @@ pub(super) const GATHERED_BYTES: usize = 4 + 2 + 4 * 65_535;
 /// last fields are not passed on.
 pub(super) const ERROR_BYTES: usize = 64 << 10;
 
-/// Decodes a server's message; of all but the gathered kinds the kind alone.
-pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed> {
+/// Decodes a server's message; of all but the gathered kinds the kind alone. `cut` tells whether of
+/// an error only the beginning is there.
+pub(super) fn server(kind: u8, body: &[u8], cut: bool) -> Result<FromServer<'_>, Malformed> {
     let mut body = Body(body);
     Ok(match kind {
         b'1' => FromServer::ParseComplete,
@@ -116,7 +128,7 @@ pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed>
         b's' => FromServer::PortalSuspended,
         b'G' => FromServer::CopyIn,
         b'W' => FromServer::CopyBoth,
-        b'E' => FromServer::Error { body: body.0, cut: false },
+        b'E' => FromServer::Error { body: body.0, cut },
         b'v' => FromServer::NegotiateVersion,
         b'C' => FromServer::CommandComplete(body.text()?),
         b'Z' => FromServer::Ready(match body.take(1)? {
@@ -125,14 +137,7 @@ pub(super) fn server(kind: u8, body: &[u8]) -> Result<FromServer<'_>, Malformed>
             b"E" => Status::Failed,
             _ => return Err(MALFORMED),
         }),
-        b't' => {
-            let count = body.u16()?;
-            let mut types = Vec::with_capacity(usize::from(count).min(body.0.len() / 4));
-            for _ in 0..count {
-                types.push(body.u32()?);
-            }
-            FromServer::ParameterDescription(types)
-        }
+        b't' => FromServer::ParameterDescription(body.types()?),
         b'S' => FromServer::Parameter { name: body.text()?, value: body.text()? },
         // Asked for where the guard has put a question of its own; else rows are not decoded.
         b'D' => FromServer::Row(body.0),
@@ -155,9 +160,15 @@ impl<'a> Body<'a> {
 
     /// Bytes up to a NUL, which is consumed.
     fn text(&mut self) -> Result<&'a [u8], Malformed> {
-        let text = CStr::from_bytes_until_nul(self.0).map_err(|_| MALFORMED)?.to_bytes();
-        self.take(text.len())?;
-        self.take(1)?;
+        let (text, rest) = match self.0 {
+            // The unnamed statement or portal.
+            [0, rest @ ..] => (&[][..], rest),
+            bytes => {
+                let text = CStr::from_bytes_until_nul(bytes).map_err(|_| MALFORMED)?.to_bytes();
+                (text, bytes.get(text.len().saturating_add(1)..).unwrap_or_default())
+            }
+        };
+        self.0 = rest;
         Ok(text)
     }
 
@@ -180,6 +191,21 @@ impl<'a> Body<'a> {
         self.take(usize::try_from(length).map_err(|_| MALFORMED)?).map(Some)
     }
 
+    /// A count and as many numbers of types.
+    fn types(&mut self) -> Result<Vec<u32>, Malformed> {
+        let count = self.u16()?;
+        let mut types = Vec::with_capacity(usize::from(count).min(self.0.len() / 4));
+        for _ in 0..count {
+            types.push(self.u32()?);
+        }
+        Ok(types)
+    }
+
+    /// Nothing may be left.
+    const fn end(&self) -> Result<(), Malformed> {
+        if self.0.is_empty() { Ok(()) } else { Err("bytes after the end of a message") }
+    }
+
     fn target(&mut self) -> Result<Target, Malformed> {
         match self.take(1)? {
             b"S" => Ok(Target::Statement),
@@ -195,7 +221,7 @@ mod tests {
 
     #[test]
     fn no_prefix_of_a_message_decodes_or_panics() {
-        let messages: [(u8, &[u8]); 8] = [
+        let messages: [(u8, &[u8]); 11] = [
             (b'Q', b"SELECT 1\0"),
             (b'P', b"s\0SELECT $1\0\0\x01\0\0\x0b\x86"),
             (b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x02ab\xff\xff\xff\xff\0\0"),
@@ -204,6 +230,9 @@ mod tests {
             (b'E', b"p\0\0\0\0\0"),
             (b'f', b"why\0"),
             (b'S', b""),
+            (b'H', b""),
+            (b'c', b""),
+            (b'X', b""),
         ];
         for (kind, body) in messages {
             client(kind, body).unwrap();

@@ -41,8 +41,18 @@ impl Pace {
         Poll::Ready(())
     }
 
+    /// So many bytes were read, of the most that are read at once. `patient` tells whether a side can
+    /// go on while it is not read.
+    pub(super) fn took(&mut self, bytes: usize, most: usize, patient: bool) {
+        if bytes >= most {
+            self.filled(bytes);
+        } else if patient {
+            self.drained(bytes);
+        }
+    }
+
     /// So many bytes were read, which is all there was.
-    pub(super) fn drained(&mut self, bytes: usize) {
+    fn drained(&mut self, bytes: usize) {
         let least = if self.rested { WORTH.saturating_mul(PIECE) } else { PIECE };
         self.rested = false;
         if bytes < least {
@@ -56,7 +66,7 @@ impl Pace {
     }
 
     /// As many bytes were read as there was room for.
-    pub(super) fn filled(&mut self, bytes: usize) {
+    fn filled(&mut self, bytes: usize) {
         self.rested = false;
         self.add(bytes);
     }

@@ -5,8 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::io::AsyncWrite as _;
 use tokio::sync::watch;
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use super::bell::Bell;
@@ -216,30 +217,44 @@ impl<'a> Relay<'a> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<Progress>> {
         loop {
+            let mut moved = self.retry(context);
+            moved |= self.read_client(context, buffer);
+            moved |= self.read_server(context, buffer)?;
             if self.draining && !self.conversation.is_ending() {
                 self.conversation.end_if_idle();
             }
-            let written = [self.write_server(context), self.write_client(context)?];
-            if self.is_over() {
-                return Poll::Ready(Ok(Progress::Ended));
+            if !self.is_all_passed() {
+                moved |= self.write_server(context);
+                moved |= self.write_client(context)?;
+                self.shut_server(context);
+                if self.is_over() {
+                    return Poll::Ready(Ok(Progress::Ended));
+                }
             }
-            if self.conversation.session().is_logged_in() && !self.told_login {
+            if !self.told_login && self.conversation.session().is_logged_in() {
                 self.told_login = true;
                 return Poll::Ready(Ok(Progress::LoggedIn));
             }
-            let read = [
-                self.retry(context),
-                self.read_client(context, buffer),
-                self.read_server(context, buffer)?,
-            ];
-            self.shut_server(context);
-            if !written.iter().chain(&read).any(|moved| *moved) {
+            if !moved {
                 if self.may_part() && self.calls.is_to_leave() {
                     return Poll::Ready(Ok(Progress::Parted));
                 }
                 return Poll::Pending;
             }
+            // Others have their turn.
+            ready!(coop::poll_proceed(context)).made_progress();
         }
+    }
+
+    /// Whether both sides go on and have all that is theirs.
+    const fn is_all_passed(&self) -> bool {
+        !self.client_ended
+            && !self.server_ended
+            && !self.client_unflushed
+            && !self.server_unflushed
+            && !self.conversation.is_ending()
+            && self.conversation.to_client.is_empty()
+            && self.conversation.to_server.is_empty()
     }
 
     /// Whether all there is to the session is what it keeps: whoever goes on with it has no more
@@ -247,15 +262,9 @@ impl<'a> Relay<'a> {
     const fn may_part(&self) -> bool {
         self.told_login
             && !self.draining
-            && !self.client_ended
-            && !self.server_ended
             && !self.server_deaf
-            && !self.client_unflushed
-            && !self.server_unflushed
             && !self.conversation.is_waiting()
-            && !self.conversation.is_ending()
-            && self.conversation.to_client.is_empty()
-            && self.conversation.to_server.is_empty()
+            && self.is_all_passed()
     }
 
     const fn is_over(&self) -> bool {
@@ -305,7 +314,7 @@ impl<'a> Relay<'a> {
             if self.server_deaf {
                 return bytes.len();
             }
-            match Pin::new(&mut *self.server).poll_write(context, rest) {
+            match self.server.poll_give(context, rest) {
                 Poll::Ready(Ok(count)) if count > 0 => {
                     sent = sent.saturating_add(count);
                     self.server_unflushed = self.server.keeps_back();
@@ -346,7 +355,7 @@ impl<'a> Relay<'a> {
     fn give_client(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
         let mut sent = 0_usize;
         while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *self.client).poll_write(context, rest) {
+            match self.client.poll_give(context, rest) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => {
                     sent = sent.saturating_add(written?);
@@ -358,63 +367,72 @@ impl<'a> Relay<'a> {
         Ok(sent)
     }
 
-    /// Whether anything was read.
+    /// Takes what the client sends; whether more may be there. Of the second read nothing is
+    /// expected but that the runtime wakes the task for what comes next.
     fn read_client(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> bool {
-        if self.client_ended
-            || (self.client_awaited && self.client.is_quiet())
-            || self.conversation.stops_client()
-            || self.conversation.is_ending()
-            || self.conversation.to_server.len() >= BUFFER
-            || self.client_pace.poll_time(context).is_pending()
-        {
-            return false;
-        }
-        let read = poll_read(self.client, &mut self.client_pace, context, buffer);
-        self.client_awaited = read.is_pending();
-        match read {
-            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                self.moved = self.moved.wrapping_add(1);
-                let direct = self.conversation.client_direct(bytes, self.planner);
-                self.witness.took(Direction::FromClient, bytes.len(), self.conversation);
-                let direct = bytes.get(..direct).unwrap_or_default();
-                let sent = self.give_server(context, direct);
-                keep_rest(direct, sent, &mut self.conversation.to_server);
+        for _ in 0..2 {
+            if self.client_ended
+                || self.conversation.stops_client()
+                || self.conversation.is_ending()
+                || self.conversation.to_server.len() >= BUFFER
+                || self.client_pace.poll_time(context).is_pending()
+            {
+                return false;
             }
-            Poll::Ready(_) => self.client_ended = true,
-            Poll::Pending => return false,
+            let read = self.client.poll_take(context, buffer, &mut self.client_awaited);
+            match read.map_ok(|count| buffer.get(..count).unwrap_or_default()) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    self.client_pace.took(bytes.len(), BUFFER, self.client.has_room());
+                    self.moved = self.moved.wrapping_add(1);
+                    let direct = self.conversation.client_direct(bytes, self.planner);
+                    self.witness.took(Direction::FromClient, bytes.len(), self.conversation);
+                    let direct = bytes.get(..direct).unwrap_or_default();
+                    let sent = self.give_server(context, direct);
+                    keep_rest(direct, sent, &mut self.conversation.to_server);
+                }
+                Poll::Ready(_) => {
+                    self.client_ended = true;
+                    return false;
+                }
+                Poll::Pending => return false,
+            }
         }
         true
     }
 
-    /// Whether anything was read.
+    /// The same of the server. Its answer may be what a client waits for that is not read since.
     fn read_server(&mut self, context: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<bool> {
-        if self.server_ended
-            || (self.server_awaited && self.server.is_quiet())
-            || self.conversation.stops_server()
-            || self.conversation.is_ending()
-            || self.conversation.to_client.len() >= BUFFER
-            || self.server_pace.poll_time(context).is_pending()
-        {
-            return Ok(false);
-        }
-        let read = poll_read(self.server, &mut self.server_pace, context, buffer);
-        self.server_awaited = read.is_pending();
-        match read {
-            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                self.moved = self.moved.wrapping_add(1);
-                let direct = self.conversation.server_direct(bytes, self.planner);
-                self.witness.took(Direction::FromServer, bytes.len(), self.conversation);
-                let direct = bytes.get(..direct).unwrap_or_default();
-                let sent = self.give_client(context, direct)?;
-                keep_rest(direct, sent, &mut self.conversation.to_client);
+        let mut came = false;
+        for _ in 0..2 {
+            if self.server_ended
+                || self.conversation.stops_server()
+                || self.conversation.is_ending()
+                || self.conversation.to_client.len() >= BUFFER
+                || self.server_pace.poll_time(context).is_pending()
+            {
+                return Ok(came && !self.client_awaited);
             }
-            Poll::Ready(_) => {
-                self.server_ended = true;
-                if !self.client_ended {
-                    self.conversation.server_closed();
+            let read = self.server.poll_take(context, buffer, &mut self.server_awaited);
+            match read.map_ok(|count| buffer.get(..count).unwrap_or_default()) {
+                Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
+                    self.server_pace.took(bytes.len(), BUFFER, self.server.has_room());
+                    came = true;
+                    self.moved = self.moved.wrapping_add(1);
+                    let direct = self.conversation.server_direct(bytes, self.planner);
+                    self.witness.took(Direction::FromServer, bytes.len(), self.conversation);
+                    let direct = bytes.get(..direct).unwrap_or_default();
+                    let sent = self.give_client(context, direct)?;
+                    keep_rest(direct, sent, &mut self.conversation.to_client);
                 }
+                Poll::Ready(_) => {
+                    self.server_ended = true;
+                    if !self.client_ended {
+                        self.conversation.server_closed();
+                    }
+                    return Ok(false);
+                }
+                Poll::Pending => return Ok(came && !self.client_awaited),
             }
-            Poll::Pending => return Ok(false),
         }
         Ok(true)
     }
@@ -445,22 +463,4 @@ impl<'a> Relay<'a> {
 /// Keeps what a side has not taken of bytes before which nothing waits for it.
 fn keep_rest(bytes: &[u8], sent: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(bytes.get(sent..).unwrap_or_default());
-}
-
-/// Reads what there is, as far as there is room.
-fn poll_read<'a>(
-    stream: &mut Stream,
-    pace: &mut Pace,
-    context: &mut Context<'_>,
-    buffer: &'a mut [u8],
-) -> Poll<io::Result<&'a [u8]>> {
-    let mut space = ReadBuf::new(buffer);
-    ready!(Pin::new(&mut *stream).poll_read(context, &mut space))?;
-    let (filled, is_full) = (space.filled().len(), space.remaining() == 0);
-    if is_full {
-        pace.filled(filled);
-    } else if stream.has_room() {
-        pace.drained(filled);
-    }
-    Poll::Ready(Ok(buffer.get(..filled).unwrap_or_default()))
 }

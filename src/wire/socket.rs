@@ -1,16 +1,17 @@
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read as _};
 use std::net;
 use std::os::fd::AsFd as _;
 use std::os::unix;
 use std::path::Path;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop;
 
 /// Silence on a connection before its peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -67,13 +68,90 @@ impl Socket {
         })
     }
 
-    /// Whether the runtime knows of nothing to be read: neither bytes nor the end.
-    pub(super) fn is_quiet(&self) -> bool {
-        let ready = match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || Ok(())),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, || Ok(())),
+    /// Reads what there is. Pending once bytes that come will wake the task, of which `awaited`
+    /// takes note: as long as it stands and the runtime knows of nothing, nothing is asked.
+    pub(super) fn poll_take(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        awaited: &mut bool,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match self.try_take(buffer) {
+                Tried::Nothing if *awaited => return Poll::Pending,
+                Tried::Nothing | Tried::Blocked => *awaited = false,
+                Tried::Took(taken) => {
+                    *awaited = false;
+                    return Poll::Ready(taken);
+                }
+            }
+            let ready = match self {
+                Self::Tcp(stream) => stream.poll_read_ready(context),
+                Self::Unix(stream) => stream.poll_read_ready(context),
+            };
+            match ready {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    // A task that has had its turn is told so here, and waits for nothing.
+                    *awaited = coop::has_budget_remaining();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// A read that does not fill the buffer has taken all there was: then the runtime is told that
+    /// there is nothing, which saves a read to find that out. What comes meanwhile is not lost, as
+    /// what it knows has a number by which it forgets only what was known before the read.
+    fn try_take(&self, buffer: &mut [u8]) -> Tried {
+        let (mut asked, mut short) = (false, None);
+        let mut read = |socket: SockRef<'_>| {
+            asked = true;
+            let count = (&*socket).read(buffer)?;
+            if count > 0 && count < buffer.len() {
+                short = Some(count);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(count)
         };
-        ready.is_err()
+        let tried = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || read(SockRef::from(stream))),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || read(SockRef::from(stream))),
+        };
+        match (tried, short) {
+            (_, Some(count)) => Tried::Took(Ok(count)),
+            (Err(error), None) if error.kind() == io::ErrorKind::WouldBlock => {
+                if asked {
+                    Tried::Blocked
+                } else {
+                    Tried::Nothing
+                }
+            }
+            (tried, None) => Tried::Took(tried),
+        }
+    }
+
+    /// Writes what there is room for.
+    pub(super) fn poll_give(
+        &self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let tried = match self {
+                Self::Tcp(stream) => stream.try_write(bytes),
+                Self::Unix(stream) => stream.try_write(bytes),
+            };
+            match tried {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(_) | Err(_) => return Poll::Ready(tried),
+            }
+            ready!(match self {
+                Self::Tcp(stream) => stream.poll_write_ready(context),
+                Self::Unix(stream) => stream.poll_write_ready(context),
+            })?;
+        }
     }
 
     /// Whether more bytes are there already. Of a Unix socket this is never asked in earnest: it
@@ -120,6 +198,16 @@ impl Socket {
             Self::Unix(_) => false,
         }
     }
+}
+
+/// What came of a read.
+enum Tried {
+    /// The runtime knows of nothing: nobody was asked.
+    Nothing,
+    /// There is nothing, though the runtime thought so.
+    Blocked,
+    /// So much, the end, or an error.
+    Took(io::Result<usize>),
 }
 
 impl AsyncRead for Socket {

@@ -96,10 +96,12 @@ impl Witness for Teller {
     fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         BytesRelayed { direction: from, bytes }.emit(&self.connection.telemetry);
-        let mut events = conversation.take_events();
-        self.events(&events, from);
-        events.clear();
-        conversation.give_back_events(events);
+        if conversation.has_events() {
+            let mut events = conversation.take_events();
+            self.events(&events, from);
+            events.clear();
+            conversation.give_back_events(events);
+        }
         // A portal that comes and goes within a group is not counted twice over.
         if from == Direction::FromServer {
             let (statements, portals) = conversation.session().remembered();

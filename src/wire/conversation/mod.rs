@@ -125,7 +125,12 @@ impl Conversation {
         self.output.events.drain(..)
     }
 
-    /// The same; the room is to be given back.
+    /// Whether there is anything to tell.
+    pub(super) const fn has_events(&self) -> bool {
+        !self.output.events.is_empty()
+    }
+
+    /// All there is to tell; the room is to be given back.
     pub(super) fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.output.events)
     }
@@ -179,6 +184,7 @@ impl Conversation {
         &self.key
     }
 
+    #[cold]
     fn end(&mut self, code: &str, message: &str) {
         fatal(&mut self.output.to_client, code, message, None);
         self.finish();
@@ -186,6 +192,7 @@ impl Conversation {
 
     /// The last message to the client has been made. In the middle of a message of the server
     /// nothing can be said any more.
+    #[cold]
     fn finish(&mut self) {
         self.ending = true;
         if self.is_between_server_messages() {
@@ -366,6 +373,7 @@ impl Conversation {
         }
     }
 
+    #[cold]
     fn lose(&mut self, reason: &'static str) {
         if self.session.lose(reason, &mut self.output) {
             self.finish();

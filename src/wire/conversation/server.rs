@@ -4,7 +4,7 @@ use super::super::decode::{self, ERROR_BYTES, GATHERED_BYTES};
 use super::super::frame::{self, HEADER};
 use super::Conversation;
 use super::chunk::Chunk;
-use crate::session::{FromServer, Planner, ServerStep};
+use crate::session::{Planner, ServerStep};
 
 /// How a server's bytes were taken.
 enum Taken {
@@ -191,29 +191,30 @@ impl Conversation {
         let Some(total) = length.checked_sub(4).and_then(|body| body.checked_add(HEADER)) else {
             return self.lose_server("a length of the server below four");
         };
-        let own = kind == b'D' && self.session.is_reading_back();
-        if matches!(kind, b'D' | b'd') && !own {
-            self.server_dropped = false;
-            let now = total.min(bytes.len());
-            self.server_rest = total.saturating_sub(now);
-            return Taken::Passed(now);
-        }
-        // A larger error is passed as it is.
-        let large = kind == b'E' && length > GATHERED_BYTES;
-        let gathered = own || (decode::is_gathered(kind) && !large);
-        if gathered && length > GATHERED_BYTES {
+        let (needed, cut) = match kind {
+            // Only the answer to a question of the guard's own is read.
+            b'D' if self.session.is_reading_back() => (total, false),
+            b'D' | b'd' => {
+                self.server_dropped = false;
+                let now = total.min(bytes.len());
+                self.server_rest = total.saturating_sub(now);
+                return Taken::Passed(now);
+            }
+            // Of a larger error no more is read, or nothing.
+            b'E' if length > GATHERED_BYTES => {
+                let cut = self.session.reads_errors();
+                (if cut { ERROR_BYTES } else { HEADER }, cut)
+            }
+            _ if decode::is_gathered(kind) => (total, false),
+            _ => (HEADER, false),
+        };
+        if needed == total && length > GATHERED_BYTES {
             return self.lose_server("a message of the server larger than any");
         }
-        let cut = large && self.session.reads_errors();
-        let needed = if cut { ERROR_BYTES } else { total };
-        let body = match bytes.get(HEADER..needed) {
-            _ if large && !cut => &[],
-            Some(body) => body,
-            None if gathered || cut => return Taken::Needs(needed),
-            None => &[],
+        let Some(body) = bytes.get(HEADER..needed) else {
+            return Taken::Needs(needed);
         };
-        let message = match decode::server(kind, body) {
-            Ok(FromServer::Error { body, .. }) => FromServer::Error { body, cut },
+        let message = match decode::server(kind, body, cut) {
             Ok(message) => message,
             Err(reason) => return self.lose_server(reason),
         };
@@ -245,6 +246,7 @@ impl Conversation {
         }
     }
 
+    #[cold]
     fn lose_server(&mut self, reason: &'static str) -> Taken {
         if self.session.lose(reason, &mut self.output) {
             return Taken::Ended;

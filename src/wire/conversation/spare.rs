@@ -1,16 +1,12 @@
-//! Room of a thread that the sessions it serves take turns with: one that has nothing to say, and
-//! nothing outstanding, has none.
+//! Room of a thread that the sessions it serves take turns with: one that has nothing outstanding
+//! has none.
 
 use std::cell::RefCell;
 
 use super::Conversation;
 use crate::session::{Event, Room};
 
-/// Spare output buffers, and the largest that is kept.
-const BUFFERS: usize = 4;
-const BUFFER_BYTES: usize = 256 << 10;
-
-/// Spare room for answers outstanding: every session that waits for one has some.
+/// How many sessions' room is kept of each kind.
 const ROOMS: usize = 64;
 
 /// The most events whose room is kept.
@@ -18,8 +14,7 @@ const EVENTS: usize = 64;
 
 #[derive(Default)]
 struct Spare {
-    buffers: Vec<Vec<u8>>,
-    events: Vec<Event>,
+    events: Vec<Vec<Event>>,
     rooms: Vec<Room>,
 }
 
@@ -31,42 +26,37 @@ thread_local! {
 impl Conversation {
     /// Takes room where it has none. It is to be given back before anything is waited for.
     pub(in super::super) fn borrow_room(&mut self) {
+        if self.output.events.capacity() > 0 && self.session.has_room() {
+            return;
+        }
         SPARE.with_borrow_mut(|spare| {
-            for buffer in [&mut self.to_server, &mut self.to_client] {
-                if buffer.capacity() == 0 {
-                    *buffer = spare.buffers.pop().unwrap_or_default();
-                }
-            }
             if self.output.events.capacity() == 0 {
-                self.output.events = std::mem::take(&mut spare.events);
+                self.output.events = spare.events.pop().unwrap_or_default();
             }
             self.session.borrow_room(&mut spare.rooms);
         });
     }
 
-    /// Gives back the room of what is empty.
+    /// Gives back the room of what is empty, unless an answer is outstanding, which takes room too.
     pub(in super::super) fn give_back_room(&mut self) {
+        if self.session.has_outstanding() {
+            return;
+        }
         SPARE.with_borrow_mut(|spare| {
-            for buffer in [&mut self.to_server, &mut self.to_client] {
-                if buffer.is_empty() && buffer.capacity() > 0 {
-                    let buffer = std::mem::take(buffer);
-                    if spare.buffers.len() < BUFFERS && buffer.capacity() <= BUFFER_BYTES {
-                        spare.buffers.push(buffer);
-                    }
-                }
-            }
             if self.output.events.is_empty() {
                 let events = std::mem::take(&mut self.output.events);
-                if events.capacity() <= EVENTS {
-                    spare.events = events;
+                if (1..=EVENTS).contains(&events.capacity()) && spare.events.len() < ROOMS {
+                    spare.events.push(events);
                 }
-            }
-            // The guard's own words are few.
-            if self.output.to_client.is_empty() {
-                self.output.to_client = Vec::new();
             }
             self.session.give_back_room(&mut spare.rooms, ROOMS);
         });
+        // What passes unchanged needs none of these, and the guard's own words are few.
+        for buffer in [&mut self.to_server, &mut self.to_client, &mut self.output.to_client] {
+            if buffer.is_empty() && buffer.capacity() > 0 {
+                *buffer = Vec::new();
+            }
+        }
     }
 }
 
