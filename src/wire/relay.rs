@@ -217,9 +217,10 @@ impl<'a> Relay<'a> {
         buffer: &mut [u8],
     ) -> Poll<io::Result<Progress>> {
         loop {
-            let mut moved = self.retry(context);
-            moved |= self.read_client(context, buffer);
+            let mut moved = self.read_client(context, buffer);
             moved |= self.read_server(context, buffer)?;
+            // After what may have begun to wait: the plan is to wake the task.
+            moved |= self.retry(context);
             if self.draining && !self.conversation.is_ending() {
                 self.conversation.end_if_idle();
             }

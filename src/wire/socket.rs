@@ -249,3 +249,72 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn take(
+        socket: &Socket,
+        context: &mut Context<'_>,
+        awaited: &mut bool,
+    ) -> Poll<io::Result<Vec<u8>>> {
+        let mut buffer = [0; 4];
+        let taken = socket.poll_take(context, &mut buffer, awaited);
+        taken.map_ok(|count| buffer[..count].to_vec())
+    }
+
+    #[tokio::test]
+    async fn bytes_are_taken_as_they_come_and_then_the_end() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let (socket, mut awaited) = (Socket::Unix(near), false);
+        far.write_all(b"sixteen bytes ..").await.unwrap();
+        let mut taken = Vec::new();
+        for _ in 0..4 {
+            taken.extend(poll_fn(|context| take(&socket, context, &mut awaited)).await.unwrap());
+        }
+        assert_eq!(taken, b"sixteen bytes ..");
+        for words in [&b"a"[..], b"bc"] {
+            poll_fn(|context| {
+                assert!(take(&socket, context, &mut awaited).is_pending() && awaited);
+                Poll::Ready(())
+            })
+            .await;
+            let (next, written) = tokio::join!(
+                poll_fn(|context| take(&socket, context, &mut awaited)),
+                far.write_all(words),
+            );
+            written.unwrap();
+            assert_eq!(next.unwrap(), words);
+        }
+        drop(far);
+        assert!(poll_fn(|context| take(&socket, context, &mut awaited)).await.unwrap().is_empty());
+    }
+
+    /// The runtime tells such a task to come again, and takes no note of what it waits for.
+    #[tokio::test]
+    async fn a_task_that_has_had_its_turn_does_not_wait_for_bytes() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let (socket, mut awaited) = (Socket::Unix(near), false);
+        poll_fn(|context| {
+            while let Poll::Ready(turn) = coop::poll_proceed(context) {
+                turn.made_progress();
+            }
+            assert!(take(&socket, context, &mut awaited).is_pending() && !awaited);
+            Poll::Ready(())
+        })
+        .await;
+        yield_now().await;
+        let own = tokio::spawn(async move {
+            poll_fn(|context| take(&socket, context, &mut awaited)).await.unwrap()
+        });
+        yield_now().await;
+        far.write_all(b"come").await.unwrap();
+        let taken = timeout(Duration::from_secs(30), own).await.unwrap().unwrap();
+        assert_eq!(taken, b"come");
+    }
+}
