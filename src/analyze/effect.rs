@@ -83,3 +83,29 @@ pub enum NewValue {
     /// Anything else: not known before the server computes it.
     Unknown,
 }
+
+impl StatementPlan {
+    /// Whether running it changes nothing that a session keeps, be it known or not: neither its
+    /// tenant nor names, transaction or schema, and no COPY data follows.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        // All named: what a plan gains later has to be looked at here.
+        let Self {
+            kind: _,
+            span: _,
+            effect,
+            tenant_type: _,
+            owed: _,
+            moved: _,
+            unknown_relation: _,
+            schema_change,
+            may_set_tenant,
+            copy,
+            unbound: _,
+        } = self;
+        matches!(effect, Effect::None)
+            && !*may_set_tenant
+            && schema_change.is_none()
+            && copy.is_none()
+    }
+}

@@ -242,16 +242,6 @@ impl StatementPlan {
         self.may_set_tenant
     }
 
-    /// Whether running it changes nothing that a session keeps, be it known or not: neither its
-    /// tenant nor names, transaction or schema, and no COPY data follows.
-    #[must_use]
-    pub const fn is_plain(&self) -> bool {
-        matches!(self.effect, Effect::None)
-            && !self.may_set_tenant
-            && self.schema_change.is_none()
-            && self.copy.is_none()
-    }
-
     /// Compares the plan's operands with the tenant.
     #[must_use]
     pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
