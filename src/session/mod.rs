@@ -248,7 +248,7 @@ impl Session {
     /// Whether the server has something to answer; it may be waiting for the rest of it.
     #[must_use]
     pub fn is_answering(&self) -> bool {
-        !self.pipeline.is_empty() && !self.copy_in
+        self.has_outstanding() && !self.copy_in
     }
 
     /// How many groups of messages the server has answered, ReadyForQuery included.
