@@ -4,7 +4,7 @@
 
 use super::Session;
 use super::mode::MaskErrors;
-use super::pipeline::Entry;
+use super::pipeline::{Entry, QueryString};
 use crate::analyze::{Kind, StatementPlan};
 
 /// Where a text is replaced, this is said instead.
@@ -25,28 +25,15 @@ impl Session {
         self.reads_errors().then(|| masked(body, cut, mask, self.shows_rows())).flatten()
     }
 
-    /// Whether what the server answers now can have come upon guarded rows. A constraint may be
-    /// put off to the end of a transaction, and a write on an unguarded table may reach guarded
-    /// ones.
+    /// Whether what the server answers now can have come upon guarded rows.
     fn shows_rows(&self) -> bool {
-        let plan_shows = |plan: &StatementPlan| match plan.kind() {
-            Kind::Select | Kind::Setting => plan.is_guarded(),
-            Kind::Insert
-            | Kind::Update
-            | Kind::Delete
-            | Kind::Merge
-            | Kind::Transaction
-            | Kind::Prepared
-            | Kind::Copy
-            | Kind::Utility
-            | Kind::NotUnderstood => true,
-        };
         match self.pipeline.head() {
-            Some(Entry::Query(sent, _)) => {
-                sent.planned().plan().statements().iter().any(plan_shows)
+            Some(Entry::Query(QueryString::Plain { shows_rows, .. })) => *shows_rows,
+            Some(Entry::Query(QueryString::Any(sent, _))) => {
+                sent.planned().plan().statements().iter().any(shows_rows)
             }
             Some(Entry::Bind(_, Some(portal)) | Entry::Execute(Some(portal))) => {
-                portal.statement().plan().is_none_or(plan_shows)
+                portal.statement().plan().is_none_or(shows_rows)
             }
             // No row is read there.
             Some(
@@ -68,6 +55,23 @@ impl Session {
             )
             | None => true,
         }
+    }
+}
+
+/// Whether errors of a statement can show guarded rows. A constraint may be put off to the end of a
+/// transaction, and a write on an unguarded table may reach guarded ones.
+pub(super) fn shows_rows(plan: &StatementPlan) -> bool {
+    match plan.kind() {
+        Kind::Select | Kind::Setting => plan.is_guarded(),
+        Kind::Insert
+        | Kind::Update
+        | Kind::Delete
+        | Kind::Merge
+        | Kind::Transaction
+        | Kind::Prepared
+        | Kind::Copy
+        | Kind::Utility
+        | Kind::NotUnderstood => true,
     }
 }
 

@@ -5,6 +5,7 @@ use super::message::Target;
 use super::readback::ReadBack;
 use super::refusal::Refusal;
 use super::registry::{Name, Portal, Prepared, Replacement, Sent};
+use crate::analyze::Kind;
 
 /// A client message whose answer is outstanding, or an answer that the guard owes.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ pub(super) enum Entry {
     Close(Target, Name),
     /// Sync.
     Sync,
-    /// A simple query string and how many of its statements are complete.
-    Query(Sent, usize),
+    /// A simple query string.
+    Query(QueryString),
     /// FunctionCall, in audit.
     FunctionCall,
     /// CopyDone or CopyFail: has no answer of its own.
@@ -37,6 +38,21 @@ pub(super) enum Entry {
     FailingQuery(Box<Refusal>),
     /// A question of the guard's own.
     ReadBack(Box<ReadBack>),
+}
+
+/// A simple query string that was sent.
+#[derive(Debug)]
+pub(super) enum QueryString {
+    /// One statement, sent as it was written, that leaves the session as it was: what its answers
+    /// ask for is kept here, and its plan is let go: by then it is out of the processor's cache.
+    Plain {
+        kind: Kind,
+        /// Whether its errors can show rows of a guarded table.
+        shows_rows: bool,
+        complete: bool,
+    },
+    /// Any other, and how many of its statements are complete.
+    Any(Sent, usize),
 }
 
 impl Entry {
@@ -55,7 +71,9 @@ impl Entry {
     /// What was sent instead of the text that it speaks of.
     pub(super) fn replacement(&self) -> Option<&Replacement> {
         let statement = match self {
-            Self::Query(sent, _) => return sent.replacement().map(|it| &**it),
+            Self::Query(QueryString::Any(sent, _)) => {
+                return sent.replacement().map(|it| &**it);
+            }
             Self::Parse(_, prepared) => &prepared.statement,
             Self::Bind(_, Some(portal)) | Self::Execute(Some(portal)) => portal.statement(),
             Self::Bind(_, None)
@@ -64,6 +82,7 @@ impl Entry {
             | Self::DescribePortal
             | Self::Close(..)
             | Self::Sync
+            | Self::Query(QueryString::Plain { .. })
             | Self::FunctionCall
             | Self::CopyEnd
             | Self::Refused(_)

@@ -9,13 +9,13 @@ use super::gate::{self, Ruling};
 use super::judge::Missing;
 use super::message::Status;
 use super::mode::{Mode, Rebinding};
-use super::pipeline::Entry;
+use super::pipeline::{Entry, QueryString};
 use super::planned::{Planned, Planner};
 use super::refusal::{FAILING_QUERY, Refusal, ready};
 use super::registry::{Sent, Side, StatementRef};
 use super::replace::{Replaced, query_message};
 use super::report::{refusal, tell, tell_replaced};
-use super::{ClientStep, Output, Session};
+use super::{ClientStep, Output, Session, mask};
 use crate::analyze::{Arguments, Kind, StatementPlan, Verdict};
 use crate::tenant::Tenant;
 
@@ -119,6 +119,15 @@ impl Session {
     /// A string is on its way: what happens if its statements succeed.
     fn sent_query(&mut self, sent: Sent) {
         let statements = sent.planned().plan().statements();
+        if let (Sent::Own(_), [statement]) = (&sent, statements)
+            && self.is_unmoved_by(statement)
+        {
+            let (kind, shows_rows) = (statement.kind(), mask::shows_rows(statement));
+            let plain = QueryString::Plain { kind, shows_rows, complete: false };
+            self.predicted.assume_ready();
+            self.pipeline.push(Entry::Query(plain));
+            return;
+        }
         if !statements.iter().all(|statement| self.is_unmoved_by(statement)) {
             for at in 0..statements.len() {
                 self.predict(&sent, at);
@@ -129,7 +138,7 @@ impl Session {
             self.begin_copy(&StatementRef::Nth(sent.clone(), 0));
         }
         self.predicted.assume_ready();
-        self.pipeline.push(Entry::Query(sent, 0));
+        self.pipeline.push(Entry::Query(QueryString::Any(sent, 0)));
     }
 
     /// Whether nothing of what the session keeps is other once it has run. Most statements are such.

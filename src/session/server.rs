@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::gate;
 use super::message::{FromServer, Status, Target};
 use super::mode::Mode;
-use super::pipeline::Entry;
+use super::pipeline::{Entry, QueryString};
 use super::registry::{Portal, Side, StatementRef};
 use super::replace::{complete_message, moved_error, parameters_message};
 use super::report::hidden_row;
@@ -194,7 +194,7 @@ impl Session {
     fn own_tag(&self, tag: &[u8]) -> Option<Vec<u8>> {
         let count = tag.strip_prefix(b"UPDATE ").filter(|_| self.rules.mode == Mode::Rewrite)?;
         let head = self.pipeline.head()?;
-        let ran = if let Entry::Query(sent, done) = head {
+        let ran = if let Entry::Query(QueryString::Any(sent, done)) = head {
             StatementRef::Nth(sent.clone(), *done)
         } else if let Entry::Execute(Some(portal)) = head {
             portal.statement().clone()
@@ -219,7 +219,11 @@ impl Session {
 
     fn complete(&mut self, tag: &[u8]) -> Result<(), &'static str> {
         let (sent, at) = match self.pipeline.head_mut() {
-            Some(Entry::Query(sent, done)) => {
+            Some(Entry::Query(QueryString::Plain { kind, shows_rows: _, complete })) => {
+                let kind = (!std::mem::replace(complete, true)).then_some(*kind);
+                return self.completed(kind, tag);
+            }
+            Some(Entry::Query(QueryString::Any(sent, done))) => {
                 let at = *done;
                 *done = done.saturating_add(1);
                 (sent, at)
@@ -235,14 +239,20 @@ impl Session {
         };
         let reference = StatementRef::Nth(sent.clone(), at);
         let plan = reference.plan();
-        if plan.is_none() && gate::refuses(self.modes.whole()) {
-            // The server found another statement in the string than the guard has judged.
-            return Err("the server ran more statements than were judged");
-        }
-        self.touch_schema(plan.map(StatementPlan::kind), tag);
+        self.completed(plan.map(StatementPlan::kind), tag)?;
         if !plan.is_some_and(|plan| self.is_unmoved_by(plan)) {
             self.world(Side::Confirmed).ran(&reference, None, Some(tag));
         }
+        Ok(())
+    }
+
+    /// A statement of a query string is complete: one of this kind, if it was judged.
+    fn completed(&mut self, kind: Option<Kind>, tag: &[u8]) -> Result<(), &'static str> {
+        if kind.is_none() && gate::refuses(self.modes.whole()) {
+            // The server found another statement in the string than the guard has judged.
+            return Err("the server ran more statements than were judged");
+        }
+        self.touch_schema(kind, tag);
         Ok(())
     }
 
@@ -402,7 +412,8 @@ impl Session {
                         self.world(Side::Predicted).ran(portal.statement(), bound, None);
                     }
                 }
-                Entry::Query(sent, done) => {
+                Entry::Query(QueryString::Plain { .. }) => self.predicted.assume_ready(),
+                Entry::Query(QueryString::Any(sent, done)) => {
                     for at in *done..sent.planned().plan().statements().len() {
                         let reference = StatementRef::Nth(sent.clone(), at);
                         self.world(Side::Predicted).ran(&reference, None, None);
