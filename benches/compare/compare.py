@@ -12,7 +12,7 @@ session instead, `--churn` memory after sessions that came and went. docs/perfor
     cargo build --release && cargo build --release --example peers
     python3 benches/compare/compare.py --rounds 9 --json target/compare.json
 
-Needs PostgreSQL's programs and pgbench (Debian: postgresql), pgbouncer, and a quiet machine.
+Needs PostgreSQL's programs and pgbench (Debian: postgresql), openssl, pgbouncer, and a quiet machine.
 """
 
 import argparse
@@ -52,6 +52,17 @@ SCRIPTS = {
     "literals": "\\set id random(1, 1000)\n\\set other random(1000000, 2000000000)\n"
     + JOIN.format(tenant=TENANT, id=":id", more=" AND o.qty <> :other"),
 }
+
+CERTIFICATE = """
+[req]
+prompt = no
+distinguished_name = name
+x509_extensions = extensions
+[name]
+CN = 127.0.0.1
+[extensions]
+subjectAltName = IP:127.0.0.1
+"""
 
 SCHEMA = """
 CREATE TABLE notes (id int PRIMARY KEY, note text NOT NULL);
@@ -233,7 +244,11 @@ class Place:
         return self.start(name, command, port, env=environment)
 
     def certificate(self):
-        subprocess.run([self.options.peers, "certificate", self.directory], check=True)
+        """A certificate for 127.0.0.1 and its key."""
+        command = ["openssl", "req", "-x509", "-config", "/dev/stdin", "-nodes"]
+        command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        command += ["-keyout", self.directory / "server.key", "-out", self.directory / "server.crt"]
+        subprocess.run(command, input=CERTIFICATE, text=True, check=True, capture_output=True)
         # PgBouncer reads it as another user.
         (self.directory / "server.key").chmod(0o644)
 
@@ -476,6 +491,8 @@ def main():
     options.targets = options.targets or [
         name for name in TARGETS if not options.tls or name in ("guard", "pgbouncer")
     ]
+    # A shell ignores it for what it starts in the background, and all that is started here with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     place = Place(options)
     with place.stack:
         if options.idle or options.churn:

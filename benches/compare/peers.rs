@@ -4,7 +4,6 @@
 //!   `copy_bidirectional` on two threads, with buffers of 8 KiB, and nothing else;
 //! - `peers backend LISTEN` is a server that lets everybody in and answers every query with no
 //!   rows;
-//! - `peers certificate DIRECTORY` writes a certificate for 127.0.0.1 and its key;
 //! - `peers idle ADDRESS COUNT [CERTIFICATE]` opens sessions, in TLS if a certificate is given,
 //!   runs one query in each, says `ready`, and holds them until its standard input ends;
 //! - `peers churn ADDRESS COUNT` opens and ends as many sessions, one after the other.
@@ -19,7 +18,6 @@
 use std::error::Error;
 use std::io::Read as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -40,7 +38,6 @@ async fn main() -> Done {
     match arguments.as_slice() {
         ["bare", listen, upstream] => bare(listen, upstream.parse()?).await,
         ["backend", listen] => backend(listen).await,
-        ["certificate", directory] => certificate(Path::new(directory)),
         ["idle", address, count] => idle(address.parse()?, count.parse()?, None).await,
         ["idle", address, count, certificate] => {
             let certificate = CertificateDer::from_pem_file(certificate)?;
@@ -161,13 +158,6 @@ fn settings(asked: &str, startup: &[u8]) -> Vec<u8> {
         }
     }
     [count.to_be_bytes().as_slice(), &row].concat()
-}
-
-fn certificate(directory: &Path) -> Done {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
-    std::fs::write(directory.join("server.crt"), made.cert.pem())?;
-    std::fs::write(directory.join("server.key"), made.signing_key.serialize_pem())?;
-    Ok(())
 }
 
 trait Peer: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Makes a profile of the guard at work, for the compiler to optimise by.
+
+Builds the guard with counters in it, lets it judge the project's cases and serve the workloads of
+benches/compare (in every mode, in clear and in TLS), and merges what it counted:
+
+    deploy/profile.py
+    RUSTFLAGS="-Cprofile-use=$PWD/target/profile/orgguard.profdata" cargo build --release
+
+What is optimised so does the same; docs/performance.md has by how much it is faster. Arguments go
+to cargo, and must be those of the build that is to use the profile (`--features postgres-grammar`).
+
+Needs what benches/compare/compare.py needs but for PgBouncer (Debian: postgresql), and
+llvm-profdata: `rustup component add llvm-tools`, or one in PATH that can read what this compiler
+writes.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PLACE = ROOT / "target" / "profile"
+COUNTS = PLACE / "counts"
+PROFILE = PLACE / "orgguard.profdata"
+
+# Options of compare.py. Each adds to the same counts.
+WORK = (
+    ("--workloads", "select,join,literals"),
+    ("--workloads", "select,join", "--tls", "--clients", "8"),
+    ("--workloads", "join", "--mode", "audit", "--clients", "8"),
+    ("--workloads", "join", "--mode", "rewrite", "--clients", "8"),
+    ("--workloads", "bulk-select,copy-out,copy-in"),
+)
+
+
+def asked(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def host():
+    for line in asked("rustc", "-vV").splitlines():
+        if line.startswith("host: "):
+            return line.removeprefix("host: ")
+    sys.exit("rustc does not say for which machine it compiles")
+
+
+def mergers():
+    """Programs that may be able to merge the counts, the compiler's own first."""
+    own = pathlib.Path(asked("rustc", "--print", "target-libdir")).parent / "bin" / "llvm-profdata"
+    names = ["llvm-profdata", *(f"llvm-profdata-{version}" for version in range(40, 17, -1))]
+    return [path for path in map(shutil.which, (str(own), *names)) if path]
+
+
+def build(arguments):
+    """The guard with counters. A target is named so that build scripts get none."""
+    target, flags = host(), f"{os.environ.get('RUSTFLAGS', '')} -Cprofile-generate={COUNTS}"
+    command = ["cargo", "build", "--release", "--locked", "--bin", "orgguard"]
+    command += ["--target", target, "--target-dir", PLACE / "build", *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ, RUSTFLAGS=flags.strip()))
+    return PLACE / "build" / target / "release" / "orgguard"
+
+
+def train(guard):
+    cases = sorted((ROOT / "tests" / "cases").glob("*.sql"))
+    judged = subprocess.run([guard, "check", *cases], stdout=subprocess.DEVNULL)
+    # Some of them violate a rule, as they are meant to.
+    if judged.returncode != 1:
+        sys.exit("the cases could not be judged")
+    compare = [sys.executable, ROOT / "benches" / "compare" / "compare.py", "--guard", guard]
+    compare += ["--targets", "guard", "--rounds", "1", "--duration", "1"]
+    for options in WORK:
+        subprocess.run([*compare, *options], check=True, stdout=subprocess.DEVNULL)
+
+
+def merge():
+    counts = list(COUNTS.glob("*.profraw"))
+    if not counts:
+        sys.exit("the guard has counted nothing")
+    said = "llvm-profdata was not found: rustup component add llvm-tools"
+    for merger in mergers():
+        done = subprocess.run(
+            [merger, "merge", "-o", PROFILE, *counts], capture_output=True, text=True
+        )
+        if done.returncode == 0:
+            return
+        said = done.stderr.strip()
+    sys.exit(said)
+
+
+def main():
+    if not mergers():
+        sys.exit("missing: llvm-profdata (rustup component add llvm-tools)")
+    guard = build(sys.argv[1:])
+    shutil.rmtree(COUNTS, ignore_errors=True)
+    train(guard)
+    merge()
+    print(PROFILE)
+
+
+if __name__ == "__main__":
+    main()
