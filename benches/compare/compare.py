@@ -467,7 +467,9 @@ def main():
     parser.add_argument("--peers", type=pathlib.Path, default=target / "examples" / "peers")
     parser.add_argument("--pgbouncer", default="/usr/sbin/pgbouncer")
     parser.add_argument(
-        "--pg-bin", type=pathlib.Path, default=pathlib.Path("/usr/lib/postgresql/15/bin")
+        "--pg-bin",
+        type=pathlib.Path,
+        default=os.environ.get("ORGGUARD_PG_BIN", "/usr/lib/postgresql/15/bin"),
     )
     parser.add_argument("--mode", default="enforce", choices=["audit", "enforce", "rewrite"])
     parser.add_argument(
