@@ -458,7 +458,7 @@ def words(text):
     return text.split(",")
 
 
-def main():
+def parser():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -488,7 +488,11 @@ def main():
     parser.add_argument("--idle", action="store_true")
     parser.add_argument("--churn", action="store_true")
     parser.add_argument("--json", type=pathlib.Path, help="where to write every round")
-    options = parser.parse_args()
+    return parser
+
+
+def main():
+    options = parser().parse_args()
     # A bare relay ends no TLS.
     options.targets = options.targets or [
         name for name in TARGETS if not options.tls or name in ("guard", "pgbouncer")
