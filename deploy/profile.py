@@ -6,7 +6,7 @@ what it counted:
 
     deploy/profile.py
     RUSTFLAGS="-Cprofile-use=$PWD/target/profile/orgguard.profdata" cargo build --release \\
-        --target "$(rustc -vV | sed -n 's/^host: //p')"
+        --target "$(rustc --print host-tuple)"
 
 What is optimised so does the same; docs/performance.md has by how much it is faster. Arguments go
 to cargo, and must be those of the build that is to use the profile (`--features postgres-grammar`).
@@ -35,13 +35,6 @@ def asked(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def host():
-    for line in asked("rustc", "-vV").splitlines():
-        if line.startswith("host: "):
-            return line.removeprefix("host: ")
-    sys.exit("rustc does not say for which machine it compiles")
-
-
 def mergers():
     """Programs that may be able to merge the counts, the compiler's own first."""
     own = pathlib.Path(asked("rustc", "--print", "target-libdir")).parent / "bin" / "llvm-profdata"
@@ -51,7 +44,7 @@ def mergers():
 
 def build(arguments):
     """The guard with counters. A target is named so that build scripts get none."""
-    target, flags = host(), f"{os.environ.get('RUSTFLAGS', '')} -Cprofile-generate={COUNTS}"
+    target, flags = asked("rustc", "--print", "host-tuple"), f"{os.environ.get('RUSTFLAGS', '')} -Cprofile-generate={COUNTS}"
     command = ["cargo", "build", "--release", "--locked", "--bin", "orgguard"]
     command += ["--target", target, "--target-dir", PLACE / "build", *arguments]
     subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ, RUSTFLAGS=flags.strip()))
