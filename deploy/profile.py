@@ -43,8 +43,10 @@ def mergers():
 
 
 def build(arguments):
-    """The guard with counters. A target is named so that build scripts get none."""
-    target, flags = asked("rustc", "--print", "host-tuple"), f"{os.environ.get('RUSTFLAGS', '')} -Cprofile-generate={COUNTS}"
+    """The guard with counters. A target is named so that build scripts get none; the build that
+    uses the profile names it too, as crates have other names without."""
+    target = asked("rustc", "--print", "host-tuple")
+    flags = f"{os.environ.get('RUSTFLAGS', '')} -Cprofile-generate={COUNTS}"
     command = ["cargo", "build", "--release", "--locked", "--bin", "orgguard"]
     command += ["--target", target, "--target-dir", PLACE / "build", *arguments]
     subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ, RUSTFLAGS=flags.strip()))
