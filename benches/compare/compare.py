@@ -37,6 +37,8 @@ TENANT = "00000000-0000-0000-0000-000000000007"
 TARGETS = ("direct", "bare", "guard", "pgbouncer")
 # Transactions before those that are measured: most of the thousand texts have come then.
 WARM = 4000
+# Seconds between two looks at the CPU time of what is measured.
+LOOK = 0.05
 BULK = ("bulk-select", "copy-out", "copy-in")
 
 JOIN = """SELECT o.id, o.qty, p.name, p.price FROM org_orders o
@@ -304,25 +306,39 @@ def pgbench(place, target, workload, protocol, clients):
     environment = place.environment(place.ports[target])
     warm = [*command[:2], "-t", str(WARM // clients), *command[4:]]
     subprocess.run(warm, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    before = cpu_seconds(place.pids[target])
     command += ["-l", "--log-prefix", str(logs / "l")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    used = cpu_seconds(place.pids[target]) - before
-    tps = re.search(r"^tps = ([\d.]+)", done.stdout, re.M)
-    count = re.search(r"transactions actually processed: (\d+)", done.stdout)
-    if done.returncode or not tps or not int(count.group(1)):
-        sys.exit(f"pgbench through {target}: {done.stderr.strip()[-300:]}")
-    latencies = [
-        int(line.split()[2]) for file in logs.iterdir() for line in file.open() if line.strip()
-    ]
+    output = place.directory / "pgbench.out"
+    looks = []
+    with output.open("w") as out:
+        running = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        while running.poll() is None:
+            looks.append((time.time(), cpu_seconds(place.pids[target])))
+            time.sleep(LOOK)
+    said = output.read_text()
+    tps = re.search(r"^tps = ([\d.]+)", said, re.M)
+    # Of each transaction its latency, and the time of its end.
+    lines = [line.split() for file in logs.iterdir() for line in file.open() if line.strip()]
     shutil.rmtree(logs)
+    if running.returncode or not tps or not lines:
+        sys.exit(f"pgbench through {target}: {said.strip()[-300:]}")
+    latencies = [int(line[2]) for line in lines]
+    ends = [int(line[4]) + int(line[5]) / 1e6 for line in lines]
     return {
         "rate": float(tps.group(1)),
         "p50": quantile(latencies, 0.5),
         "p95": quantile(latencies, 0.95),
         "p99": quantile(latencies, 0.99),
-        "cpu": used / int(count.group(1)) * 1e6,
+        "cpu": cpu_of_each(looks, ends) * 1e6,
     }
+
+
+def cpu_of_each(looks, ends):
+    """CPU time of a transaction, while there was nothing else: after all sessions had logged in,
+    before any has ended."""
+    first, last = min(ends), max(ends)
+    looks = [look for look in looks if first <= look[0] <= last]
+    (since, before), (until, after) = looks[0], looks[-1]
+    return (after - before) / sum(since < end <= until for end in ends)
 
 
 def bulk(place, target, workload):
