@@ -102,6 +102,7 @@ impl StatementPlan {
             may_set_tenant,
             copy,
             unbound: _,
+            sole: _,
         } = self;
         matches!(effect, Effect::None)
             && !*may_set_tenant

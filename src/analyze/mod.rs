@@ -18,6 +18,7 @@ mod has;
 mod judge;
 mod kind;
 mod live;
+mod memo;
 mod plan;
 mod push;
 mod reader;

@@ -1,21 +1,20 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::arguments::Arguments;
 use super::build::{Built, build};
 use super::copy::CopyPlan;
 use super::effect::{Effect, NewValue};
 use super::explain::Explained;
 use super::gap::Gap;
 use super::graph::{Graph, Obligation, Operand};
-use super::judge;
 use super::kind::Kind;
+use super::memo::Memo;
 use super::reader::Reader;
 use super::reuse::{Moved, Reuse};
-use super::settle::{Compared, Structure};
+use super::settle::Structure;
 use super::shortcut::{self, Shortcut};
-use super::solve::{Solver, Truth as _};
+use super::solve::Solver;
 use super::statement::{self, Outline};
 use super::twice::{self, Disagreement, Planned};
 use super::verdict::{Advice, Rule, Verdict, Violation};
@@ -88,7 +87,9 @@ pub struct StatementPlan {
     pub(super) may_set_tenant: bool,
     pub(super) copy: Option<Arc<CopyPlan>>,
     /// The verdict before anything is bound, which every Parse of the text asks for.
-    pub(super) unbound: OnceLock<Verdict>,
+    pub(super) unbound: Memo<Verdict>,
+    /// The one tenant for whom it holds whatever is bound, with nothing to tell.
+    pub(super) sole: Memo<Option<Tenant>>,
 }
 
 /// What a statement owes and how that may be proved: all that planning finds out at length. Texts of
@@ -206,6 +207,7 @@ impl StatementPlan {
             may_set_tenant,
             copy,
             unbound: _,
+            sole: _,
         } = self;
         let session = (effect, unknown_relation, schema_change, may_set_tenant, copy);
         format!("{:?}", (kind, span, tenant_type, self.whole(), session))
@@ -219,7 +221,7 @@ impl StatementPlan {
         }
     }
 
-    fn operands(&self) -> &[Operand] {
+    pub(super) fn operands(&self) -> &[Operand] {
         self.moved.as_ref().map_or(&self.owed.graph.operands, Moved::operands)
     }
 
@@ -242,68 +244,12 @@ impl StatementPlan {
         self.may_set_tenant
     }
 
-    /// Compares the plan's operands with the tenant.
-    #[must_use]
-    pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
-        match (tenant, arguments) {
-            (SessionTenant::Any, Arguments::Unknown) => {
-                self.unbound.get_or_init(|| self.compare(tenant, arguments)).clone()
-            }
-            (_, _) => self.compare(tenant, arguments),
-        }
-    }
-
-    fn compare(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
-        let Owed { graph, violations, advice, provable, shortcut: _ } = &*self.owed;
-        let mut verdict = Verdict::default();
-        verdict.violations.extend_from_slice(violations);
-        verdict.advice.extend_from_slice(advice);
-        if !graph.obligations.is_empty() {
-            let of = (graph, self.operands());
-            let judge = || judge::judge(of, provable, self.tenant_type, tenant, arguments);
-            let judged = match self.take_shortcut(tenant, arguments) {
-                Some(advice) => {
-                    let judged = Verdict { violations: Vec::new(), advice };
-                    debug_assert_eq!(judged, judge(), "the shortcut leads elsewhere");
-                    judged
-                }
-                None => judge(),
-            };
-            verdict.violations.extend(judged.violations);
-            verdict.advice.extend(judged.advice);
-        }
-        if let Some(moved) = &self.moved {
-            moved.place(&mut verdict);
-        }
-        // At Parse, the tenant may still come.
-        if let (Some(copy), Arguments::Values(_)) = (&self.copy, arguments) {
-            verdict.violations.extend(copy.settle(tenant));
-        }
-        verdict.violations.sort_by_key(|violation| violation.span.start);
-        verdict
-    }
-
     /// What the text lacks for its proofs, whatever the tenant and the values; `None` if no more
     /// predicates would make it hold.
     #[must_use]
     pub fn gaps(&self) -> Option<Vec<Gap>> {
         let Owed { graph, violations, advice: _, provable, shortcut: _ } = &*self.whole();
         super::gap::gaps(graph, provable, violations)
-    }
-
-    /// The advice of a statement that holds by what is enough.
-    fn take_shortcut(
-        &self,
-        tenant: SessionTenant<'_>,
-        arguments: Arguments<'_>,
-    ) -> Option<Vec<Advice>> {
-        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.owed.shortcut, tenant) else {
-            return None;
-        };
-        let (operands, tenant_type) = (self.operands(), self.tenant_type);
-        let truth = Compared { operands, tenant_type, tenant, arguments };
-        let holds = shortcut.operands.iter().all(|operand| truth.is_tenant(*operand));
-        holds.then(|| shortcut.advice.clone())
     }
 
     /// What each guarded reference owes and whether it can be proved, for a reader.
@@ -369,7 +315,8 @@ pub(super) fn not_understood(refused: NotUnderstood, policy: &Policy) -> Stateme
         schema_change: None,
         may_set_tenant: false,
         copy: None,
-        unbound: OnceLock::new(),
+        unbound: Memo::new(),
+        sole: Memo::new(),
     }
 }
 
@@ -444,7 +391,8 @@ pub(super) fn plan_statement(
         schema_change: None,
         may_set_tenant,
         copy: copy.map(Arc::new),
-        unbound: OnceLock::new(),
+        unbound: Memo::new(),
+        sole: Memo::new(),
     }
 }
 

@@ -2,11 +2,12 @@
 //! its value in that text, and every place moves with the literals before it. What comes out is
 //! what planning the other text would give.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::effect::Effect;
 use super::graph::{Graph, Named, Obligation, Operand, Reference};
 use super::kind::Kind;
+use super::memo::Memo;
 use super::plan::{Owed, Plan, StatementPlan};
 use super::shortcut::Shortcut;
 use super::verdict::{Advice, Verdict, Violation};
@@ -141,6 +142,7 @@ impl Passage {
             may_set_tenant,
             copy: _,
             unbound: _,
+            sole: _,
         } = plan;
         let operands = owed.graph.operands.iter();
         let operands = operands.map(|it| operand(it, *tenant_type, (text, &self.to)));
@@ -156,7 +158,8 @@ impl Passage {
             schema_change: None,
             may_set_tenant: *may_set_tenant,
             copy: None,
-            unbound: OnceLock::new(),
+            unbound: Memo::new(),
+            sole: Memo::new(),
         })
     }
 

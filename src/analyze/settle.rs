@@ -3,7 +3,10 @@
 use super::arguments::{Argument, Arguments, Form};
 use super::array::{binary_elements, text_elements};
 use super::graph::{Cast, Length, Named, Operand, OperandId};
+use super::judge;
+use super::plan::{Owed, SessionTenant, StatementPlan};
 use super::solve::Truth;
+use super::verdict::{Advice, Verdict};
 use crate::tenant::{Tenant, TenantType, Uuid};
 
 /// Every operand is taken for the tenant: what the structure alone can prove.
@@ -100,6 +103,81 @@ impl Compared<'_> {
             Value::Foreign => false,
             Value::Tenant(tenant) => tenant == self.tenant,
         }
+    }
+}
+
+impl StatementPlan {
+    /// Compares the plan's operands with the tenant.
+    #[must_use]
+    pub fn settle(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
+        match (tenant, arguments) {
+            (SessionTenant::Any, Arguments::Unknown) => {
+                self.unbound.get(|| self.compare(tenant, arguments)).clone()
+            }
+            (SessionTenant::Known(own), _) if self.sole_tenant() == Some(own) => {
+                let verdict = Verdict::default();
+                debug_assert_eq!(verdict, self.compare(tenant, arguments), "it is not its own");
+                verdict
+            }
+            (_, _) => self.compare(tenant, arguments),
+        }
+    }
+
+    /// Kept with the plan, so that most texts with their values in them are settled by a look at
+    /// one place.
+    fn sole_tenant(&self) -> Option<&Tenant> {
+        let find = || {
+            let Owed { graph: _, violations, advice, provable: _, shortcut } = &*self.owed;
+            let quiet = violations.is_empty() && advice.is_empty() && self.copy.is_none();
+            let shortcut = shortcut.as_ref().filter(|_| quiet)?;
+            shortcut.sole_tenant(self.operands()).cloned()
+        };
+        self.sole.get(find).as_ref()
+    }
+
+    fn compare(&self, tenant: SessionTenant<'_>, arguments: Arguments<'_>) -> Verdict {
+        let Owed { graph, violations, advice, provable, shortcut: _ } = &*self.owed;
+        let mut verdict = Verdict::default();
+        verdict.violations.extend_from_slice(violations);
+        verdict.advice.extend_from_slice(advice);
+        if !graph.obligations.is_empty() {
+            let of = (graph, self.operands());
+            let judge = || judge::judge(of, provable, self.tenant_type, tenant, arguments);
+            let judged = match self.take_shortcut(tenant, arguments) {
+                Some(advice) => {
+                    let judged = Verdict { violations: Vec::new(), advice };
+                    debug_assert_eq!(judged, judge(), "the shortcut leads elsewhere");
+                    judged
+                }
+                None => judge(),
+            };
+            verdict.violations.extend(judged.violations);
+            verdict.advice.extend(judged.advice);
+        }
+        if let Some(moved) = &self.moved {
+            moved.place(&mut verdict);
+        }
+        // At Parse, the tenant may still come.
+        if let (Some(copy), Arguments::Values(_)) = (&self.copy, arguments) {
+            verdict.violations.extend(copy.settle(tenant));
+        }
+        verdict.violations.sort_by_key(|violation| violation.span.start);
+        verdict
+    }
+
+    /// The advice of a statement that holds by what is enough.
+    fn take_shortcut(
+        &self,
+        tenant: SessionTenant<'_>,
+        arguments: Arguments<'_>,
+    ) -> Option<Vec<Advice>> {
+        let (Some(shortcut), SessionTenant::Known(tenant)) = (&self.owed.shortcut, tenant) else {
+            return None;
+        };
+        let (operands, tenant_type) = (self.operands(), self.tenant_type);
+        let truth = Compared { operands, tenant_type, tenant, arguments };
+        let holds = shortcut.operands.iter().all(|operand| truth.is_tenant(*operand));
+        holds.then(|| shortcut.advice.clone())
     }
 }
 

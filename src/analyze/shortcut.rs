@@ -1,10 +1,11 @@
 //! What is enough for a statement to hold: found once, when it is planned, so that settling the
 //! plan compares a few operands with the tenant and solves nothing.
 
-use super::graph::{Graph, OperandId};
+use super::graph::{Graph, Named, Operand, OperandId};
 use super::judge;
 use super::solve::Truth;
 use super::verdict::{Advice, Rule};
+use crate::tenant::Tenant;
 
 /// Trials at most, and what the size of the graph allows.
 const TRIALS: usize = 32;
@@ -16,6 +17,25 @@ pub(super) struct Shortcut {
     pub(super) operands: Vec<OperandId>,
     /// The advice that is given then.
     pub(super) advice: Vec<Advice>,
+}
+
+impl Shortcut {
+    /// The one tenant for whom the statement holds whatever is bound, without advice: all that it
+    /// takes are constants, and each of them is this tenant.
+    pub(super) fn sole_tenant<'a>(&self, operands: &'a [Operand]) -> Option<&'a Tenant> {
+        let mut named = self.operands.iter().map(|at| match operands.get(*at)? {
+            Operand::Constant(Named { tenant, slot: _ }) => tenant.as_ref(),
+            Operand::NotNull(_)
+            | Operand::All(_)
+            | Operand::Null
+            | Operand::Setting
+            | Operand::Parameter { .. }
+            | Operand::Elements { .. }
+            | Operand::Unnested { .. } => None,
+        });
+        let first = named.next()??;
+        (self.advice.is_empty() && named.all(|other| other == Some(first))).then_some(first)
+    }
 }
 
 /// These operands, in ascending order, are the tenant, and no other is.
