@@ -1,13 +1,14 @@
 use std::future::poll_fn;
-use std::io::{self, Read as _};
+use std::io;
 use std::net;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -104,11 +105,13 @@ impl Socket {
     /// A read that does not fill the buffer has taken all there was: then the runtime is told that
     /// there is nothing, which saves a read to find that out. What comes meanwhile is not lost, as
     /// what it knows has a number by which it forgets only what was known before the read.
+    /// The system is called directly: in libc, a thread can be cancelled where it reads or writes,
+    /// and says so before and after (pthreads(7)).
     fn try_take(&self, buffer: &mut [u8]) -> Tried {
         let (mut asked, mut short) = (false, None);
-        let mut read = |socket: SockRef<'_>| {
+        let mut read = |socket: BorrowedFd<'_>| {
             asked = true;
-            let count = (&*socket).read(buffer)?;
+            let (count, _) = recv(socket, &mut *buffer, RecvFlags::empty())?;
             if count > 0 && count < buffer.len() {
                 short = Some(count);
                 return Err(io::ErrorKind::WouldBlock.into());
@@ -116,8 +119,8 @@ impl Socket {
             Ok(count)
         };
         let tried = match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || read(SockRef::from(stream))),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, || read(SockRef::from(stream))),
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || read(stream.as_fd())),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || read(stream.as_fd())),
         };
         match (tried, short) {
             (_, Some(count)) => Tried::Took(Ok(count)),
@@ -138,10 +141,12 @@ impl Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        // As the standard library does: a peer that is gone is told as an error.
+        let write = |socket: BorrowedFd<'_>| Ok(send(socket, bytes, SendFlags::NOSIGNAL)?);
         loop {
             let tried = match self {
-                Self::Tcp(stream) => stream.try_write(bytes),
-                Self::Unix(stream) => stream.try_write(bytes),
+                Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, || write(stream.as_fd())),
+                Self::Unix(stream) => stream.try_io(Interest::WRITABLE, || write(stream.as_fd())),
             };
             match tried {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
