@@ -8,12 +8,14 @@ use crate::sql::Shape;
 
 /// A text and its plan.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Planned {
+    /// First, and so beside the count of those who hold it: both are needed each time.
     text: Box<str>,
-    plan: Plan,
     generation: u64,
     overlay: u64,
     fingerprint: Option<u64>,
+    plan: Plan,
     rewrite: Option<Rewrite>,
     /// Whose plan this is too, if it was made of another text of the shape.
     base: Option<Arc<Self>>,

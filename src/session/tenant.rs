@@ -56,22 +56,24 @@ pub(super) struct Scope {
     changed: bool,
 }
 
-/// The values that the setting has, had, and will have again.
+/// The values that the setting has, had, and will have again. What each statement asks for comes
+/// first.
 #[derive(Clone, Debug)]
+#[repr(C)]
 struct History {
-    startup: Setting,
     /// What a source before the setting says: then the setting does not matter.
     fixed: Option<Setting>,
+    now: Values,
+    /// The value is to be read from the server, and this one is expected.
+    reread: Option<Setting>,
     /// What a source behind the setting says: for a session without one.
     fallback: Option<Setting>,
+    startup: Setting,
     /// The first value the session ever had, for `rebinding = "never"`.
     first: Setting,
-    now: Values,
     /// The values when the transaction, explicit or implicit, began.
     base: Values,
     savepoints: Vec<(Box<str>, Values)>,
-    /// The value is to be read from the server, and this one is expected.
-    reread: Option<Setting>,
 }
 
 impl Scope {
