@@ -1,7 +1,7 @@
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -34,11 +34,11 @@ pub(super) struct SessionPlans {
     cache: Arc<PlanCache>,
     live: Live,
     /// Audit does not wait: its messages are under way already.
-    waits: AtomicBool,
-    owner: OnceLock<Owner>,
-    awaited: Mutex<Option<Box<Awaited>>>,
+    waits: Cell<bool>,
+    owner: OnceCell<Owner>,
+    awaited: Cell<Option<Box<Awaited>>>,
     /// Most sessions have none.
-    own: Mutex<Option<Box<OwnPlans>>>,
+    own: Cell<Option<Box<OwnPlans>>>,
 }
 
 /// Plans beside what the session alone knows; none of them is shared.
@@ -139,6 +139,18 @@ struct SoFar {
     planned: Option<Arc<Planned>>,
 }
 
+impl Awaited {
+    /// Ready once what is waited for has come.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Wait::On(waiting) = &mut self.wait else {
+            return Poll::Pending;
+        };
+        self.so_far.planned = ready!(waiting.as_mut().poll(context));
+        self.wait = Wait::Over;
+        Poll::Ready(())
+    }
+}
+
 enum Wait {
     /// For a plan, or for nothing but time.
     On(Pin<Box<dyn Future<Output = Option<Arc<Planned>>> + Send>>),
@@ -160,15 +172,15 @@ impl SessionPlans {
         Self {
             cache,
             live,
-            waits: AtomicBool::new(true),
-            owner: OnceLock::new(),
-            awaited: Mutex::new(None),
-            own: Mutex::default(),
+            waits: Cell::new(true),
+            owner: OnceCell::new(),
+            awaited: Cell::new(None),
+            own: Cell::new(None),
         }
     }
 
     fn waits(&self) -> bool {
-        self.waits.load(Ordering::Relaxed)
+        self.waits.get()
     }
 
     fn policies(&self) -> &Policies {
@@ -191,7 +203,7 @@ impl SessionPlans {
             // One made under an older policy is made again, here: there is no end to it elsewhere.
             (Err(_), Some(planned)) if self.is_new(&planned, overlay) => {
                 if !overlay.is_empty() {
-                    self.own().get_or_insert_default().keep(&planned);
+                    self.with_own(|own| own.keep(&planned));
                 }
                 planned
             }
@@ -208,8 +220,11 @@ impl SessionPlans {
         if self.waits() { Err(Cause::Answer(number)) } else { Ok(planned) }
     }
 
-    fn own(&self) -> MutexGuard<'_, Option<Box<OwnPlans>>> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with_own<T>(&self, act: impl FnOnce(&mut OwnPlans) -> T) -> T {
+        let mut own = self.own.take().unwrap_or_default();
+        let result = act(&mut own);
+        self.own.set(Some(own));
+        result
     }
 
     /// A plan that is there, or under what it is to be made.
@@ -217,7 +232,7 @@ impl SessionPlans {
         if overlay.is_empty() {
             return self.cache.find(text).ok_or(Under::Cache);
         }
-        self.own().get_or_insert_default().find(text, overlay, self.policies().current())
+        self.with_own(|own| own.find(text, overlay, self.policies().current()))
     }
 
     /// Plans a text here and now.
@@ -225,7 +240,7 @@ impl SessionPlans {
         let planned = under.plan(text, &self.cache);
         match under {
             Under::Cache => {}
-            Under::Overlay { .. } => self.own().get_or_insert_default().keep(&planned),
+            Under::Overlay { .. } => self.with_own(|own| own.keep(&planned)),
         }
         planned
     }
@@ -270,13 +285,12 @@ impl SessionPlans {
 
 impl Planner for SessionPlans {
     fn plan(&self, text: &str, overlay: &Overlay) -> Option<Arc<Planned>> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
         let mut so_far = SoFar::default();
-        if let Some(before) = awaited.take()
+        if let Some(before) = self.awaited.take()
             && *before.text == *text
         {
             if let Wait::On(_) = before.wait {
-                *awaited = Some(before);
+                self.awaited.set(Some(before));
                 return None;
             }
             so_far = before.so_far;
@@ -285,7 +299,7 @@ impl Planner for SessionPlans {
             Ok(planned) => Some(planned),
             Err(cause) => {
                 let wait = self.wait(cause, &mut so_far);
-                *awaited = Some(Box::new(Awaited { text: text.into(), wait, so_far }));
+                self.awaited.set(Some(Box::new(Awaited { text: text.into(), wait, so_far })));
                 None
             }
         }
@@ -322,22 +336,17 @@ impl Plans for SessionPlans {
             Mode::Audit => false,
             Mode::Enforce | Mode::Rewrite => true,
         };
-        self.waits.store(waits, Ordering::Relaxed);
+        self.waits.set(waits);
         rules
     }
 
     fn poll_plan(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(awaited) = awaited.as_mut() else {
+        let Some(mut awaited) = self.awaited.take() else {
             return Poll::Pending;
         };
-        let Awaited { wait, so_far, text: _ } = &mut **awaited;
-        let Wait::On(waiting) = wait else {
-            return Poll::Pending;
-        };
-        so_far.planned = ready!(waiting.as_mut().poll(context));
-        *wait = Wait::Over;
-        Poll::Ready(())
+        let polled = awaited.poll(context);
+        self.awaited.set(Some(awaited));
+        polled
     }
 }
 
@@ -355,7 +364,7 @@ mod tests {
         let policies = Policies::of(config);
         let cache = PlanCache::new(policies, telemetry, 1 << 20, 1, config.mode);
         let plans = SessionPlans::new(Arc::new(cache), Live::of(config));
-        plans.waits.store(waits, Ordering::Relaxed);
+        plans.waits.set(waits);
         plans
     }
 

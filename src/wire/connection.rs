@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,11 +17,12 @@ use super::login::{Login, NotLoggedIn, TOO_LONG, UNREACHED, log_in, relay_unboun
 use super::patience::{Doing, Drain, Expired, Patience, Watch};
 use super::plans::Plans;
 use super::quota::{Counted, Quota};
-use super::relay::{Ended, Relay, Terms, relay};
+use super::relay::{Ended, Relay};
 use super::socket::Socket;
 use super::startup::{Built, Startup, Unwelcome};
 use super::stream::Stream;
 use super::teller::Teller;
+use super::terms::Terms;
 use super::upstream::Upstream;
 use crate::catalog::Policies;
 use crate::config::Config;
@@ -36,7 +37,10 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One client's connection, from its greeting to its end.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Connection {
+    /// Where it tells of itself, at every message.
+    pub telemetry: Telemetry,
     /// The configuration.
     pub config: Arc<Config>,
     /// What its session goes by.
@@ -49,8 +53,6 @@ pub struct Connection {
     pub login: Login,
     /// TLS towards clients, if there is any.
     pub encryption: Option<Encryption>,
-    /// Where it tells of itself.
-    pub telemetry: Telemetry,
     /// The client's address.
     pub client: Peer,
     /// Drawn for this session, from 0 to 99: a mode may be for a share of sessions.
@@ -66,13 +68,8 @@ pub struct Connection {
 /// A session whose login is the relay's business, or over. All that it keeps while it says nothing
 /// is here, once: a future has room for whatever is moved into it, before and after.
 struct Ongoing {
-    client: Stream,
-    server: Stream,
-    conversation: Conversation,
-    planner: Box<dyn Plans + Send>,
-    teller: Teller,
+    relay: Relay<Teller>,
     _counted: Counted<Box<str>>,
-    terms: Terms,
 }
 
 /// A session that has left its thread, and goes on wherever it is resumed.
@@ -87,8 +84,7 @@ impl fmt::Debug for Parted {
 impl Parted {
     /// Goes on with the session on the current thread, until it ends or leaves that too.
     pub async fn resume(mut self) -> Option<Self> {
-        self.0.client.come_along();
-        self.0.server.come_along();
+        self.0.relay.come_along();
         self.0.serve().await
     }
 }
@@ -202,20 +198,10 @@ impl Connection {
         let conversation = Conversation::new(session, mode, limit);
         let limits = &this.config.limits;
         let patience = Patience { idle: limits.idle_timeout, statement: limits.statement_timeout };
-        let terms = Terms {
-            login_deadline: deadline,
-            watch: Watch::new(patience, Instant::now()),
-            drain: this.drain.clone(),
-        };
-        Some(Box::new(Ongoing {
-            client,
-            server,
-            conversation,
-            planner,
-            teller,
-            _counted: counted,
-            terms,
-        }))
+        let watch = Watch::new(patience, Instant::now());
+        let terms = Terms::new(deadline, watch, this.drain.clone());
+        let relay = Relay::new((client, server), conversation, planner, teller, terms);
+        Some(Box::new(Ongoing { relay, _counted: counted }))
     }
 
     /// Tells a client why there is no session.
@@ -348,28 +334,17 @@ impl Connection {
 
 impl Ongoing {
     async fn serve(mut self: Box<Self>) -> Option<Parted> {
-        let Some(ended) = self.relay().await.transpose() else {
+        let Some(ended) = poll_fn(|context| self.relay.poll(context)).await.transpose() else {
             return Some(Parted(self));
         };
         Box::pin(self.end(ended)).await;
         None
     }
 
-    /// Relays until the session ends or parts.
-    async fn relay(&mut self) -> std::io::Result<Option<Ended>> {
-        let mut sides = Relay::new(
-            (&mut self.client, &mut self.server),
-            &mut self.conversation,
-            &*self.planner,
-            &mut self.teller,
-        );
-        relay(&mut sides, &mut self.terms).await
-    }
-
     /// Says why the session has ended, where that is not plain.
     async fn end(self: Box<Self>, ended: std::io::Result<Ended>) {
-        let Self { mut client, server, conversation, teller, .. } = *self;
-        let this = &teller.connection;
+        let Relay { mut client, server, conversation, witness, .. } = self.relay;
+        let this = &witness.connection;
         match ended {
             Ok(Ended::Closed(by)) => {
                 this.ended(by);

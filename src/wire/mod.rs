@@ -26,6 +26,7 @@ mod socket;
 mod startup;
 mod stream;
 mod teller;
+mod terms;
 mod upstream;
 
 #[cfg(test)]

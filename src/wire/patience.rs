@@ -1,10 +1,6 @@
-use std::future::{Future as _, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 /// How long a session may be idle, and a statement may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,47 +88,5 @@ impl Watch {
         } else {
             Expired::Idle
         })
-    }
-}
-
-/// What is waited for beside the bytes of both sides.
-pub(super) enum Sign {
-    /// The login takes too long, or the session is to be looked at.
-    Time,
-    /// How sessions are to end now.
-    Drain(Drain),
-}
-
-/// Wakes at the first of these times. Most sessions have no limit that needs one.
-pub(super) fn timer(
-    deadline: Option<Instant>,
-    look_at: Option<Instant>,
-) -> Option<Pin<Box<Sleep>>> {
-    let first = deadline.into_iter().chain(look_at).min();
-    first.map(|time| Box::pin(sleep_until(time)))
-}
-
-/// Waits for one of them.
-pub(super) async fn sign(
-    mut timer: Option<Pin<Box<Sleep>>>,
-    drain: &mut watch::Receiver<Drain>,
-) -> Sign {
-    let changed = {
-        let mut changed = pin!(drain.changed());
-        poll_fn(|context| {
-            if let Some(timer) = &mut timer
-                && timer.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(None);
-            }
-            changed.as_mut().poll(context).map(Some)
-        })
-        .await
-    };
-    match changed {
-        None => Sign::Time,
-        // Nobody is left to tell.
-        Some(Err(_)) => Sign::Drain(Drain::Now),
-        Some(Ok(())) => Sign::Drain(*drain.borrow_and_update()),
     }
 }

@@ -5,7 +5,7 @@ use crate::session::{Planner, SessionRules};
 use crate::telemetry::SessionLabels;
 
 /// Where one session gets its plans, some of which have to be waited for.
-pub trait Plans: Planner + Sync {
+pub trait Plans: Planner {
     /// A session begins, whose it is and what was drawn for it: what it goes by, under the
     /// configuration in force.
     fn begin(

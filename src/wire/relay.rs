@@ -1,22 +1,18 @@
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite as _;
-use tokio::sync::watch;
 use tokio::task::coop;
-use tokio::time::Instant;
 
-use super::bell::Bell;
 use super::conversation::Conversation;
 use super::pace::Pace;
 use super::parting::Answered;
-use super::patience::{Drain, Expired, Sign, Watch, sign, timer};
+use super::patience::{Drain, Expired};
 use super::plans::Plans;
 use super::stream::Stream;
+use super::terms::{Sign, Terms};
 use crate::telemetry::{Direction, EndedBy};
 
 /// Bytes read at once; a side is not read while as many wait to be written to the other.
@@ -46,22 +42,17 @@ pub(super) trait Witness {
     fn took(&mut self, from: Direction, bytes: usize, conversation: &mut Conversation);
 }
 
-/// The two sides of a session, and what is unwritten.
-pub(super) struct Relay<'a> {
-    client: &'a mut Stream,
-    server: &'a mut Stream,
-    conversation: &'a mut Conversation,
-    planner: &'a dyn Plans,
-    witness: &'a mut (dyn Witness + Send),
-    server_sent: usize,
-    client_sent: usize,
+/// The two sides of a session, and all that it keeps while it says nothing. What every message
+/// touches stands together: by the time the next one comes, other processes have had the cache.
+#[repr(C)]
+pub(super) struct Relay<W> {
+    terms: Terms,
+    calls: Answered,
     client_unflushed: bool,
     server_unflushed: bool,
     /// The last read of a side had nothing: bytes that come wake the task.
     client_awaited: bool,
     server_awaited: bool,
-    client_pace: Pace,
-    server_pace: Pace,
     client_ended: bool,
     server_ended: bool,
     /// Writing to the server failed; its last words are still read.
@@ -71,7 +62,15 @@ pub(super) struct Relay<'a> {
     draining: bool,
     /// How often bytes were taken from either side.
     moved: u64,
-    calls: Answered,
+    client_pace: Pace,
+    server_pace: Pace,
+    pub(super) client: Stream,
+    pub(super) server: Stream,
+    planner: Box<dyn Plans + Send>,
+    pub(super) conversation: Conversation,
+    pub(super) witness: W,
+    server_sent: usize,
+    client_sent: usize,
 }
 
 enum Progress {
@@ -80,103 +79,22 @@ enum Progress {
     Parted,
 }
 
-/// What ends a session beside its two sides.
-pub(super) struct Terms {
-    /// The first ReadyForQuery is to come before it.
-    pub(super) login_deadline: Instant,
-    pub(super) watch: Watch,
-    /// Whether sessions are to end.
-    pub(super) drain: watch::Receiver<Drain>,
-}
-
-/// Relays until a side ends; `None` once the session is to go on on another thread. It is given no more than two references: whatever moves into a future
-/// has its place there twice.
-pub(super) async fn relay(relay: &mut Relay<'_>, terms: &mut Terms) -> io::Result<Option<Ended>> {
-    // Told while the session was on its way here, if it was.
-    let drain = *terms.drain.borrow_and_update();
-    if relay.stops(drain) {
-        return Ok(Some(Ended::Stopped));
-    }
-    let mut look_at = terms.watch.next(Instant::now());
-    let bell = Bell::rung();
-    let chime = Waker::from(Arc::clone(&bell));
-    let mut task: Option<Waker> = None;
-    loop {
-        let deadline = (!relay.told_login).then_some(terms.login_deadline);
-        let mut sign = pin!(sign(timer(deadline, look_at), &mut terms.drain));
-        let next = poll_fn(|context| {
-            if !task.as_ref().is_some_and(|task| task.will_wake(context.waker())) {
-                task = Some(context.waker().clone());
-                bell.wakes(context.waker());
-                relay.await_anew();
-            }
-            if let Poll::Ready(progress) = relay.poll(context) {
-                return Poll::Ready(Next::Progress(progress));
-            }
-            if bell.has_rung() {
-                return sign.as_mut().poll(&mut Context::from_waker(&chime)).map(Next::Sign);
-            }
-            Poll::Pending
-        });
-        match next.await {
-            Next::Progress(progress) => match progress? {
-                Progress::LoggedIn => {}
-                Progress::Ended => return Ok(Some(Ended::Closed(relay.ended_by()))),
-                Progress::Parted => return Ok(None),
-            },
-            Next::Sign(Sign::Time) => {
-                let now = Instant::now();
-                if deadline.is_some_and(|deadline| deadline <= now) {
-                    return Ok(Some(Ended::LoginTimeout));
-                }
-                let conversation = &mut *relay.conversation;
-                let groups = conversation.session().groups();
-                let expired = terms.watch.look(now, conversation.doing(), relay.moved, groups);
-                look_at = terms.watch.next(now);
-                if let Some(expired) = expired {
-                    conversation.expire(expired);
-                    return Ok(Some(Ended::Expired(expired)));
-                }
-            }
-            Next::Sign(Sign::Drain(drain)) => {
-                if relay.stops(drain) {
-                    return Ok(Some(Ended::Stopped));
-                }
-            }
-        }
-        // What is waited for next has to be looked at once.
-        bell.ring();
-    }
-}
-
-/// What a session goes on with.
-enum Next {
-    Progress(io::Result<Progress>),
-    Sign(Sign),
-}
-
-impl<'a> Relay<'a> {
+impl<W: Witness> Relay<W> {
     /// Between two sides that have said nothing yet.
     pub(super) fn new(
-        (client, server): (&'a mut Stream, &'a mut Stream),
-        conversation: &'a mut Conversation,
-        planner: &'a dyn Plans,
-        witness: &'a mut (dyn Witness + Send),
+        (client, server): (Stream, Stream),
+        conversation: Conversation,
+        planner: Box<dyn Plans + Send>,
+        witness: W,
+        terms: Terms,
     ) -> Self {
         Self {
-            client,
-            server,
-            conversation,
-            planner,
-            witness,
-            server_sent: 0,
-            client_sent: 0,
+            terms,
+            calls: Answered::here(),
             client_unflushed: false,
             server_unflushed: false,
             client_awaited: false,
             server_awaited: false,
-            client_pace: Pace::default(),
-            server_pace: Pace::default(),
             client_ended: false,
             server_ended: false,
             server_deaf: false,
@@ -184,31 +102,73 @@ impl<'a> Relay<'a> {
             told_login: false,
             draining: false,
             moved: 0,
-            calls: Answered::here(),
+            client_pace: Pace::default(),
+            server_pace: Pace::default(),
+            client,
+            server,
+            planner,
+            conversation,
+            witness,
+            server_sent: 0,
+            client_sent: 0,
         }
     }
 
-    /// Takes note of how sessions are to end; whether this one ends here.
-    fn stops(&mut self, drain: Drain) -> bool {
-        self.draining = drain != Drain::No;
-        if drain == Drain::Now {
-            self.conversation.stop();
+    /// Goes on on the current thread. Nothing is left of what the one before would wake it for: that
+    /// one may end.
+    pub(super) fn come_along(&mut self) {
+        self.client.come_along();
+        self.server.come_along();
+        self.client_pace = Pace::default();
+        self.server_pace = Pace::default();
+        self.terms.begin_anew();
+        self.calls = Answered::here();
+    }
+
+    /// Relays until a side ends; `None` once the session is to go on on another thread.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Ended>>> {
+        if self.terms.wake(context.waker()) {
+            // What was awaited would wake another task.
+            self.client_awaited = false;
+            self.server_awaited = false;
         }
-        drain == Drain::Now
+        loop {
+            if let Poll::Ready(progress) = self.poll_sides(context) {
+                match progress? {
+                    Progress::LoggedIn => self.terms.logged_in(),
+                    Progress::Ended => return ended(Ended::Closed(self.ended_by())),
+                    Progress::Parted => return Poll::Ready(Ok(None)),
+                }
+            } else {
+                match ready!(self.terms.poll()) {
+                    Sign::LoginTimeout => return ended(Ended::LoginTimeout),
+                    Sign::Time(now) => {
+                        let conversation = &mut self.conversation;
+                        let (doing, groups) =
+                            (conversation.doing(), conversation.session().groups());
+                        if let Some(expired) = self.terms.look(now, doing, self.moved, groups) {
+                            conversation.expire(expired);
+                            return ended(Ended::Expired(expired));
+                        }
+                    }
+                    Sign::Drain(drain) => {
+                        self.draining = drain != Drain::No;
+                        if drain == Drain::Now {
+                            self.conversation.stop();
+                            return ended(Ended::Stopped);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// Moves bytes until both sides are busy.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
+    fn poll_sides(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Progress>> {
         self.conversation.borrow_room();
         let polled = READ.with_borrow_mut(|buffer| self.poll_moves(context, buffer));
         self.conversation.give_back_room();
         polled
-    }
-
-    /// Whatever was awaited would wake another task.
-    const fn await_anew(&mut self) {
-        self.client_awaited = false;
-        self.server_awaited = false;
     }
 
     fn poll_moves(
@@ -300,7 +260,7 @@ impl<'a> Relay<'a> {
         self.conversation.to_server.clear();
         self.server_sent = 0;
         if self.server_unflushed
-            && let Poll::Ready(flushed) = Pin::new(&mut *self.server).poll_flush(context)
+            && let Poll::Ready(flushed) = Pin::new(&mut self.server).poll_flush(context)
         {
             self.server_unflushed = false;
             self.server_deaf |= flushed.is_err();
@@ -344,7 +304,7 @@ impl<'a> Relay<'a> {
         self.conversation.to_client.clear();
         self.client_sent = 0;
         if self.client_unflushed
-            && let Poll::Ready(flushed) = Pin::new(&mut *self.client).poll_flush(context)
+            && let Poll::Ready(flushed) = Pin::new(&mut self.client).poll_flush(context)
         {
             flushed?;
             self.client_unflushed = false;
@@ -385,8 +345,8 @@ impl<'a> Relay<'a> {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
                     self.client_pace.took(bytes.len(), BUFFER, self.client.has_room());
                     self.moved = self.moved.wrapping_add(1);
-                    let direct = self.conversation.client_direct(bytes, self.planner);
-                    self.witness.took(Direction::FromClient, bytes.len(), self.conversation);
+                    let direct = self.conversation.client_direct(bytes, &*self.planner);
+                    self.witness.took(Direction::FromClient, bytes.len(), &mut self.conversation);
                     let direct = bytes.get(..direct).unwrap_or_default();
                     let sent = self.give_server(context, direct);
                     keep_rest(direct, sent, &mut self.conversation.to_server);
@@ -419,8 +379,8 @@ impl<'a> Relay<'a> {
                     self.server_pace.took(bytes.len(), BUFFER, self.server.has_room());
                     came = true;
                     self.moved = self.moved.wrapping_add(1);
-                    let direct = self.conversation.server_direct(bytes, self.planner);
-                    self.witness.took(Direction::FromServer, bytes.len(), self.conversation);
+                    let direct = self.conversation.server_direct(bytes, &*self.planner);
+                    self.witness.took(Direction::FromServer, bytes.len(), &mut self.conversation);
                     let direct = bytes.get(..direct).unwrap_or_default();
                     let sent = self.give_client(context, direct)?;
                     keep_rest(direct, sent, &mut self.conversation.to_client);
@@ -446,7 +406,7 @@ impl<'a> Relay<'a> {
             && self.conversation.to_server.is_empty()
             && !self.server_unflushed
         {
-            self.server_shut = Pin::new(&mut *self.server).poll_shutdown(context).is_ready();
+            self.server_shut = Pin::new(&mut self.server).poll_shutdown(context).is_ready();
         }
     }
 
@@ -455,10 +415,14 @@ impl<'a> Relay<'a> {
         if !self.conversation.is_waiting() || self.planner.poll_plan(context).is_pending() {
             return false;
         }
-        self.conversation.retry(self.planner);
-        self.witness.took(Direction::FromClient, 0, self.conversation);
+        self.conversation.retry(&*self.planner);
+        self.witness.took(Direction::FromClient, 0, &mut self.conversation);
         true
     }
+}
+
+const fn ended(how: Ended) -> Poll<io::Result<Option<Ended>>> {
+    Poll::Ready(Ok(Some(how)))
 }
 
 /// Keeps what a side has not taken of bytes before which nothing waits for it.

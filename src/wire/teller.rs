@@ -13,10 +13,11 @@ use crate::telemetry::{
 };
 
 /// Turns what a session has to tell into telemetry.
+#[repr(C)]
 pub(super) struct Teller {
+    pub(super) remembered: Remembered,
     pub(super) connection: Connection,
     pub(super) labels: Arc<SessionLabels>,
-    pub(super) remembered: Remembered,
 }
 
 impl Teller {
