@@ -23,7 +23,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const BLOCKING_THREADS: usize = 8;
 
 /// Between two looks at how busy the threads are.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Sessions of a worker: what comes out of one is either its end or what another goes on with.
 type Sessions = JoinSet<Option<Parted>>;

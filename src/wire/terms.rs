@@ -123,3 +123,11 @@ async fn first(time: Option<Instant>, mut drain: watch::Receiver<Drain>) -> Firs
     })
     .await
 }
+
+#[cfg(test)]
+impl Terms {
+    /// Bytes of what is waited for beside bytes.
+    pub(super) fn size_of_wait() -> usize {
+        size_of_val(&first(None, watch::channel(Drain::No).1))
+    }
+}
