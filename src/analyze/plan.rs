@@ -158,7 +158,10 @@ impl StatementPlan {
     /// Whether it has anything to do with a guarded table.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
-        !self.owed.graph.obligations.is_empty() || self.copy.is_some()
+        // The first is at hand where the others are not, and only what owes a proof has it.
+        self.sole_tenant().is_some()
+            || self.copy.is_some()
+            || !self.owed.graph.obligations.is_empty()
     }
 
     /// The guarded tables that owe a proof; one may come more than once.

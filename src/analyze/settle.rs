@@ -125,7 +125,7 @@ impl StatementPlan {
 
     /// Kept with the plan, so that most texts with their values in them are settled by a look at
     /// one place.
-    fn sole_tenant(&self) -> Option<&Tenant> {
+    pub(super) fn sole_tenant(&self) -> Option<&Tenant> {
         let find = || {
             let Owed { graph: _, violations, advice, provable: _, shortcut } = &*self.owed;
             let quiet = violations.is_empty() && advice.is_empty() && self.copy.is_none();

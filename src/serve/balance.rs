@@ -17,7 +17,7 @@ const STILL: f32 = 0.005;
 
 /// So many looks in a row have to find threads with little to do. What a session has stays in memory
 /// that its first thread has shared out, so that a move in vain costs something until it ends.
-const CALM: usize = 4;
+const CALM: usize = 2;
 
 /// Sessions at work that are to go from one thread to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn what_has_just_begun_is_not_judged_by_the_silence_before() {
         let mut balance = Balance::default();
-        for ran in [0.0, 0.0, 0.1, 0.1, 0.1] {
+        for ran in [0.0; CALM].into_iter().chain([0.1; CALM - 1]) {
             assert_eq!(balance.look(vec![ran, ran]), None);
         }
         // After a transfer it is looked at anew.

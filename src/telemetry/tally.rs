@@ -1,10 +1,14 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use prometheus::IntCounter;
 
-/// Threads that count apart; more share a place.
+/// Where threads count apart.
 const PLACES: usize = 16;
+
+/// So many threads have a place each; others share the rest.
+const ALONE: usize = 8;
 
 /// A counter that many threads add to at every message: each has a cache line of its own, and they
 /// are summed up when somebody looks.
@@ -12,6 +16,8 @@ const PLACES: usize = 16;
 pub(super) struct Tally {
     counter: IntCounter,
     places: [Place; PLACES],
+    /// What of each place is in the counter.
+    summed: Mutex<[u64; PLACES]>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +43,7 @@ fn own() -> usize {
 impl Tally {
     /// Of a counter that nobody else adds to.
     pub(super) fn new(counter: IntCounter) -> Self {
-        Self { counter, places: Default::default() }
+        Self { counter, places: Default::default(), summed: Mutex::default() }
     }
 
     pub(super) fn inc(&self) {
@@ -45,8 +51,15 @@ impl Tally {
     }
 
     pub(super) fn inc_by(&self, count: u64) {
-        let place = own().checked_rem(PLACES).and_then(|at| self.places.get(at));
-        match place {
+        let number = own();
+        if let Some(Place(cell)) = self.places.get(number).filter(|_| number < ALONE) {
+            // Nobody else writes to it: others need not be kept out, which costs more than adding.
+            let now = cell.load(Ordering::Relaxed).wrapping_add(count);
+            cell.store(now, Ordering::Relaxed);
+            return;
+        }
+        let shared = self.places.get(ALONE..).unwrap_or_default();
+        match number.checked_rem(shared.len()).and_then(|at| shared.get(at)) {
             Some(Place(cell)) => drop(cell.fetch_add(count, Ordering::Relaxed)),
             None => self.counter.inc_by(count),
         }
@@ -54,8 +67,11 @@ impl Tally {
 
     /// Puts into the counter what was added since.
     pub(super) fn sum_up(&self) {
-        for Place(cell) in &self.places {
-            self.counter.inc_by(cell.swap(0, Ordering::Relaxed));
+        let mut summed = self.summed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (Place(cell), before) in self.places.iter().zip(summed.iter_mut()) {
+            let now = cell.load(Ordering::Relaxed);
+            self.counter.inc_by(now.wrapping_sub(*before));
+            *before = now;
         }
     }
 
