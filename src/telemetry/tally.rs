@@ -28,7 +28,7 @@ thread_local! {
     static OWN: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// The place of this thread.
+/// The number of this thread.
 fn own() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     OWN.with(|own| {

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// What a peer sends at once when it has more than that to send (`PQ_SEND_BUFFER_SIZE`,
 /// libpq/pqcomm.c, and libpq).
@@ -15,8 +15,8 @@ const PIECE: usize = 8 << 10;
 /// After so many bytes in pieces that follow each other a side is taken to go on like that.
 const MUCH: u32 = 256 << 10;
 
-/// So many pieces have to come in a rest for the next one to be worth the wait.
-const WORTH: usize = 3;
+/// After rests in vain one after the other it takes up to so many times that, in doublings.
+const DOUBLINGS: u8 = 6;
 
 /// The shortest there is: what comes meanwhile has room in the socket's buffers.
 const REST: Duration = Duration::from_millis(1);
@@ -24,10 +24,17 @@ const REST: Duration = Duration::from_millis(1);
 /// When a side is read.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Bytes that came without a gap.
-    run: u32,
     rest: Option<Pin<Box<Sleep>>>,
+    /// Bytes that came without a gap, or in a rest and after it.
+    run: u32,
+    /// What is read now came in a rest.
     rested: bool,
+    /// Rests in vain since the last that was not.
+    vain: u8,
+    /// When the first of those bytes came, or the rest began.
+    since: Option<Instant>,
+    /// Bytes a second without a rest.
+    rate: u64,
 }
 
 impl Pace {
@@ -45,7 +52,10 @@ impl Pace {
     /// go on while it is not read.
     pub(super) fn took(&mut self, bytes: usize, most: usize, patient: bool) {
         if bytes >= most {
-            self.filled(bytes);
+            if !self.rested {
+                self.begin();
+            }
+            self.add(bytes);
         } else if patient {
             self.drained(bytes);
         }
@@ -53,26 +63,53 @@ impl Pace {
 
     /// So many bytes were read, which is all there was.
     fn drained(&mut self, bytes: usize) {
-        let least = if self.rested { WORTH.saturating_mul(PIECE) } else { PIECE };
-        self.rested = false;
-        if bytes < least {
+        if std::mem::take(&mut self.rested) {
+            self.add(bytes);
+            self.weigh();
+        } else if bytes < PIECE {
             self.run = 0;
-            return;
-        }
-        self.add(bytes);
-        if self.run >= MUCH {
-            self.rest = Some(Box::pin(sleep(REST)));
+        } else {
+            self.begin();
+            self.add(bytes);
+            if self.run >= MUCH.checked_shl(self.vain.into()).unwrap_or(u32::MAX) {
+                self.rate = self.rate_of_run();
+                self.begin_rest();
+            }
         }
     }
 
-    /// As many bytes were read as there was room for.
-    fn filled(&mut self, bytes: usize) {
-        self.rested = false;
-        self.add(bytes);
+    /// A side that cannot go on for as long as it rests is slowed down by it: what it may send
+    /// without being read is limited by the socket's buffer, which grows as the kernel sees fit.
+    fn weigh(&mut self) {
+        if self.rate_of_run() < self.rate / 2 {
+            self.vain = self.vain.saturating_add(1).min(DOUBLINGS);
+            self.run = 0;
+        } else {
+            self.vain = 0;
+            self.begin_rest();
+        }
+    }
+
+    fn begin_rest(&mut self) {
+        self.run = 0;
+        self.since = Some(Instant::now());
+        self.rest = Some(Box::pin(sleep(REST)));
+    }
+
+    fn begin(&mut self) {
+        if self.run == 0 {
+            self.since = Some(Instant::now());
+        }
     }
 
     fn add(&mut self, bytes: usize) {
         self.run = self.run.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    fn rate_of_run(&self) -> u64 {
+        let took = self.since.map(|since| since.elapsed().as_micros()).unwrap_or_default();
+        let micros = u64::try_from(took).unwrap_or(u64::MAX).max(1);
+        u64::from(self.run).saturating_mul(1_000_000).checked_div(micros).unwrap_or_default()
     }
 }
 
@@ -82,45 +119,64 @@ mod tests {
 
     use super::*;
 
-    /// A pace that has just had enough to rest.
-    fn resting() -> Pace {
+    /// A pace that has just had enough to rest, and was so fast until then.
+    fn resting(rate: u64) -> Pace {
         let mut pace = Pace::default();
-        for _ in 0..MUCH as usize / PIECE {
-            assert!(pace.rest.is_none());
-            pace.drained(PIECE);
-        }
-        assert!(pace.rest.is_some());
+        takes(&mut pace, 1);
+        pace.rate = rate;
         pace
     }
 
+    /// It rests after so many times what is much, and not before.
+    fn takes(pace: &mut Pace, times: usize) {
+        for _ in 0..MUCH as usize / PIECE * times {
+            assert!(pace.rest.is_none());
+            pace.took(PIECE, MOST, true);
+        }
+        assert!(pace.rest.is_some());
+    }
+
+    const MOST: usize = 8 * PIECE;
+
     #[tokio::test]
     async fn a_side_that_sends_much_is_read_now_and_then() {
-        let mut pace = resting();
+        let mut pace = resting(0);
         for _ in 0..3 {
             poll_fn(|context| pace.poll_time(context)).await;
-            pace.filled(8 * PIECE);
+            pace.took(MOST, MOST, true);
             assert!(pace.rest.is_none());
-            pace.drained(PIECE);
+            pace.took(PIECE, MOST, true);
             assert!(pace.rest.is_some());
         }
     }
 
     #[tokio::test]
-    async fn where_little_comes_in_a_rest_there_is_none() {
-        let mut pace = resting();
+    async fn a_side_that_a_rest_slows_down_rests_less() {
+        let mut pace = resting(u64::MAX);
+        for times in [2, 4, 8] {
+            poll_fn(|context| pace.poll_time(context)).await;
+            pace.took(MOST, MOST, true);
+            pace.took(PIECE, MOST, true);
+            takes(&mut pace, times);
+            pace.rate = u64::MAX;
+        }
+        // One that was worth it is like the first again.
+        pace.rate = 0;
         poll_fn(|context| pace.poll_time(context)).await;
-        pace.drained((WORTH - 1) * PIECE);
-        assert!(pace.rest.is_none());
-        pace.drained(PIECE);
-        assert!(pace.rest.is_none());
+        pace.took(PIECE, MOST, true);
+        assert!(pace.rest.is_some());
+        poll_fn(|context| pace.poll_time(context)).await;
+        pace.rate = u64::MAX;
+        pace.took(0, MOST, true);
+        takes(&mut pace, 2);
     }
 
     #[test]
     fn messages_are_read_as_they_come() {
         let mut pace = Pace::default();
         for _ in 0..1_000 {
-            pace.drained(PIECE);
-            pace.drained(PIECE - 1);
+            pace.took(PIECE, MOST, true);
+            pace.took(PIECE - 1, MOST, true);
             assert!(pace.rest.is_none());
         }
     }

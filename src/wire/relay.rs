@@ -146,7 +146,8 @@ impl<W: Witness> Relay<W> {
                         let conversation = &mut self.conversation;
                         let (doing, groups) =
                             (conversation.doing(), conversation.session().groups());
-                        if let Some(expired) = self.terms.look(now, doing, self.moved, groups) {
+                        if let Some(expired) = self.terms.watch.look(now, doing, self.moved, groups)
+                        {
                             conversation.expire(expired);
                             return ended(Ended::Expired(expired));
                         }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::bell::Listener;
-use super::patience::{Doing, Drain, Expired, Watch};
+use super::patience::{Drain, Watch};
 
 /// What ends a session beside its two sides. What every message touches comes last, beside what the
 /// relay has of that.
@@ -14,7 +14,7 @@ use super::patience::{Doing, Drain, Expired, Watch};
 pub(super) struct Terms {
     /// The first ReadyForQuery is to come before it.
     login_deadline: Option<Instant>,
-    watch: Watch,
+    pub(super) watch: Watch,
     /// Whether sessions are to end.
     drain: watch::Receiver<Drain>,
     /// The first of them to come, once it is waited for.
@@ -95,17 +95,6 @@ impl Terms {
             First::Drain if self.drain.has_changed().is_err() => Sign::Drain(Drain::Now),
             First::Drain => Sign::Drain(*self.drain.borrow_and_update()),
         })
-    }
-
-    /// Looks at the session: see [`Watch::look`].
-    pub(super) fn look(
-        &mut self,
-        now: Instant,
-        doing: Doing,
-        moved: u64,
-        groups: u64,
-    ) -> Option<Expired> {
-        self.watch.look(now, doing, moved, groups)
     }
 }
 
