@@ -15,6 +15,9 @@ const PIECE: usize = 8 << 10;
 /// After so many bytes in pieces that follow each other a side is taken to go on like that.
 const MUCH: u32 = 256 << 10;
 
+/// So many bytes have to come in a rest for the next one to be worth the wait.
+const WORTH: u32 = 24 << 10;
+
 /// After rests in vain one after the other it takes up to so many times that, in doublings.
 const DOUBLINGS: u8 = 6;
 
@@ -78,10 +81,11 @@ impl Pace {
         }
     }
 
-    /// A side that cannot go on for as long as it rests is slowed down by it: what it may send
+    /// Where few pieces come in a rest, it saves little and they come later for it. And a side that
+    /// cannot go on for as long as it rests is slowed down by it: what it may send
     /// without being read is limited by the socket's buffer, which grows as the kernel sees fit.
     fn weigh(&mut self) {
-        if self.rate_of_run() < self.rate / 2 {
+        if self.run < WORTH || self.rate_of_run() < self.rate / 2 {
             self.vain = self.vain.saturating_add(1).min(DOUBLINGS);
             self.run = 0;
         } else {
@@ -151,6 +155,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_little_comes_in_a_rest_there_is_none() {
+        let mut pace = resting(0);
+        poll_fn(|context| pace.poll_time(context)).await;
+        pace.took(2 * PIECE, MOST, true);
+        takes(&mut pace, 2);
+    }
+
+    #[tokio::test]
     async fn a_side_that_a_rest_slows_down_rests_less() {
         let mut pace = resting(u64::MAX);
         for times in [2, 4, 8] {
@@ -163,7 +175,7 @@ mod tests {
         // One that was worth it is like the first again.
         pace.rate = 0;
         poll_fn(|context| pace.poll_time(context)).await;
-        pace.took(PIECE, MOST, true);
+        pace.took(3 * PIECE, MOST, true);
         assert!(pace.rest.is_some());
         poll_fn(|context| pace.poll_time(context)).await;
         pace.rate = u64::MAX;
