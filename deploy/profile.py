@@ -59,28 +59,28 @@ def train(guard):
     subprocess.run(compare, check=True, stdout=subprocess.DEVNULL)
 
 
-def merge():
+def merge(mergers):
     counts = list(COUNTS.glob("*.profraw"))
     if not counts:
         sys.exit("the guard has counted nothing")
-    said = "llvm-profdata was not found: rustup component add llvm-tools"
-    for merger in mergers():
-        done = subprocess.run(
-            [merger, "merge", "-o", PROFILE, *counts], capture_output=True, text=True
-        )
+    refusals = []
+    for merger in mergers:
+        command = [merger, "merge", "-o", PROFILE, *counts]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             return
-        said = done.stderr.strip()
-    sys.exit(said)
+        refusals.append(done.stderr.strip())
+    sys.exit("\n".join(refusals))
 
 
 def main():
-    if not mergers():
+    found = mergers()
+    if not found:
         sys.exit("missing: llvm-profdata (rustup component add llvm-tools)")
     guard = build(sys.argv[1:])
     shutil.rmtree(COUNTS, ignore_errors=True)
     train(guard)
-    merge()
+    merge(found)
     print(PROFILE)
 
 

@@ -2,12 +2,13 @@
 """Measures the guard beside a bare relay and PgBouncer, all in front of one PostgreSQL.
 
 Starts a throwaway PostgreSQL, then for each round a bare relay (`peers bare`), the guard and
-PgBouncer in session pooling in rotating order, each anew and warmed up: on which core the kernel
-puts a process is decided at its start, and is not to pass for its speed. Runs pgbench and psql
-through each of them, and prints medians over the rounds: the ratio of each target's throughput to
-another's with a 95 % interval, latency, and CPU time per transaction. `--tls` puts TLS on the
-clients' leg of guard and PgBouncer and compares these two. `--idle` measures memory for each idle
-session instead, `--churn` memory after sessions that came and went. docs/performance.md has what it printed last and what it means.
+PgBouncer in session pooling in rotating order, each anew: on which core the kernel puts a process
+is decided at its start, and is not to pass for its speed. Runs pgbench and psql through each of
+them, leaves out pgbench's first second, and prints medians over the rounds: the ratio of each
+target's throughput to another's with a 95 % interval, latency, and CPU time per transaction.
+`--tls` puts TLS on the clients' leg of guard and PgBouncer and compares these two. `--idle`
+measures memory for each idle session instead, `--churn` memory after sessions that came and went.
+docs/performance.md has what it printed last and what it means.
 
     cargo build --release && cargo build --release --example peers
     python3 benches/compare/compare.py --rounds 9 --json target/compare.json
@@ -35,8 +36,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TENANT = "00000000-0000-0000-0000-000000000007"
 TARGETS = ("direct", "bare", "guard", "pgbouncer")
-# Transactions before those that are measured: most of the thousand texts have come then.
-WARM = 4000
+# Seconds of transactions before those that are measured. Most of the thousand texts have come
+# then, and the server processes, which are new for each run, have filled their caches.
+LEAD = 1
 # Seconds between two looks at the CPU time of what is measured.
 LOOK = 0.05
 BULK = ("bulk-select", "copy-out", "copy-in")
@@ -300,13 +302,11 @@ def pgbench(place, target, workload, protocol, clients):
     script.write_text(SCRIPTS[workload])
     logs = pathlib.Path(tempfile.mkdtemp(dir=place.directory))
     command = [
-        options.pg_bin / "pgbench", "-n", "-T", str(options.duration), "-c", str(clients),
+        options.pg_bin / "pgbench", "-n", "-T", str(LEAD + options.duration), "-c", str(clients),
         "-j", str(min(clients, 2)), "-M", protocol, "-f", script,
+        "-l", "--log-prefix", str(logs / "l"),
     ]  # fmt: skip
     environment = place.environment(place.ports[target])
-    warm = [*command[:2], "-t", str(WARM // clients), *command[4:]]
-    subprocess.run(warm, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    command += ["-l", "--log-prefix", str(logs / "l")]
     output = place.directory / "pgbench.out"
     looks = []
     with output.open("w") as out:
@@ -314,31 +314,28 @@ def pgbench(place, target, workload, protocol, clients):
         while running.poll() is None:
             looks.append((time.time(), cpu_seconds(place.pids[target])))
             time.sleep(LOOK)
-    said = output.read_text()
-    tps = re.search(r"^tps = ([\d.]+)", said, re.M)
     # Of each transaction its latency, and the time of its end.
     lines = [line.split() for file in logs.iterdir() for line in file.open() if line.strip()]
     shutil.rmtree(logs)
-    if running.returncode or not tps or not lines:
-        sys.exit(f"pgbench through {target}: {said.strip()[-300:]}")
-    latencies = [int(line[2]) for line in lines]
-    ends = [int(line[4]) + int(line[5]) / 1e6 for line in lines]
+    if running.returncode or not lines:
+        sys.exit(f"pgbench through {target}: {output.read_text().strip()[-300:]}")
+    return measured(looks, [(int(line[4]) + int(line[5]) / 1e6, int(line[2])) for line in lines])
+
+
+def measured(looks, transactions):
+    """Rate, latencies and CPU time of a transaction while there is nothing else: from a second
+    after all sessions have logged in to where the first may have ended."""
+    first, last = min(transactions)[0], max(transactions)[0]
+    looks = [look for look in looks if first + LEAD <= look[0] <= last]
+    (since, before), (until, after) = looks[0], looks[-1]
+    latencies = [latency for end, latency in transactions if since < end <= until]
     return {
-        "rate": float(tps.group(1)),
+        "rate": len(latencies) / (until - since),
         "p50": quantile(latencies, 0.5),
         "p95": quantile(latencies, 0.95),
         "p99": quantile(latencies, 0.99),
-        "cpu": cpu_of_each(looks, ends) * 1e6,
+        "cpu": (after - before) / len(latencies) * 1e6,
     }
-
-
-def cpu_of_each(looks, ends):
-    """CPU time of a transaction, while there was nothing else: after all sessions had logged in,
-    before any has ended."""
-    first, last = min(ends), max(ends)
-    looks = [look for look in looks if first <= look[0] <= last]
-    (since, before), (until, after) = looks[0], looks[-1]
-    return (after - before) / sum(since < end <= until for end in ends)
 
 
 def bulk(place, target, workload):
