@@ -187,6 +187,30 @@ fn policies() -> Vec<Policy> {
     policies
 }
 
+/// The tenant that all constants of a text name is kept with its plan: what names two is neither's,
+/// whoever asks first.
+#[test]
+fn a_text_belongs_to_the_tenant_that_all_of_it_names() {
+    let policy = cases::standard_policy();
+    let tenants = [A, B].map(|text| policy.tenant_type.parse(text).unwrap());
+    for (order, product) in [(A, A), (B, B), (A, B), (B, A)] {
+        let text = format!(
+            "SELECT p.name FROM org_orders o JOIN org_products p ON p.id = o.product_id \
+             WHERE o.organization_id = '{order}' AND o.deleted_at IS NULL \
+             AND p.organization_id = '{product}' AND p.deleted_at IS NULL"
+        );
+        let plan = plan(&text, &policy);
+        for _ in 0..2 {
+            let holders = tenants.each_ref().map(|tenant| {
+                let known = SessionTenant::Known(tenant);
+                plan.statements()[0].settle(known, Arguments::Values(&[])).holds()
+            });
+            let owners = [A, B].map(|tenant| order == tenant && product == tenant);
+            assert_eq!(holders, owners, "{text}");
+        }
+    }
+}
+
 #[test]
 fn a_plan_used_again_is_what_planning_gives() {
     let written = cases::all().into_iter().map(|case| case.sql);
