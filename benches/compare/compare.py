@@ -323,8 +323,8 @@ def pgbench(place, target, workload, protocol, clients):
 
 
 def measured(looks, transactions):
-    """Rate, latencies and CPU time of a transaction while there is nothing else: from a second
-    after all sessions have logged in to where the first may have ended."""
+    """Rate, latencies and CPU time of a transaction, from LEAD after the first of them to the last.
+    pgbench begins when all its sessions have logged in."""
     first, last = min(transactions)[0], max(transactions)[0]
     looks = [look for look in looks if first + LEAD <= look[0] <= last]
     (since, before), (until, after) = looks[0], looks[-1]
