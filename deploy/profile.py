@@ -59,13 +59,13 @@ def train(guard):
     subprocess.run(compare, check=True, stdout=subprocess.DEVNULL)
 
 
-def merge(mergers):
+def merge(programs):
     counts = list(COUNTS.glob("*.profraw"))
     if not counts:
         sys.exit("the guard has counted nothing")
     refusals = []
-    for merger in mergers:
-        command = [merger, "merge", "-o", PROFILE, *counts]
+    for program in programs:
+        command = [program, "merge", "-o", PROFILE, *counts]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             return

@@ -495,7 +495,7 @@ def parser():
         "--clients", type=lambda text: [int(word) for word in words(text)], default=[1, 8, 32]
     )
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--duration", type=int, default=3, help="seconds of pgbench in a round")
+    parser.add_argument("--duration", type=int, default=3, help="seconds measured in a round")
     parser.add_argument("--bulk-mb", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=5000, help="for --idle and --churn")
     parser.add_argument("--idle", action="store_true")
